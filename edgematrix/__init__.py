@@ -1,0 +1,1 @@
+"""EdgeMatrix: a tree of cooperating agents over MQTT."""

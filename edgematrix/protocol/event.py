@@ -1,0 +1,48 @@
+"""Events: CloudEvents 1.0 in the JSON format, structured mode (docs/spec/topics.md, "Messages")."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Event", "Trail"]
+
+
+class Trail(msgspec.Struct, frozen=True, gc=False):
+    """How a message came about; copied into everything that it leads to.
+
+    `hops` counts the messages that led here. `taint` names the origins of untrusted text, separated by spaces.
+    `expiry_us` is the moment (microseconds since the epoch) from which on the message is worth nothing; None: never.
+    """
+
+    id: str = ""
+    runid: str = ""
+    hops: int = 0
+    taint: str = ""
+    traceparent: str = ""
+    expiry_us: int | None = None
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One CloudEvents 1.0 event with the extensions of the bus.
+
+    `source` is `/` and the path; `type` is `em.`, the kind, `.` and the port; `time` and `expirytime` are RFC 3339 text.
+    """
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    subject: str | None = None
+    data: object = msgspec.UNSET
+    data_base64: str | None = None
+    runid: str = ""
+    causeid: str = ""
+    hops: int = 0
+    expirytime: str | None = None
+    traceparent: str = ""
+    taint: str = ""
+    edgeepoch: int | None = None
+    sequence: int | None = None

@@ -1,0 +1,29 @@
+"""The bounds of everything that comes in from outside, each with a name and a default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a host accepts. What is beyond a limit is dead-lettered or dropped, counted, and traced with the limit's name."""
+
+    payload_bytes_max: int = 262_144
+    depth_max: int = 32
+    """How deep arrays and objects may nest in a payload."""
+    topic_bytes_max: int = 1_024
+    hops_max: int = 32
+    """How many messages may have led to one another before it is taken for a storm."""
+    outbox_messages_max: int = 10_000
+    """Messages that wait for the connection; a best-effort one beyond it is dropped."""
+    cascade_max: int = 10_000
+    """Messages that one message may cause inside a host at one instant."""
+    runs_max: int = 1_000
+    """Runs of agents with code that one host has under way."""
+    threads_max: int = 4
+    """Threads for agents that are plain functions."""
+    observations_max: int = 10_000
+    """Observations that a host keeps for whoever asks later."""

@@ -1,0 +1,41 @@
+"""A message as the parts of a host hand it to one another, and a publication as it goes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgematrix.protocol.event import Trail
+
+__all__ = ["NO_TRAIL", "Message", "Publication"]
+
+NO_TRAIL = Trail()
+
+
+@dataclass(slots=True)
+class Message:
+    """What came in on a topic, decoded.
+
+    `value` is the bare payload (a JSON value, a string, or bytes) or the `data` of an event.
+    `retained` is the flag as delivered. `time_us` is the event's own time, None for a bare payload.
+    `source` is the path that an event claims, empty for a bare payload.
+    """
+
+    topic: str
+    value: object
+    retained: bool = False
+    qos: int = 0
+    time_us: int | None = None
+    trail: Trail = NO_TRAIL
+    source: str = ""
+
+
+@dataclass(slots=True)
+class Publication:
+    """What goes out to the bus. `payload` is what travels, byte for byte."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    expiry_s: int | None = field(default=None)
+    """MQTT 5 message expiry, seconds; brokers and protocol versions without it ignore it."""

@@ -1,0 +1,111 @@
+"""Which listeners a topic has: a trie of filters, and a cache of the topics seen."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from edgematrix.protocol.filter import TopicFilter
+
+__all__ = ["Router"]
+
+L = TypeVar("L")
+
+_NO_CAPTURES: dict[str, str] = {}
+
+
+class _Node(Generic[L]):
+    __slots__ = ("children", "entries")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node[L]] = {}
+        self.entries: list[tuple[int, TopicFilter, L]] = []
+
+
+class Router(Generic[L]):
+    """Listeners by filter. `match` costs a dictionary look-up for a topic that was seen before.
+
+    Listeners come back in the order in which they were added, so that a run is deterministic.
+    Wildcards at the first level do not match topics that begin with `$` (MQTT 3.1.1, 4.7.2).
+
+    Args:
+        cache_max: how many topics are remembered; beyond it the cache starts afresh.
+    """
+
+    def __init__(self, cache_max: int = 20_000) -> None:
+        self._cache_max = cache_max
+        self._root: _Node[L] = _Node()
+        self._exact: dict[str, list[tuple[int, TopicFilter, L]]] = {}
+        self._cache: dict[str, tuple[tuple[L, dict[str, str]], ...]] = {}
+        self._added = 0
+
+    def add(self, topic_filter: TopicFilter, listener: L) -> None:
+        """Let `listener` have what matches `topic_filter`."""
+        self._added += 1
+        entry = (self._added, topic_filter, listener)
+        levels = topic_filter.subscription
+        if "+" in levels or "#" in levels:
+            node = self._root
+            for level in levels.split("/"):
+                node = node.children.setdefault(level, _Node())
+            node.entries.append(entry)
+            self._cache.clear()
+        else:
+            self._exact.setdefault(levels, []).append(entry)
+            self._cache.pop(levels, None)
+
+    def discard(self, listener: L) -> None:
+        """Take every filter of `listener` out."""
+        self._cache.clear()
+        for topic, entries in list(self._exact.items()):
+            kept = [entry for entry in entries if entry[2] is not listener]
+            if kept:
+                self._exact[topic] = kept
+            else:
+                del self._exact[topic]
+        _prune(self._root, listener)
+
+    def match(self, topic: str) -> tuple[tuple[L, dict[str, str]], ...]:
+        """The listeners of `topic`, each with what its filter captured."""
+        found = self._cache.get(topic)
+        if found is None:
+            found = self._look_up(topic)
+            if len(self._cache) >= self._cache_max:
+                self._cache.clear()
+            self._cache[topic] = found
+        return found
+
+    def _look_up(self, topic: str) -> tuple[tuple[L, dict[str, str]], ...]:
+        entries = list(self._exact.get(topic, ()))
+        levels = topic.split("/")
+        _collect(self._root, levels, 0, entries)
+        entries.sort(key=lambda entry: entry[0])
+        matched: list[tuple[L, dict[str, str]]] = []
+        for _, topic_filter, listener in entries:
+            captures = topic_filter.captures(topic) if topic_filter.names else _NO_CAPTURES
+            if captures is not None:
+                matched.append((listener, captures))
+        return tuple(matched)
+
+
+def _collect(node: _Node[L], levels: list[str], depth: int, entries: list[tuple[int, TopicFilter, L]]) -> None:
+    hidden = depth == 0 and levels[0].startswith("$")
+    rest = None if hidden else node.children.get("#")
+    if rest is not None:
+        entries.extend(rest.entries)
+    if depth == len(levels):
+        entries.extend(node.entries)
+        return
+    exact = node.children.get(levels[depth])
+    if exact is not None and levels[depth] not in ("+", "#"):
+        _collect(exact, levels, depth + 1, entries)
+    any_level = None if hidden else node.children.get("+")
+    if any_level is not None:
+        _collect(any_level, levels, depth + 1, entries)
+
+
+def _prune(node: _Node[L], listener: L) -> bool:
+    node.entries = [entry for entry in node.entries if entry[2] is not listener]
+    for level, child in list(node.children.items()):
+        if _prune(child, listener):
+            del node.children[level]
+    return not node.entries and not node.children
