@@ -1,0 +1,145 @@
+"""Definitions of what an agent does (docs/spec/matrix.md, docs/spec/triggers.md "Actions"). Read-only once made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from edgematrix.protocol.fields import STRICT, Duration, Name
+
+__all__ = ["ActionSpec", "Availability", "CallSpec", "DeviceSpec", "PortSpec", "PublishSpec", "Rate", "ReadSpec", "SendSpec", "SentencesSpec", "WriteSpec"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class PublishSpec:
+    """`publish:` a bare payload on any topic outside the root."""
+
+    topic: str
+    payload: Any = None
+    qos: Literal[0, 1] = 0
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SendSpec:
+    """`send:` an event to another agent's input port; this line is the wire that allows it."""
+
+    to: str
+    payload: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class CallSpec:
+    """`call:` an agent and wait for its answer, which later actions read as `result`."""
+
+    agent: str
+    payload: Any = None
+    timeout: Duration = 30_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ActionSpec:
+    """One step of `do:`: exactly one of the actions, with an optional `when`."""
+
+    publish: PublishSpec | None = None
+    emit: dict[Name, Any] | None = None
+    send: SendSpec | None = None
+    call: CallSpec | None = None
+    delay: Duration | None = None
+    stop: str | bool | None = None
+    when: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ReadSpec:
+    """A value that a device reports on a foreign topic; it becomes an output port of the device's agent."""
+
+    topic: str
+    value: str | list[str | int] | None = None
+    unit: str | None = None
+    as_: Literal["number", "bool"] | None = Field(default=None, alias="as")
+    schema: dict[str, Any] | None = None
+    retained: Literal["seed", "fire", "ignore", "changed"] | None = None
+    qos: Literal[0, 1] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Rate:
+    """At most `count` in any stretch of `per`."""
+
+    count: int = Field(ge=1, le=10_000)
+    per: Duration
+
+
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class WriteSpec:
+    """A capability of a device: an input port whose commands are checked here, whoever asks, before they reach the device.
+
+    `range` is `[least, most]` of the payload's fields, or of the payload itself under the name `value`.
+    `dwell` is the least time between two commands; the newest that came too early is held until it is over.
+    """
+
+    topic: str
+    schema: dict[str, Any] | None = None
+    range: dict[str, Range] | None = None
+    rate: Rate | None = None
+    dwell: Duration | None = None
+    critical: bool = False
+    qos: Literal[0, 1] = 1
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Availability:
+    """Where a device says that it is there. While it is not, its values are unknown."""
+
+    topic: str
+    value: str | list[str | int] | None = None
+    online: Any = "online"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class DeviceSpec:
+    """A device on foreign topics."""
+
+    reads: dict[Name, ReadSpec] = Field(default_factory=dict)
+    writes: dict[Name, WriteSpec] = Field(default_factory=dict)
+    availability: Availability | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SentenceRule:
+    """One command and the sentences that ask for it; `send` and `answer` hold templates over the slots."""
+
+    say: Annotated[list[str], Field(min_length=1)]
+    send: SendSpec | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SentencesSpec:
+    """Exact rules from a sentence to a command, the first stage of an intent agent.
+
+    `say` holds patterns: words, `[optional]` words, `(this|that)` choices, and `{slot}` for a name from `slots`.
+    Input port `say`; a sentence that no rule knows leaves on `unknown`, what was done on `out`.
+    """
+
+    rules: Annotated[list[SentenceRule], Field(min_length=1)]
+    slots: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class PortSpec:
+    """An output port as declared: its type, whether its last value is retained, and its first value."""
+
+    type: str | None = None
+    schema: dict[str, Any] | None = None
+    retain: bool = False
+    initial: Any = None
+    qos: Literal[0, 1] = 0
+    from_: str | None = Field(default=None, alias="from")

@@ -1,0 +1,43 @@
+"""Field types that definitions share: durations, names, values to compare with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+from edgematrix.errors import PathError
+from edgematrix.protocol.duration import format_duration, parse_duration
+from edgematrix.protocol.path import check_name
+
+__all__ = ["STRICT", "Duration", "Name", "Scalar"]
+
+STRICT = ConfigDict(extra="forbid", populate_by_name=True, strict=True)
+"""How every definition is read: an unknown key is an error, and no value is converted in silence."""
+
+
+def _name(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return check_name(value)
+        except PathError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, (int, float, str)) else value
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, when_used="unless-none"),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9.dhms]+$"}], "title": "Duration"}),
+]
+"""Microseconds; written as a number of seconds or as text such as `1h30m`."""
+
+Name = Annotated[str, BeforeValidator(_name)]
+"""A segment of a path, or a port."""
+
+Scalar = str | bool | int | float
