@@ -7,22 +7,34 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from edgematrix.protocol.fields import STRICT, Duration, Name
+from edgematrix.protocol.fields import CLOSED, Duration, Flag, Name, Number, Whole
 
-__all__ = ["ActionSpec", "Availability", "CallSpec", "DeviceSpec", "PortSpec", "PublishSpec", "Rate", "ReadSpec", "SendSpec", "SentencesSpec", "WriteSpec"]
+__all__ = [
+    "ActionSpec",
+    "Availability",
+    "CallSpec",
+    "DeviceSpec",
+    "PortSpec",
+    "PublishSpec",
+    "Rate",
+    "ReadSpec",
+    "SendSpec",
+    "SentencesSpec",
+    "WriteSpec",
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class PublishSpec:
     """`publish:` a bare payload on any topic outside the root."""
 
     topic: str
     payload: Any = None
     qos: Literal[0, 1] = 0
-    retain: bool = False
+    retain: Flag = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class SendSpec:
     """`send:` an event to another agent's input port; this line is the wire that allows it."""
 
@@ -30,7 +42,7 @@ class SendSpec:
     payload: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class CallSpec:
     """`call:` an agent and wait for its answer, which later actions read as `result`."""
 
@@ -39,7 +51,7 @@ class CallSpec:
     timeout: Duration = 30_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class ActionSpec:
     """One step of `do:`: exactly one of the actions, with an optional `when`."""
 
@@ -48,16 +60,16 @@ class ActionSpec:
     send: SendSpec | None = None
     call: CallSpec | None = None
     delay: Duration | None = None
-    stop: str | bool | None = None
+    stop: str | Flag | None = None
     when: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class ReadSpec:
     """A value that a device reports on a foreign topic; it becomes an output port of the device's agent."""
 
     topic: str
-    value: str | list[str | int] | None = None
+    value: str | list[str | Whole] | None = None
     unit: str | None = None
     as_: Literal["number", "bool"] | None = Field(default=None, alias="as")
     schema: dict[str, Any] | None = None
@@ -65,18 +77,18 @@ class ReadSpec:
     qos: Literal[0, 1] = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Rate:
     """At most `count` in any stretch of `per`."""
 
-    count: int = Field(ge=1, le=10_000)
+    count: Whole = Field(ge=1, le=10_000)
     per: Duration
 
 
-Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class WriteSpec:
     """A capability of a device: an input port whose commands are checked here, whoever asks, before they reach the device.
 
@@ -89,21 +101,21 @@ class WriteSpec:
     range: dict[str, Range] | None = None
     rate: Rate | None = None
     dwell: Duration | None = None
-    critical: bool = False
+    critical: Flag = False
     qos: Literal[0, 1] = 1
-    retain: bool = False
+    retain: Flag = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Availability:
     """Where a device says that it is there. While it is not, its values are unknown."""
 
     topic: str
-    value: str | list[str | int] | None = None
+    value: str | list[str | Whole] | None = None
     online: Any = "online"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class DeviceSpec:
     """A device on foreign topics."""
 
@@ -112,7 +124,7 @@ class DeviceSpec:
     availability: Availability | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class SentenceRule:
     """One command and the sentences that ask for it; `send` and `answer` hold templates over the slots."""
 
@@ -121,7 +133,7 @@ class SentenceRule:
     answer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class SentencesSpec:
     """Exact rules from a sentence to a command, the first stage of an intent agent.
 
@@ -133,13 +145,13 @@ class SentencesSpec:
     slots: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class PortSpec:
     """An output port as declared: its type, whether its last value is retained, and its first value."""
 
     type: str | None = None
     schema: dict[str, Any] | None = None
-    retain: bool = False
+    retain: Flag = False
     initial: Any = None
     qos: Literal[0, 1] = 0
     from_: str | None = Field(default=None, alias="from")

@@ -12,7 +12,7 @@ import msgspec
 from edgematrix.errors import CodecError
 from edgematrix.protocol.event import Event, Trail
 from edgematrix.protocol.limits import Limits
-from edgematrix.protocol.message import NO_TRAIL, Message
+from edgematrix.protocol.message import Message
 from edgematrix.protocol.moment import parse_moment
 
 __all__ = ["decode", "decode_event", "decode_value", "encode_event", "encode_value"]
@@ -20,6 +20,7 @@ __all__ = ["decode", "decode_event", "decode_value", "encode_event", "encode_val
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 _DEFAULT_LIMITS = Limits()
+_QUOTE, _BACKSLASH = b'"\\'
 
 
 def decode(topic: str, payload: bytes, *, retained: bool = False, qos: int = 0, limits: Limits = _DEFAULT_LIMITS) -> Message:
@@ -123,7 +124,7 @@ def _message_of(event: Event, topic: str, *, retained: bool, qos: int) -> Messag
     time_us = None if event.time is None else _moment(event.time, "time")
     expiry_us = None if event.expirytime is None else _moment(event.expirytime, "expirytime")
     trail = Trail(event.id, event.runid, event.hops, event.taint, event.traceparent, expiry_us)
-    return Message(topic, data_of(event), retained, qos, time_us, trail or NO_TRAIL, event.source[1:])
+    return Message(topic, data_of(event), retained, qos, time_us, trail, event.source[1:])
 
 
 def _moment(text: str, attribute: str) -> int:
@@ -148,11 +149,11 @@ def _check_depth(payload: bytes, depth_max: int) -> None:
         if in_text:
             if escaped:
                 escaped = False
-            elif byte == 0x5C:
+            elif byte == _BACKSLASH:
                 escaped = True
-            elif byte == 0x22:
+            elif byte == _QUOTE:
                 in_text = False
-        elif byte == 0x22:
+        elif byte == _QUOTE:
             in_text = True
         elif byte in b"[{":
             depth += 1

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, Strict, WithJsonSchema
 
 from edgematrix.errors import PathError
 from edgematrix.protocol.duration import format_duration, parse_duration
 from edgematrix.protocol.path import check_name
 
-__all__ = ["STRICT", "Duration", "Name", "Scalar"]
+__all__ = ["CLOSED", "Duration", "Flag", "Name", "Number", "Scalar", "Whole"]
 
-STRICT = ConfigDict(extra="forbid", populate_by_name=True, strict=True)
-"""How every definition is read: an unknown key is an error, and no value is converted in silence."""
+CLOSED = ConfigDict(extra="forbid", populate_by_name=True)
+"""How every definition is read: an unknown key is an error."""
+
+Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+"""Strict, so that no text is taken for a number, nor a number for a flag."""
 
 
 def _name(value: object) -> object:
@@ -40,4 +45,4 @@ Duration = Annotated[
 Name = Annotated[str, BeforeValidator(_name)]
 """A segment of a path, or a port."""
 
-Scalar = str | bool | int | float
+Scalar = str | Flag | Whole | Number

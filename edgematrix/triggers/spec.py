@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 from pydantic.dataclasses import dataclass
 
-from edgematrix.protocol.fields import STRICT, Duration, Scalar
+from edgematrix.protocol.fields import CLOSED, Duration, Flag, Number, Scalar, Whole
 
 __all__ = ["Aggregate", "Changes", "Count", "GroupSpec", "Limit", "SourceSpec", "Window"]
 
@@ -16,33 +16,33 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Role = Literal["regular", "gate", "live", "optional", "condition", "reset"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Aggregate:
     """Replaces the value of a source by that of its sliding window."""
 
     fn: Literal["mean", "min", "max", "sum", "count", "last", "stddev"]
     over: Duration
-    min_samples: int = Field(default=1, ge=1)
+    min_samples: Whole = Field(default=1, ge=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Changes:
     """What kind of change gives a token."""
 
     from_: Scalar | Several | None = Field(default=None, alias="from")
     to: Scalar | Several | None = None
-    by: float | None = Field(default=None, gt=0)
+    by: Number | None = Field(default=None, gt=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Count:
     """A token when `at_least` messages lie within `within`."""
 
-    at_least: int = Field(ge=1, le=10_000)
+    at_least: Whole = Field(ge=1, le=10_000)
     within: Duration | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Window:
     """A stretch of the day, past midnight too; `from` and `to` are `HH:MM[:SS]` or a sun event with an offset."""
 
@@ -51,21 +51,21 @@ class Window:
     days: list[Day] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Limit:
     """At most `count` firings in any stretch of `per`."""
 
-    count: int = Field(ge=1, le=10_000)
+    count: Whole = Field(ge=1, le=10_000)
     per: Duration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class SourceSpec:
     """One source of a group: where its messages come from, how a value is read, and what makes it ready."""
 
     topic: str | None = None
     from_: str | None = Field(default=None, alias="from")
-    value: str | list[str | int] | dict[str, str | list[str | int]] | None = None
+    value: str | list[str | Whole] | dict[str, str | list[str | Whole]] | None = None
     schema: dict[str, Any] | None = None
     """JSON Schema of the value; a value that breaks it is dead-lettered. Its properties are names in `where`."""
     as_: Literal["number", "bool"] | None = Field(default=None, alias="as")
@@ -75,10 +75,10 @@ class SourceSpec:
     max_age: Duration | None = None
     qos: Literal[0, 1] | None = None
     role: Role = "regular"
-    required: bool = False
-    above: float | None = None
-    below: float | None = None
-    hysteresis: float | None = Field(default=None, ge=0)
+    required: Flag = False
+    above: Number | None = None
+    below: Number | None = None
+    hysteresis: Number | None = Field(default=None, ge=0)
     equals: Scalar | Several | None = None
     not_: Scalar | Several | None = Field(default=None, alias="not")
     during: str | Window | None = None
@@ -94,16 +94,16 @@ class SourceSpec:
     unknown: Literal["keep", "break"] = "keep"
     retained: Literal["seed", "fire", "ignore", "changed"] | None = None
     keep: Literal["latest", "first", "all"] = "latest"
-    keep_max: int = Field(default=100, ge=1, le=10_000)
+    keep_max: Whole = Field(default=100, ge=1, le=10_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class GroupSpec:
     """One trigger group."""
 
     on: Annotated[dict[str, SourceSpec], Field(min_length=1, max_length=64)]
     by: str | None = None
-    need: Literal["all", "any", "sequence"] | Annotated[int, Field(ge=1)] = "all"
+    need: Literal["all", "any", "sequence"] | Annotated[int, Strict(), Field(ge=1)] = "all"
     within: Duration | None = None
     if_: str | None = Field(default=None, alias="if")
     if_false: Literal["consume", "keep"] = "consume"
@@ -114,11 +114,11 @@ class GroupSpec:
     throttle: Duration | None = None
     debounce: Duration | None = None
     mode: Literal["single", "restart", "queued", "parallel"] = "single"
-    max: int = Field(default=10, ge=1, le=10_000)
+    max: Whole = Field(default=10, ge=1, le=10_000)
     overflow: Literal["drop_new", "drop_old", "dead_letter"] = "drop_new"
-    rate_max: Literal["none"] | Annotated[int, Field(ge=1)] = 1_000
+    rate_max: Literal["none"] | Annotated[int, Strict(), Field(ge=1)] = 1_000
     """Firings per second, beyond which the group pauses."""
-    keys_max: int = Field(default=10_000, ge=1, le=1_000_000)
+    keys_max: Whole = Field(default=10_000, ge=1, le=1_000_000)
     on_restart: Literal["resume", "fire", "drop"] = "resume"
     misfire_grace: Duration = 60_000_000
-    durable: bool | None = None
+    durable: Flag | None = None
