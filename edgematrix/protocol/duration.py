@@ -41,8 +41,8 @@ def format_duration(duration_us: int) -> str:
         return "0s"
     parts: list[str] = []
     rest = duration_us
-    for unit, size_us in _UNITS_US.items():
-        count, rest = divmod(rest, size_us)
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, _UNITS_US[unit])
         if count:
             parts.append(f"{count}{unit}")
     if rest:

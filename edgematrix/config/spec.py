@@ -1,0 +1,179 @@
+"""The matrix as data: what YAML and Python both make, and what travels as `spec` (docs/spec/matrix.md). Read-only once made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic.dataclasses import dataclass
+
+from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
+from edgematrix.protocol.fields import CLOSED, Flag, Name, Number
+from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.topic import DEFAULT_ROOT
+from edgematrix.triggers.spec import GroupSpec
+
+__all__ = ["LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
+
+LATER = frozenset(
+    {"chat", "deadline", "escalate", "flow", "human", "llm", "max_steps", "onnx", "pool", "retry", "switch", "tools", "voice"}
+)
+"""Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
+
+PORT_TYPES = ("text", "number", "bool", "any")
+"""Short names for the type of a port."""
+
+_MODULE_NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+_ROOT = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}$"
+_PROFILE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_LIMITS = tuple(field.name for field in fields(Limits))
+_PORT_KEYS = frozenset({"type", "schema", "retain", "initial", "qos", "from"})
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        folded = {zone.lower(): zone for zone in available_timezones()}
+        near = get_close_matches(name.lower(), folded, n=1)
+        hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
+        raise ValueError(f"expected a time zone such as Europe/Berlin, found {name[:80]!r}{hint}") from None
+    return name
+
+
+def _broker(text: str) -> str:
+    if "://" not in text:
+        if _PROFILE.fullmatch(text) is None:
+            raise ValueError(f"expected embedded, mqtt://host, mqtts://host or the name of a broker profile, found {text[:80]!r}")
+        return text
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"the broker's address {text[:80]!r} cannot be read: {error}") from None
+    if parts.scheme not in ("mqtt", "mqtts"):
+        raise ValueError(f"expected a broker's address with mqtt:// or mqtts://, found {parts.scheme}://")
+    if not parts.hostname or port == 0:
+        raise ValueError(f"the broker's address {text[:80]!r} names no host, or port 0")
+    return text
+
+
+def _limit(name: str) -> str:
+    if name not in _LIMITS:
+        near = get_close_matches(name, _LIMITS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_LIMITS)}"
+        raise ValueError(f"there is no limit {name[:80]!r}; {hint}")
+    return name
+
+
+def _port(value: object) -> object:
+    """A port in one of its short forms, as the mapping that `PortSpec` reads.
+
+    A text is a short name of a type. A mapping with a key that ports do not have, or whose `type` is one of JSON Schema's
+    alone, is a JSON Schema.
+    """
+    if isinstance(value, str):
+        value = {"type": value}
+    if not isinstance(value, Mapping):
+        return value
+    kind = value.get("type")
+    if kind in PORT_TYPES or kind is None:
+        foreign = [key for key in value if key not in _PORT_KEYS]
+        return {"schema": dict(value)} if foreign and _is_schema(value) else value
+    if isinstance(kind, str) and len(value) == 1 and kind not in _SCHEMA_TYPES:
+        near = get_close_matches(kind, PORT_TYPES, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"expected a port type, one of {', '.join(PORT_TYPES)}, or a JSON Schema, found {kind[:80]!r}{hint}")
+    mixed = sorted(str(key) for key in value if key in _PORT_KEYS - {"type"})
+    if mixed:
+        raise ValueError(f"a JSON Schema beside {', '.join(mixed)} stands under `schema:`; `type:` is one of {', '.join(PORT_TYPES)}")
+    return {"schema": dict(value)}
+
+
+_SCHEMA_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+_SCHEMA_KEYS = frozenset(
+    {
+        "$ref", "$schema", "additionalProperties", "allOf", "anyOf", "const", "contains", "description", "enum", "exclusiveMaximum",
+        "exclusiveMinimum", "format", "items", "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "multipleOf",
+        "not", "oneOf", "pattern", "prefixItems", "properties", "required", "title", "uniqueItems",
+    }
+)  # fmt: skip
+
+
+def _is_schema(value: Mapping[str, object]) -> bool:
+    return all(key == "type" or key in _SCHEMA_KEYS for key in value)
+
+
+Port = Annotated[PortSpec, BeforeValidator(_port)]
+Ports = dict[Name, Port]
+LimitName = Annotated[str, AfterValidator(_limit), WithJsonSchema({"enum": list(_LIMITS)})]
+Delivery = Literal["best_effort", "durable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class TriggerSpec(GroupSpec):
+    """A trigger group and what it does. Without `do`, the agent's code gets the firing."""
+
+    do: list[ActionSpec] = Field(default_factory=list, max_length=1_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class DefaultsSpec:
+    """What holds for every agent below that does not say otherwise; the nearest one counts."""
+
+    durable: Flag | None = None
+    qos: Literal[0, 1] | None = None
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class LocationSpec:
+    """Where the matrix stands, in degrees; sun events need it."""
+
+    lat: Annotated[Number, Field(ge=-90, le=90)]
+    lon: Annotated[Number, Field(ge=-180, le=180)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class AgentSpec:
+    """One agent: a device, code, trigger groups with actions, sentences, or (with `agents`) a composite."""
+
+    agents: dict[Name, AgentSpec] = Field(default_factory=dict)
+    device: DeviceSpec | None = None
+    triggers: dict[Name, TriggerSpec] = Field(default_factory=dict)
+    python: Annotated[str, Field(pattern=_MODULE_NAME, max_length=500)] | None = None
+    """`module:name`; a host loads only modules that its own configuration allows."""
+    sentences: SentencesSpec | None = None
+    inputs: Ports = Field(default_factory=dict)
+    outputs: Ports = Field(default_factory=dict)
+    host: Name | None = None
+    """The host that it runs on; without it, the one that loads the matrix."""
+    durable: Flag | None = None
+    """Whether its state, and runs under way, outlive a restart."""
+    delivery: Delivery | None = None
+    failover: Flag = False
+    """Whether another host may take it over."""
+    defaults: DefaultsSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class MatrixSpec:
+    """A whole matrix. `matrix` is its name and the first segment of every path in it."""
+
+    matrix: Name
+    root: Annotated[str, Field(pattern=_ROOT, max_length=200)] = DEFAULT_ROOT
+    """What stands first in every topic of the bus."""
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    broker: Annotated[str, AfterValidator(_broker)] = "embedded"
+    """`embedded`, `mqtt://…`, `mqtts://…`, or the name of a profile in `brokers/`."""
+    defaults: DefaultsSpec | None = None
+    location: LocationSpec | None = None
+    limits: dict[LimitName, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
+    """Bounds that differ from those of `edgematrix.protocol.limits.Limits`, by their names there."""
+    agents: dict[Name, AgentSpec] = Field(default_factory=dict)
