@@ -34,10 +34,13 @@ class Link(Protocol):
         """The broker took us in; subscriptions are in place, or being made."""
 
     def disconnected(self, reason: str) -> None:
-        """The connection is gone; the transport tries again by itself."""
+        """The connection is gone, or the first attempt failed; said once an outage. The transport tries again by itself."""
 
     def refused(self, topic_filter: str, reason: str) -> None:
         """The broker refused one subscription."""
+
+    def dropped(self, topic: str, reason: str) -> None:
+        """A message was given up: going out (the queue is full, the broker refused it) or coming in (beyond the size that is read)."""
 
 
 class Transport(Protocol):
@@ -56,8 +59,12 @@ class Transport(Protocol):
     def publish(self, publication: Publication) -> None:
         """Send, or queue while not connected.
 
+        When the queue is full, the oldest QoS 0 message in it gives way (`Link.dropped`). A QoS 0 message for which
+        nothing can give way is dropped itself, without an exception.
+
         Raises:
-            QueueFullError: the queue has reached its bound; nothing was queued.
+            QueueFullError: the queue is full of QoS 1 messages, and so is this; nothing was queued.
+            TopicError: no message may be published on this topic.
         """
 
     def subscribe(self, filters: Mapping[str, int]) -> None:
@@ -65,6 +72,19 @@ class Transport(Protocol):
 
     def unsubscribe(self, filters: Iterable[str]) -> None:
         """Ask for these no longer."""
+
+    @property
+    def receipt(self) -> int:
+        """The number of the newest QoS 1 message handed to the link; numbers only grow, over all connections."""
+
+    def acknowledge(self, receipt: int) -> None:
+        """Tell the broker that all up to `receipt` are safe. Needed only where the transport was made to hold acknowledgements.
+
+        A receipt of an earlier connection does nothing: the broker delivers those messages again, with new receipts.
+        """
+
+    def counts(self) -> Mapping[str, int]:
+        """What has been counted since the start, by name: messages in and out, dropped by reason, connections, failures."""
 
 
 class Store(Protocol):
