@@ -1,0 +1,236 @@
+"""All agents of one host as one deterministic machine: messages and time in, publications and work out.
+
+No I/O, no clock, no task: the host drives it from the event loop, the simulator from a list.
+At one instant timers come before messages, both in written order; what an agent puts out is heard by its
+local listeners at the same instant, after the message that caused it has been seen by all.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from edgematrix.protocol.event import Trail
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.message import NO_TRAIL, Message
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.router import Router
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.observation import DeadLettered, Dropped, Observation, Observer, Published, Received
+from edgematrix.runtime.outbound import Outbound
+
+__all__ = ["Engine", "Hits", "Keeper", "Listener", "Timer"]
+
+Hits = tuple[tuple[int, dict[str, str]], ...]
+"""Which inputs of a listener a topic matches, each with its captures."""
+
+
+class Listener(Protocol):
+    """Whoever wants messages."""
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:
+        """Take one message, once, however many inputs it matches."""
+
+
+class Timer(Protocol):
+    """Whoever waits for a moment. At one instant the lower `order` comes first."""
+
+    order: int
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """The moment has come; a timer that no longer waits for `due_us` ignores it."""
+
+
+class Keeper(Protocol):
+    """Whoever has a state that outlives the process."""
+
+    @property
+    def store_key(self) -> str:
+        """Under which it is stored."""
+
+    def save(self) -> dict[str, bytes | None]:
+        """What has changed since the last call, by key; None is gone."""
+
+
+class Engine:
+    """Routes messages to listeners and moments to timers, and collects what comes out.
+
+    Args:
+        root: the first level of the bus's own topics.
+        matrix: the matrix's name, for what no agent is to blame for.
+        new_id: makes an id from the time; unique, and deterministic in the simulator.
+        limits: the bounds in force.
+        echo: foreign publications are heard at the same instant, as by a broker inside; for the simulator.
+    """
+
+    def __init__(
+        self, root: str, matrix: str, *, new_id: Callable[[int], str], limits: Limits | None = None, echo: bool = False
+    ) -> None:
+        self.root = root
+        self.matrix = AgentPath(matrix)
+        self.limits = limits or Limits()
+        self.outbox: deque[Outbound] = deque()
+        self.observers: list[Observer] = []
+        self.touched: list[Keeper] = []
+        """Whose stored state is no longer what it was."""
+        self._new_id = new_id
+        self._echo = echo
+        self._router: Router[tuple[Listener, int]] = Router(cache_max=0)
+        self._routes: dict[str, tuple[tuple[Listener, Hits], ...]] = {}
+        self._queue: deque[Message] = deque()
+        self._timers: list[tuple[int, int, int, Timer]] = []
+        self._timer_count = 0
+        self._draining = False
+
+    # Listening
+
+    def listen(self, topic_filter: TopicFilter, listener: Listener, index: int = 0) -> None:
+        """Let `listener` have what matches, as its input `index`."""
+        self._router.add(topic_filter, (listener, index))
+        self._routes.clear()
+
+    def hears(self, topic: str) -> bool:
+        """Whether anybody listens to `topic`."""
+        return bool(self._routes_of(topic))
+
+    def receive(self, message: Message, now_us: int) -> None:
+        """Hand in a message from outside, and work until nothing is left to do at this instant.
+
+        What has become due is done first.
+        """
+        timers = self._timers
+        if timers and timers[0][0] <= now_us:
+            self.advance(now_us)
+        self._queue.append(message)
+        self._drain(now_us)
+
+    # Time
+
+    @property
+    def deadline_us(self) -> int | None:
+        """The next moment at which `advance` has something to do."""
+        return self._timers[0][0] if self._timers else None
+
+    def schedule(self, timer: Timer, due_us: int) -> None:
+        """Call `timer.due` when `due_us` has come."""
+        self._timer_count += 1
+        heapq.heappush(self._timers, (due_us, timer.order, self._timer_count, timer))
+
+    def advance(self, now_us: int) -> None:
+        """Do all that has become due, oldest first, and what follows from it at this instant."""
+        timers = self._timers
+        while timers and timers[0][0] <= now_us:
+            while timers and timers[0][0] <= now_us:
+                due_us, _, _, timer = heapq.heappop(timers)
+                timer.due(due_us, now_us)
+            self._drain(now_us)
+        self._drain(now_us)
+
+    # Putting out
+
+    def emit(self, agent: AgentPath, port: str, value: object, trail: Trail, now_us: int, *, retained: bool = False, qos: int = 0, retain: bool = False) -> None:
+        """Put `value` out on the agent's own port; local listeners hear it at this instant.
+
+        `retained` is handed on to local listeners: the value is old, as a device's retained message says.
+        """
+        self._event(Kind.OUT, agent, agent, port, value, trail, now_us, retained=retained, qos=qos, retain=retain)
+
+    def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
+        """Send work to another agent's input port."""
+        self._event(Kind.IN, receiver, sender, port, value, trail, now_us, qos=1)
+
+    def publish(self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False) -> None:
+        """Publish a bare payload on a foreign topic."""
+        self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
+        self.observe(Published(now_us, agent, topic, value))
+        if self._echo:
+            self._queue.append(Message(topic, value, qos=qos))
+
+    def dead_letter(self, agent: AgentPath, topic: str, value: object, reason: str, now_us: int) -> None:
+        """Report a message that could not be handled."""
+        trail = Trail(self._new_id(now_us))
+        data = {"topic": topic, "reason": reason, "payload": value}
+        dead = topic_for(self.root, Kind.DEAD, agent)
+        self.outbox.append(Outbound(dead, data, agent, now_us, 1, type="em.dead", trail=trail, cause=""))
+        self.observe(DeadLettered(now_us, agent, topic, reason))
+
+    def observe(self, observation: Observation) -> None:
+        """Tell the listeners of observations."""
+        for observer in self.observers:
+            observer(observation)
+
+    def next_trail(self, cause: Trail, now_us: int) -> Trail:
+        """The trail of a message that `cause` led to."""
+        return Trail(self._new_id(now_us), cause.runid or self._new_id(now_us), cause.hops + 1, cause.taint, cause.traceparent)
+
+    # Inside
+
+    def _event(
+        self, kind: Kind, owner: AgentPath, sender: AgentPath, port: str, value: object, cause: Trail, now_us: int, *, retained: bool = False, qos: int = 0, retain: bool = False
+    ) -> None:
+        topic = topic_for(self.root, kind, owner, port)
+        trail = self.next_trail(cause, now_us)
+        if trail.hops > self.limits.hops_max:
+            self.dead_letter(owner, topic, value, f"{trail.hops} hops, hops_max is {self.limits.hops_max}: agents seem to trigger one another without end", now_us)
+            return
+        local = self.hears(topic)
+        if kind is Kind.OUT or not local:
+            self.outbox.append(Outbound(topic, value, sender, now_us, qos, retain, f"em.{kind}.{port}", trail, cause.id))
+        self.observe(Published(now_us, sender, topic, value))
+        if local:
+            self._queue.append(Message(topic, value, retained, qos, now_us, trail, sender))
+
+    def _drain(self, now_us: int) -> None:
+        """Deliver what is queued. Messages that these cause are queued behind them, up to `cascade_max`."""
+        if self._draining:
+            return
+        self._draining = True
+        handled = 0
+        queue = self._queue
+        try:
+            while queue:
+                message = queue.popleft()
+                routes = self._routes.get(message.topic)
+                if routes is None:
+                    routes = self._routes_of(message.topic)
+                if not routes:
+                    continue
+                handled += 1
+                if handled > self.limits.cascade_max:
+                    self._give_up(message, now_us)
+                    break
+                if self.observers:
+                    self.observe(Received(now_us, message.topic, message.value, message.retained))
+                for listener, hits in routes:
+                    listener.receive(message, hits, now_us)
+        finally:
+            self._draining = False
+
+    def _give_up(self, message: Message, now_us: int) -> None:
+        reason = f"one message caused more than cascade_max, {self.limits.cascade_max}, others at one instant"
+        self.dead_letter(self.matrix, message.topic, message.value, reason, now_us)
+        for waiting in self._queue:
+            self.observe(Dropped(now_us, self.matrix, waiting.topic, reason))
+        self._queue.clear()
+
+    def _routes_of(self, topic: str) -> tuple[tuple[Listener, Hits], ...]:
+        routes = self._routes.get(topic)
+        if routes is None:
+            routes = _by_listener(self._router.match(topic))
+            if len(self._routes) >= _ROUTES_MAX:
+                self._routes.clear()
+            self._routes[topic] = routes
+        return routes
+
+
+_ROUTES_MAX = 50_000
+
+
+def _by_listener(found: Iterable[tuple[tuple[Listener, int], Mapping[str, str]]]) -> tuple[tuple[Listener, Hits], ...]:
+    hits: dict[int, tuple[Listener, list[tuple[int, dict[str, str]]]]] = {}
+    for (listener, index), captures in found:
+        hits.setdefault(id(listener), (listener, []))[1].append((index, dict(captures)))
+    return tuple((listener, tuple(inputs)) for listener, inputs in hits.values())

@@ -1,0 +1,132 @@
+"""A trigger group in a host: its machine, its state, its deadline and its runs."""
+
+from __future__ import annotations
+
+from edgematrix.protocol.message import Message
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
+from edgematrix.runtime.run import Body, Run
+from edgematrix.triggers import Arrival, Cancel, DeadLetter, Group, RunEnded as RunIsOver, Start, Step, Tick
+
+__all__ = ["GroupRunner"]
+
+
+class GroupRunner:
+    """Feeds one group with messages and moments, and starts what it asks for.
+
+    Args:
+        order: the group's place in the matrix as written.
+    """
+
+    __slots__ = ("_applying", "_deadline_us", "_over", "_state", "agent", "body", "dirty", "engine", "group", "order", "runs")
+
+    def __init__(self, engine: Engine, agent: AgentPath, group: Group, body: Body, order: int) -> None:
+        self.engine = engine
+        self.agent = agent
+        self.group = group
+        self.body = body
+        self.order = order
+        self.runs: dict[int, Run] = {}
+        self.dirty = False
+        self._deadline_us: int | None = None
+        self._applying = False
+        self._over: list[int] = []
+
+    @property
+    def store_key(self) -> str:
+        """Under which the state is stored."""
+        return f"{self.agent}#{self.group.name}"
+
+    def start(self, now_us: int) -> None:
+        """Begin with a fresh state."""
+        self._apply(self.group.start(now_us), now_us)
+
+    def resume(self, parts: dict[str, bytes], now_us: int) -> None:
+        """Go on from a stored state.
+
+        Raises:
+            StateError: it is damaged, or of an unknown version; nothing has changed.
+        """
+        self._apply(self.group.resume(self.group.load(parts), now_us), now_us)
+
+    def save(self) -> dict[str, bytes | None]:
+        """What has changed since the last call, by part."""
+        self.dirty = False
+        return self.group.save(self._state)
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:
+        """Take one message."""
+        self._apply(self.group.step(self._state, Arrival(message, hits), now_us), now_us)
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """Let time alone change the group."""
+        if due_us == self._deadline_us:
+            self._deadline_us = None
+            self._apply(self.group.step(self._state, Tick(), now_us), now_us)
+
+    def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
+        """Take note that a run is over; it may let the next one start."""
+        del self.runs[run.number]
+        self.engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason))
+        if self._applying:
+            self._over.append(run.number)
+        else:
+            self._apply(self.group.step(self._state, RunIsOver(run.number), now_us), now_us)
+
+    def _apply(self, step: Step, now_us: int) -> None:
+        """Take a step's outcome, and that of the runs that end while it is taken: a loop, for a queue may be long."""
+        self._take(step, now_us)
+        if not step.effects:
+            return
+        self._applying = True
+        try:
+            self._act(step, now_us)
+            while self._over:
+                step = self.group.step(self._state, RunIsOver(self._over.pop(0)), now_us)
+                self._take(step, now_us)
+                self._act(step, now_us)
+        finally:
+            self._applying = False
+
+    def _take(self, step: Step, now_us: int) -> None:
+        self._state = step.state
+        if not self.dirty:
+            self.dirty = True
+            self.engine.touched.append(self)
+        deadline_us = step.deadline_us
+        if deadline_us != self._deadline_us:
+            self._deadline_us = deadline_us
+            if deadline_us is not None:
+                self.engine.schedule(self, deadline_us)
+        if step.traces and self.engine.observers:
+            for trace in step.traces:
+                self.engine.observe(NotFired(now_us, self.agent, trace))
+
+    def _act(self, step: Step, now_us: int) -> None:
+        for effect in step.effects:
+            if isinstance(effect, Start):
+                self._begin(effect, now_us)
+            elif isinstance(effect, Cancel):
+                self._cancel(effect.run, now_us)
+            else:
+                self._dead_letter(effect, now_us)
+
+    def _begin(self, start: Start, now_us: int) -> None:
+        run = Run(self, start.run, start.firing)
+        self.runs[start.run] = run
+        self.engine.observe(Fired(now_us, self.agent, self.group.name, start.run, start.firing))
+        self.body.begin(run, now_us)
+
+    def _cancel(self, number: int, now_us: int) -> None:
+        run = self.runs.pop(number, None)
+        if run is not None:
+            run.over = True
+            self.body.cancel(run)
+            self.engine.observe(RunEnded(now_us, self.agent, self.group.name, number, Outcome.CANCELLED))
+
+    def _dead_letter(self, effect: DeadLetter, now_us: int) -> None:
+        values = {name: None if reading is None else reading.value for name, reading in effect.firing.sources.items()}
+        topic = topic_for(self.engine.root, Kind.OUT, self.agent, self.group.name)
+        self.engine.dead_letter(self.agent, topic, values, effect.reason, now_us)

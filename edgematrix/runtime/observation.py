@@ -1,0 +1,128 @@
+"""What a host tells whoever watches it: one small record for each hop of a message.
+
+Log, trace topic, live view and metrics are listeners of these; nothing in a host depends on them.
+`at_us` is the host's timeline, `path` the agent's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from edgematrix.triggers import Firing, Trace
+
+__all__ = ["DeadLettered", "Dropped", "Fired", "NotFired", "Observation", "Observer", "Outcome", "Published", "Received", "Ring", "RunEnded", "Stalled"]
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+
+
+@dataclass(slots=True)
+class Received:
+    """A message that at least one source listens to."""
+
+    at_us: int
+    topic: str
+    value: object
+    retained: bool
+
+
+@dataclass(slots=True)
+class Fired:
+    """A group fired and its run was admitted."""
+
+    at_us: int
+    path: str
+    group: str
+    run: int
+    firing: Firing
+
+
+@dataclass(slots=True)
+class NotFired:
+    """A message took part and led to no run."""
+
+    at_us: int
+    path: str
+    trace: Trace
+
+
+@dataclass(slots=True)
+class RunEnded:
+    """A run is over."""
+
+    at_us: int
+    path: str
+    group: str
+    run: int
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Published:
+    """An agent put something out, on its own port or on a foreign topic."""
+
+    at_us: int
+    path: str
+    topic: str
+    value: object
+
+
+@dataclass(slots=True)
+class DeadLettered:
+    """A message could not be handled."""
+
+    at_us: int
+    path: str
+    topic: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Dropped:
+    """Something was given up for want of room or time."""
+
+    at_us: int
+    path: str
+    topic: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Stalled:
+    """An agent's code kept the event loop from turning."""
+
+    at_us: int
+    path: str
+    stall_ms: int
+
+
+Observation = Received | Fired | NotFired | RunEnded | Published | DeadLettered | Dropped | Stalled
+Observer = Callable[[Observation], None]
+
+
+class Ring:
+    """The newest observations, for whoever asks later, and a count of each kind.
+
+    Args:
+        size_max: how many are kept.
+    """
+
+    def __init__(self, size_max: int) -> None:
+        self.newest: deque[Observation] = deque(maxlen=size_max)
+        self.counts: Counter[str] = Counter()
+
+    def __call__(self, observation: Observation) -> None:
+        """Keep one."""
+        self.newest.append(observation)
+        self.counts[type(observation).__name__] += 1

@@ -1,0 +1,65 @@
+"""What the agents of a host want on the bus, before it becomes bytes."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from edgematrix.errors import CodecError
+from edgematrix.protocol.codec import encode_event, encode_value
+from edgematrix.protocol.event import Event, Trail
+from edgematrix.protocol.message import Publication
+from edgematrix.protocol.moment import format_moment
+
+__all__ = ["Outbound"]
+
+
+@dataclass(slots=True)
+class Outbound:
+    """One publication. It is an event if `type` is set, else a bare payload.
+
+    `at_us` is when it was made; `source` is the path of the agent that it is from.
+    """
+
+    topic: str
+    value: object
+    source: str
+    at_us: int
+    qos: int = 0
+    retain: bool = False
+    type: str = ""
+    trail: Trail | None = None
+    cause: str = ""
+
+    def publication(self) -> Publication:
+        """The bytes that travel.
+
+        Raises:
+            CodecError: the value has no JSON form.
+        """
+        if not self.type:
+            return Publication(self.topic, encode_value(self.value), self.qos, self.retain)
+        return Publication(self.topic, encode_event(self._event()), self.qos, self.retain)
+
+    def _event(self) -> Event:
+        trail = self.trail
+        if trail is None:
+            raise CodecError(f"the event for {self.topic} has no trail")
+        binary = self.value if isinstance(self.value, bytes) else None
+        return Event(
+            specversion="1.0",
+            id=trail.id,
+            source=f"/{self.source}",
+            type=self.type,
+            time=format_moment(self.at_us),
+            data=UNSET if binary is not None else self.value,
+            data_base64=None if binary is None else b64encode(binary).decode(),
+            runid=trail.runid,
+            causeid=self.cause,
+            hops=trail.hops,
+            expirytime=None if trail.expiry_us is None else format_moment(trail.expiry_us),
+            traceparent=trail.traceparent,
+            taint=trail.taint,
+        )

@@ -1,0 +1,43 @@
+"""One run of an agent: from an admitted firing to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from edgematrix.protocol.event import Trail
+from edgematrix.runtime.observation import Outcome
+from edgematrix.triggers import Firing
+
+if TYPE_CHECKING:  # a run and the group that started it know each other
+    from edgematrix.runtime.group_runner import GroupRunner
+
+__all__ = ["Body", "Run"]
+
+
+class Run:
+    """What a firing started. Whatever the agent puts out on its behalf follows from `trail`."""
+
+    __slots__ = ("firing", "number", "over", "runner", "trail")
+
+    def __init__(self, runner: GroupRunner, number: int, firing: Firing) -> None:
+        self.runner = runner
+        self.number = number
+        self.firing = firing
+        self.trail: Trail = firing.trail
+        self.over = False
+
+    def end(self, outcome: Outcome, now_us: int, reason: str = "") -> None:
+        """Say how it ended; only the first word counts."""
+        if not self.over:
+            self.over = True
+            self.runner.ended(self, outcome, reason, now_us)
+
+
+class Body(Protocol):
+    """What an agent does when one of its groups fires."""
+
+    def begin(self, run: Run, now_us: int) -> None:
+        """Start the run; call `run.end` when it is over, now or later."""
+
+    def cancel(self, run: Run) -> None:
+        """Stop working on the run at once; it is already over."""

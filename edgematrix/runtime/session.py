@@ -1,0 +1,155 @@
+"""Between the engine and the bus: bytes in, bytes out, and what is said at birth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from edgematrix.errors import CodecError, QueueFullError, TopicError
+from edgematrix.protocol.codec import decode, encode_value
+from edgematrix.protocol.message import Publication
+from edgematrix.protocol.moment import format_moment
+from edgematrix.protocol.path import AgentPath, parent_of
+from edgematrix.protocol.ports import Clock, Transport
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.observation import Dropped
+
+__all__ = ["PROTOCOL_VERSION", "Session", "host_topic", "offline_will"]
+
+PROTOCOL_VERSION = 1
+_PAYLOAD_SHOWN_MAX = 200
+"""Bytes of an unreadable payload that its dead letter quotes."""
+
+
+def host_topic(root: str, name: str) -> str:
+    """Where a host says that it is there."""
+    return topic_for(root, Kind.HOST, name)
+
+
+def offline_will(root: str, name: str, session: str) -> Publication:
+    """What the broker says for a host that is gone without a word."""
+    return Publication(host_topic(root, name), encode_value({"v": 1, "status": "offline", "session": session}), 1, retain=True)
+
+
+class Session:
+    """One host's life on one broker; the `Link` of its transport.
+
+    Args:
+        name: the host's name.
+        session: an id of this process's life, so that a will of an earlier life offends nobody.
+        agents: the paths that live here.
+        acted: called whenever the engine may have changed.
+        changed: called with a sentence when the connection comes or goes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        transport: Transport,
+        clock: Clock,
+        *,
+        name: str,
+        session: str,
+        agents: Iterable[AgentPath],
+        acted: Callable[[], None],
+        changed: Callable[[str], None],
+    ) -> None:
+        self._engine = engine
+        self._transport = transport
+        self._clock = clock
+        self._name = name
+        self._session = session
+        self._agents = tuple(agents)
+        self._acted = acted
+        self._changed = changed
+        self._since = format_moment(clock.wall_us())
+        self._own = f"{engine.root}/{Kind.OUT}/{engine.matrix}/"
+        self._local = frozenset(self._agents)
+        self.dropped_count = 0
+
+    # What the transport tells
+
+    def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
+        """Decode a message and let the engine work on it."""
+        engine = self._engine
+        now_us = self._clock.now_us()
+        if not engine.hears(topic) or (topic.startswith(self._own) and self._is_local(topic)):
+            return
+        try:
+            message = decode(topic, payload, retained=retained, qos=qos, limits=engine.limits)
+        except CodecError as error:
+            shown = payload[:_PAYLOAD_SHOWN_MAX].decode(errors="replace")
+            engine.dead_letter(engine.matrix, topic, shown, str(error), now_us)
+        else:
+            if message.trail.hops > engine.limits.hops_max:
+                engine.dead_letter(engine.matrix, topic, message.value, f"{message.trail.hops} hops, hops_max is {engine.limits.hops_max}", now_us)
+            elif message.source and not self._may_claim(topic, message.source):
+                engine.dead_letter(engine.matrix, topic, message.value, f"the event claims /{message.source} as its source", now_us)
+            else:
+                engine.receive(message, now_us)
+        self._acted()
+
+    def connected(self, session_present: bool) -> None:
+        """Announce the host and its agents; the broker may have forgotten them."""
+        self._changed("connected" if not session_present else "connected, session resumed")
+        self._announce("online")
+        for path in self._agents:
+            self._say(topic_for(self._engine.root, Kind.STATE, path), self._state_of(path))
+        self._acted()
+
+    def disconnected(self, reason: str) -> None:
+        """Say so; the transport tries again by itself."""
+        self._changed(f"disconnected: {reason}")
+
+    def refused(self, topic_filter: str, reason: str) -> None:
+        """Say which subscription the broker refuses: what listens to it will hear nothing."""
+        self._changed(f"the broker refuses the subscription {topic_filter!r}: {reason}")
+
+    def dropped(self, topic: str, reason: str) -> None:
+        """Count and trace what the transport gave up."""
+        self._drop(topic, self._engine.matrix, reason)
+
+    # What the engine wants said
+
+    def flush(self) -> None:
+        """Hand everything that is in the engine's outbox to the transport."""
+        outbox = self._engine.outbox
+        publish = self._transport.publish
+        while outbox:
+            outbound = outbox.popleft()
+            try:
+                publish(outbound.publication())
+            except (CodecError, QueueFullError, TopicError) as error:
+                self._drop(outbound.topic, outbound.source, error.what)
+
+    def farewell(self) -> None:
+        """Say that the host goes on purpose."""
+        self._announce("offline")
+
+    # Inside
+
+    def _announce(self, status: str) -> None:
+        about = {"v": 1, "status": status, "session": self._session, "since": self._since, "protocol": PROTOCOL_VERSION, "agents": len(self._agents)}
+        self._say(host_topic(self._engine.root, self._name), about)
+
+    def _state_of(self, path: AgentPath) -> Mapping[str, object]:
+        return {"v": 1, "status": "ready", "host": self._name, "session": self._session, "since": self._since, "revision": 0}
+
+    def _say(self, topic: str, value: Mapping[str, object]) -> None:
+        try:
+            self._transport.publish(Publication(topic, encode_value(value), 1, retain=True))
+        except QueueFullError as error:
+            self._drop(topic, self._engine.matrix, error.what)
+
+    def _drop(self, topic: str, path: str, reason: str) -> None:
+        self.dropped_count += 1
+        self._engine.observe(Dropped(self._clock.now_us(), path, topic, reason))
+
+    def _is_local(self, topic: str) -> bool:
+        """Whether an output is of an agent that lives here, and so was heard in memory already."""
+        return parent_of(AgentPath(topic.split("/", 2)[2])) in self._local
+
+    def _may_claim(self, topic: str, source: str) -> bool:
+        """An `out` is of the path that its topic spells; on `in`, the source is a claim."""
+        head = f"{self._engine.root}/{Kind.OUT}/"
+        return not topic.startswith(head) or topic[len(head) :].rpartition("/")[0] == source

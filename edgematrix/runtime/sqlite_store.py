@@ -1,0 +1,98 @@
+"""A store in one SQLite file."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgematrix.errors import StateError
+
+__all__ = ["SqliteStore"]
+
+_log = logging.getLogger(__name__)
+
+_VERSION = 1
+_SCHEMA = "CREATE TABLE part (key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID"
+
+
+class SqliteStore:
+    """Bytes by key. Writes are transactions in WAL mode; a lock lets one thread in at a time.
+
+    A damaged file is set aside under another name, which is said, and a new one is begun.
+
+    Raises:
+        StateError: the file cannot be opened or made, or is of a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = self._open()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StateError(f"the store cannot be opened: {error}", where=str(path)) from error
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            self._connection = self._open()
+
+    def load(self) -> dict[str, bytes]:
+        """Everything that is stored.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        with self._lock:
+            try:
+                return dict(self._connection.execute("SELECT key, data FROM part"))
+            except sqlite3.DatabaseError as error:
+                raise StateError(f"the store cannot be read: {error}", where=str(self._path)) from error
+
+    def save(self, changed: Mapping[str, bytes | None]) -> None:
+        """Store these in one transaction; None deletes.
+
+        Raises:
+            StateError: it cannot be written, for example for want of room; nothing of it is stored then.
+        """
+        kept = [(key, data) for key, data in changed.items() if data is not None]
+        gone = [(key,) for key, data in changed.items() if data is None]
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.executemany("INSERT INTO part VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data", kept)
+                    self._connection.executemany("DELETE FROM part WHERE key = ?", gone)
+            except sqlite3.DatabaseError as error:
+                raise StateError(f"the store cannot be written: {error}", where=str(self._path)) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                with connection:
+                    connection.execute(_SCHEMA)
+                    connection.execute(f"PRAGMA user_version = {_VERSION}")
+            elif version != _VERSION:
+                raise StateError(f"the store is of version {version}, this program reads {_VERSION}", where=str(self._path))
+            connection.execute("SELECT key FROM part LIMIT 1").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = self._path.with_name(self._path.name + ".damaged")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        _log.warning("%s is damaged (%s); it is kept as %s, and states start afresh", self._path, error, aside)
