@@ -1,0 +1,34 @@
+"""Trigger groups: the pure machine that decides when an agent works."""
+
+from edgematrix.triggers.arrival import Arrival, Hits
+from edgematrix.triggers.calendar import Calendar
+from edgematrix.triggers.effect import Cancel, DeadLetter, Effect, Start
+from edgematrix.triggers.firing import Firing, Reading
+from edgematrix.triggers.group import Group
+from edgematrix.triggers.signal import ClockStepped, RunEnded, Tick
+from edgematrix.triggers.spec import GroupSpec, SourceSpec
+from edgematrix.triggers.state import GroupState
+from edgematrix.triggers.step import Step
+from edgematrix.triggers.trace import Reason, Trace
+
+__all__ = [
+    "Arrival",
+    "Calendar",
+    "Cancel",
+    "ClockStepped",
+    "DeadLetter",
+    "Effect",
+    "Firing",
+    "Group",
+    "GroupSpec",
+    "GroupState",
+    "Hits",
+    "Reading",
+    "Reason",
+    "RunEnded",
+    "SourceSpec",
+    "Start",
+    "Step",
+    "Tick",
+    "Trace",
+]

@@ -1,0 +1,30 @@
+"""What can happen to a group besides a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ClockStepped", "RunEnded", "Tick"]
+
+
+@dataclass(slots=True, frozen=True)
+class Tick:
+    """The deadline of the last step has come.
+
+    A step takes one timer: the oldest that is due, the first in written order among equals. Its deadline may
+    then be due already; the caller ticks again, after whatever else is older or written earlier.
+    """
+
+
+@dataclass(slots=True, frozen=True)
+class RunEnded:
+    """A run is over, whatever its outcome. Unknown numbers are ignored."""
+
+    run: int
+
+
+@dataclass(slots=True, frozen=True)
+class ClockStepped:
+    """The wall clock was set: from now on it is the timeline plus `skew_us`."""
+
+    skew_us: int
