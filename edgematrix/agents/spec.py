@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from edgematrix.protocol.fields import CLOSED, Duration, Flag, Name, Number, Whole
+from edgematrix.protocol.fields import CLOSED, Duration, Flag, Microseconds, Name, Number, Whole
 
 __all__ = [
     "ActionSpec",
@@ -48,7 +48,7 @@ class CallSpec:
 
     agent: str
     payload: Any = None
-    timeout: Duration = 30_000_000
+    timeout: Duration = Microseconds(30_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)

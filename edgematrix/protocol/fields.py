@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, PlainSerializer, Strict, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, Strict, WithJsonSchema
 
 from edgematrix.errors import PathError
 from edgematrix.protocol.duration import format_duration, parse_duration
 from edgematrix.protocol.path import check_name
 
-__all__ = ["CLOSED", "Duration", "Flag", "Name", "Number", "Scalar", "Whole"]
+__all__ = ["CLOSED", "Duration", "Flag", "Microseconds", "Name", "Number", "Scalar", "Whole", "read_duration"]
 
 CLOSED = ConfigDict(extra="forbid", populate_by_name=True)
 """How every definition is read: an unknown key is an error."""
@@ -30,13 +30,28 @@ def _name(value: object) -> object:
     return value
 
 
-def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, (int, float, str)) else value
+class Microseconds(int):
+    """A duration that was read already; so a definition may be copied with `dataclasses.replace`, which reads every field anew."""
+
+    __slots__ = ()
+
+
+def read_duration(value: object) -> Microseconds:
+    """Read a duration as a file has it; one that was read already stays.
+
+    Raises:
+        ValueError: it is no duration.
+    """
+    if isinstance(value, Microseconds):
+        return value
+    if isinstance(value, (int, float, str)):
+        return Microseconds(parse_duration(value))
+    raise ValueError(f"expected a duration such as 500ms, 2s, 5m, 1h30m or 1d, found {type(value).__name__}")
 
 
 Duration = Annotated[
     int,
-    BeforeValidator(_duration),
+    PlainValidator(read_duration),
     PlainSerializer(format_duration, when_used="unless-none"),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9.dhms]+$"}], "title": "Duration"}),
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict
 from pydantic.dataclasses import dataclass
 
-from edgematrix.protocol.fields import CLOSED, Duration, Flag, Number, Scalar, Whole
+from edgematrix.protocol.fields import CLOSED, Duration, Flag, Microseconds, Number, Scalar, Whole
 
 __all__ = ["Aggregate", "Changes", "Count", "GroupSpec", "Limit", "SourceSpec", "Window"]
 
@@ -120,5 +120,5 @@ class GroupSpec:
     """Firings per second, beyond which the group pauses."""
     keys_max: Whole = Field(default=10_000, ge=1, le=1_000_000)
     on_restart: Literal["resume", "fire", "drop"] = "resume"
-    misfire_grace: Duration = 60_000_000
+    misfire_grace: Duration = Microseconds(60_000_000)
     durable: Flag | None = None
