@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, Strict, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetPydanticSchema, Strict, WithJsonSchema
+from pydantic_core import core_schema
 
 from edgematrix.errors import PathError
 from edgematrix.protocol.duration import format_duration, parse_duration
@@ -35,6 +36,13 @@ class Microseconds(int):
 
     __slots__ = ()
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """How pydantic reads and writes it."""
+        return core_schema.no_info_plain_validator_function(
+            read_duration, serialization=core_schema.plain_serializer_function_ser_schema(format_duration)
+        )
+
 
 def read_duration(value: object) -> Microseconds:
     """Read a duration as a file has it; one that was read already stays.
@@ -51,8 +59,7 @@ def read_duration(value: object) -> Microseconds:
 
 Duration = Annotated[
     int,
-    PlainValidator(read_duration),
-    PlainSerializer(format_duration, when_used="unless-none"),
+    GetPydanticSchema(Microseconds.__get_pydantic_core_schema__),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9.dhms]+$"}], "title": "Duration"}),
 ]
 """Microseconds; written as a number of seconds or as text such as `1h30m`."""
