@@ -152,6 +152,8 @@ class AgentSpec:
     sentences: SentencesSpec | None = None
     inputs: Ports = Field(default_factory=dict)
     outputs: Ports = Field(default_factory=dict)
+    sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=list)
+    """Input ports elsewhere that its code may send to; each is a wire. Actions name theirs where they stand."""
     host: Name | None = None
     """The host that it runs on; without it, the one that loads the matrix."""
     durable: Flag | None = None

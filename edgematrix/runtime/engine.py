@@ -16,7 +16,7 @@ from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL, Message
-from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.observation import DeadLettered, Dropped, Observation, Observer, Published, Received
@@ -76,6 +76,10 @@ class Engine:
         self.observers: list[Observer] = []
         self.touched: list[Keeper] = []
         """Whose stored state is no longer what it was."""
+        self.guarded: set[str] = set()
+        """Foreign topics that belong to a device's agent: nobody else publishes there."""
+        self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
+        """Sender, receiver and port of each wire that the matrix names."""
         self._new_id = new_id
         self._echo = echo
         self._router: Router[tuple[Listener, int]] = Router(cache_max=0)
@@ -149,6 +153,18 @@ class Engine:
         if self._echo:
             self._queue.append(Message(topic, value, qos=qos))
 
+    def may_send(self, sender: AgentPath, receiver: AgentPath, port: str) -> bool:
+        """Whether the tree lets `sender` command this port: a descendant's, or one that it was wired to."""
+        return is_below(receiver, sender) or (sender, receiver, port) in self.wires
+
+    def refuses(self, topic: str) -> str | None:
+        """Why no agent but a device's own may publish on `topic`; None if any may."""
+        if topic == self.root or topic.startswith(f"{self.root}/"):
+            return f"{topic!r} is below the root {self.root!r}, where agents speak by emit and send"
+        if topic in self.guarded:
+            return f"{topic!r} belongs to the agent of a device; send to it instead"
+        return None
+
     def dead_letter(self, agent: AgentPath, topic: str, value: object, reason: str, now_us: int) -> None:
         """Report a message that could not be handled."""
         trail = Trail(self._new_id(now_us))
@@ -161,6 +177,10 @@ class Engine:
         """Tell the listeners of observations."""
         for observer in self.observers:
             observer(observation)
+
+    def begin_trail(self, cause: Trail, now_us: int) -> Trail:
+        """The trail of a run that `cause` led to: all that the run puts out shares its id."""
+        return cause if cause.runid else Trail(cause.id, self._new_id(now_us), cause.hops, cause.taint, cause.traceparent)
 
     def next_trail(self, cause: Trail, now_us: int) -> Trail:
         """The trail of a message that `cause` led to."""

@@ -1,0 +1,99 @@
+"""An agent's code: a Python function, what it takes, and what it gives."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgematrix.errors import RunError, UsageError
+
+__all__ = ["Code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A function of an agent, read once.
+
+    `input_type` is the type of its first parameter: `Firing` for the whole firing, else what the value of the only regular
+    source is read as. `output_type` is the type that it returns, None for nothing.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    input_type: Any
+    output_type: Any
+    is_async: bool
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], name: str) -> Code:
+        """Read the signature of a function `(value or firing, context)`.
+
+        Raises:
+            UsageError: it does not take two parameters, or a parameter has no type.
+        """
+        parameters = [p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if len(parameters) != _PARAMETERS:
+            raise UsageError(f"the agent's function takes {len(parameters)} parameters, expected two: the value or the firing, and the context", where=name)
+        try:
+            hints = typing.get_type_hints(function)
+        except NameError as error:
+            raise UsageError(f"a type of the agent's function is not known: {error}", where=name, remedy="define the type at the top of the module") from None
+        first = parameters[0].name
+        if first not in hints:
+            raise UsageError(f"the parameter {first!r} of the agent's function has no type", where=name)
+        returned = hints.get("return", type(None))
+        return cls(function, name, hints[first], None if returned is type(None) else returned, inspect.iscoroutinefunction(function))
+
+    def read(self, value: object) -> Any:
+        """Read a source's value as the first parameter's type.
+
+        Raises:
+            RunError: it is not of that type; the field is named.
+        """
+        try:
+            return _adapter(self.input_type).validate_python(value)
+        except ValidationError as error:
+            raise RunError(f"the value is no {_type_name(self.input_type)}: {_first(error)}", where=self.name) from None
+
+    def write(self, result: object) -> object:
+        """Write what the function returned as a JSON value; None for nothing.
+
+        Raises:
+            RunError: it is not of the declared type.
+        """
+        if result is None:
+            return None
+        if self.output_type is None:
+            raise RunError(f"the function returned {type(result).__name__}, but its signature promises nothing", where=self.name)
+        try:
+            adapter = _adapter(self.output_type)
+            return adapter.dump_python(adapter.validate_python(result), mode="json")
+        except ValidationError as error:
+            raise RunError(f"the result is no {_type_name(self.output_type)}: {_first(error)}", where=self.name) from None
+
+
+_PARAMETERS = 2
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """One adapter for a type: making one costs a millisecond. Bounded by the types that a program has."""
+    adapter = _adapters.get(kind)
+    if adapter is None:
+        adapter = _adapters[kind] = TypeAdapter(kind)
+    return adapter
+
+
+def _type_name(kind: Any) -> str:
+    return getattr(kind, "__name__", str(kind))
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in found["loc"])
+    return f"{place}: {found['msg']}" if place else str(found["msg"])

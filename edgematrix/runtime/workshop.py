@@ -1,0 +1,105 @@
+"""Where agents' code runs: coroutines on the event loop, plain functions in a few threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.ports import Clock
+from edgematrix.runtime.code import Code
+
+__all__ = ["Workshop"]
+
+_STALL_US = 100_000
+"""How long one step of a coroutine may keep the loop from turning before it is traced."""
+
+
+class Workshop:
+    """Runs code, a bounded number of runs at a time.
+
+    Args:
+        stalled: called with the path of an agent and the milliseconds for which its code held the loop.
+    """
+
+    def __init__(self, clock: Clock, limits: Limits, stalled: Callable[[str, int], None]) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._stalled = stalled
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads: ThreadPoolExecutor | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether no further run may start."""
+        return len(self._tasks) >= self._limits.runs_max
+
+    def start(
+        self, code: Code, path: str, argument: object, context: object, over: Callable[[object, BaseException | None], None]
+    ) -> asyncio.Task[None]:
+        """Run `code` and call `over` with its result or its error; not called if the task is cancelled."""
+        task = asyncio.get_running_loop().create_task(self._work(code, path, argument, context, over), name=path)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Cancel what runs, and wait for it. A thread that computes is not waited for: it cannot be stopped."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSE_S)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _work(
+        self, code: Code, path: str, argument: object, context: object, over: Callable[[object, BaseException | None], None]
+    ) -> None:
+        try:
+            if code.is_async:
+                result = await _Timed(code.function(argument, context), self._clock, lambda ms: self._stalled(path, ms))
+            else:
+                result = await asyncio.get_running_loop().run_in_executor(self._pool(), code.function, argument, context)
+        except Exception as error:  # noqa: BLE001 - whatever an agent's code raises fails its own run only
+            over(None, error)
+        else:
+            over(result, None)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._limits.threads_max, thread_name_prefix="agent")
+        return self._threads
+
+
+_CLOSE_S = 1.0
+
+
+class _Timed:
+    """Awaits a coroutine and measures each of its steps."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, object], clock: Clock, stalled: Callable[[int], None]) -> None:
+        self._coroutine = coroutine
+        self._clock = clock
+        self._stalled = stalled
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        coroutine = self._coroutine
+        answer: object = None
+        error: BaseException | None = None
+        while True:
+            began_us = self._clock.now_us()
+            try:
+                waits_for = coroutine.send(answer) if error is None else coroutine.throw(error)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                took_us = self._clock.now_us() - began_us
+                if took_us > _STALL_US:
+                    self._stalled(took_us // 1_000)
+            answer = error = None
+            try:
+                answer = yield waits_for
+            except BaseException as thrown:  # noqa: BLE001 - handed on to the coroutine, as `yield from` would
+                error = thrown
