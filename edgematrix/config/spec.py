@@ -147,7 +147,7 @@ class AgentSpec:
     agents: dict[Name, AgentSpec] = Field(default_factory=dict)
     device: DeviceSpec | None = None
     triggers: dict[Name, TriggerSpec] = Field(default_factory=dict)
-    python: Annotated[str, Field(pattern=_MODULE_NAME, max_length=500)] | None = None
+    python: Annotated[str, Field(pattern=_MODULE_NAME, max_length=500, examples=["package.module:name"])] | None = None
     """`module:name`; a host loads only modules that its own configuration allows."""
     sentences: SentencesSpec | None = None
     inputs: Ports = Field(default_factory=dict)
@@ -169,7 +169,7 @@ class MatrixSpec:
     """A whole matrix. `matrix` is its name and the first segment of every path in it."""
 
     matrix: Name
-    root: Annotated[str, Field(pattern=_ROOT, max_length=200)] = DEFAULT_ROOT
+    root: Annotated[str, Field(pattern=_ROOT, max_length=200, examples=["em", "site-1/em"])] = DEFAULT_ROOT
     """What stands first in every topic of the bus."""
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     broker: Annotated[str, AfterValidator(_broker)] = "embedded"

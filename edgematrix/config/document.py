@@ -1,0 +1,66 @@
+"""A YAML file as plain values, and where in it (or in what it includes) each value stands.
+
+Positions are not kept: a second reading finds those that are asked for, which costs a correct file nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgematrix.config.file_text import read_text
+from edgematrix.config.yaml_build import Reader
+from edgematrix.config.yaml_position import Key, Place, locate
+from edgematrix.errors import ConfigError, Issue
+
+__all__ = ["ISSUES_MAX", "Document", "Key", "Place", "in_file_order", "read_document"]
+
+ISSUES_MAX = 50
+"""How many errors of one file are told; the rest waits until these are mended."""
+
+
+@dataclass(slots=True)
+class Document:
+    """What a file holds. `issues` are errors that did not keep it from being read, such as a variable that is not set."""
+
+    file: str
+    value: object
+    texts: dict[str, str] = field(default_factory=dict)
+    """The text of the file and of all that it includes, by name."""
+    issues: list[Issue] = field(default_factory=list)
+
+    def places(self, wanted: Iterable[tuple[Key, ...]]) -> dict[tuple[Key, ...], Place]:
+        """Where the values at these paths stand; for what is not in the file, what holds it."""
+        return locate(self.texts, self.file, wanted)
+
+
+def read_document(path: Path, variables: Mapping[str, str] | None = None) -> Document:
+    """Read a file and what it includes. `variables` stands in for the environment.
+
+    Raises:
+        ConfigError: it cannot be read, or is no YAML.
+    """
+    file = str(path)
+    reader = Reader(os.environ if variables is None else variables)
+    value = reader.read(file, read_text(path))
+    if reader.fatal:
+        raise ConfigError(in_file_order(reader.issues, list(reader.texts)))
+    return Document(file, value, reader.texts, reader.issues)
+
+
+def in_file_order(issues: Iterable[Issue], files: list[str]) -> list[Issue]:
+    """Issues as a reader meets them, one for each place and severity, at most `ISSUES_MAX`."""
+    rank = {file: position for position, file in enumerate(files)}
+    ordered = sorted(issues, key=lambda issue: (rank.get(issue.file, len(rank)), issue.line, issue.column))
+    first: dict[tuple[object, ...], Issue] = {}
+    for issue in ordered:
+        place: tuple[object, ...] = (issue.file, issue.line, issue.column, issue.severity)
+        first.setdefault(place if issue.line else (*place, issue.what, issue.path), issue)
+    kept = list(first.values())
+    if len(kept) <= ISSUES_MAX:
+        return kept
+    last = kept[ISSUES_MAX - 1]
+    more = Issue(last.severity, f"and {len(kept) - ISSUES_MAX} more", last.file)
+    return [*kept[:ISSUES_MAX], more]
