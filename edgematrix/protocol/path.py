@@ -79,8 +79,8 @@ def resolve(reference: str, agent: AgentPath, default_port: str = "out") -> tupl
     Raises:
         PathError: the reference breaks the grammar, or there is no parent.
     """
-    name, _, port = reference.partition(".")
-    port = check_name(port, "port") if port else default_port
+    name, dot, port = reference.partition(".")
+    port = check_name(port, "port") if dot else default_port
     if name.startswith("/"):
         return parse_path(name[1:]), port
     if name == "self":
