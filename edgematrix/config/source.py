@@ -70,14 +70,16 @@ class Source(Generic[T]):
         return Source(name, self._spec, self._kind, self._origin)
 
     def where(self, condition: str) -> Source[T]:
-        """Only messages for which this CEL condition holds; the fields of T are names in it, beside `value`, `payload`, `prev` and the others."""
+        """Only messages for which this CEL condition holds; the fields of T are names in it, beside `value`, `payload`, `prev` and so on."""
         return self._with(where=condition)
 
     def role(self, role: Role, *, required: bool = False) -> Source[T]:
         """In another role than `regular`."""
         return self._with(role=role, required=required)
 
-    def changes(self, *, from_: Scalar | list[Scalar] | None = None, to: Scalar | list[Scalar] | None = None, by: float | None = None) -> Source[T]:
+    def changes(
+        self, *, from_: Scalar | list[Scalar] | None = None, to: Scalar | list[Scalar] | None = None, by: float | None = None
+    ) -> Source[T]:
         """A token only when the value changes: at all, from or to something, or by at least `by`."""
         plain = from_ is None and to is None and by is None
         kind: dict[str, Any] = {"from": from_, "to": to, "by": by}
@@ -91,7 +93,9 @@ class Source(Generic[T]):
         """A token when so many messages came within the time."""
         return self._with(count=Count(at_least=at_least, within=_duration(within)))
 
-    def aggregate(self, fn: Literal["mean", "min", "max", "sum", "count", "last", "stddev"], over: Duration, min_samples: int = 1) -> Source[T]:
+    def aggregate(
+        self, fn: Literal["mean", "min", "max", "sum", "count", "last", "stddev"], over: Duration, min_samples: int = 1
+    ) -> Source[T]:
         """The value of a sliding window in place of the value."""
         return self._with(aggregate=Aggregate(fn=fn, over=read_duration(over), min_samples=min_samples))
 
@@ -154,10 +158,14 @@ class Value:
 
 
 @overload
-def every_message(topic: str, kind: type[M], *, value: ValuePath | Mapping[str, ValuePath] | None = None, name: str | None = None) -> Source[M]: ...
+def every_message(
+    topic: str, kind: type[M], *, value: ValuePath | Mapping[str, ValuePath] | None = None, name: str | None = None
+) -> Source[M]: ...
 @overload
 def every_message(topic: str, kind: type[T], *, value: ValuePath | None = None, name: str | None = None) -> Source[T]: ...
-def every_message(topic: str, kind: Any, *, value: ValuePath | Mapping[str, ValuePath] | None = None, name: str | None = None) -> Source[Any]:
+def every_message(
+    topic: str, kind: Any, *, value: ValuePath | Mapping[str, ValuePath] | None = None, name: str | None = None
+) -> Source[Any]:
     """Each message on a topic, read as `kind`.
 
     Args:

@@ -36,13 +36,17 @@ class Code:
         Raises:
             UsageError: it does not take two parameters, or a parameter has no type.
         """
-        parameters = [p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        parameters = [p for p in inspect.signature(function).parameters.values() if p.kind in _POSITIONAL]
         if len(parameters) != _PARAMETERS:
-            raise UsageError(f"the agent's function takes {len(parameters)} parameters, expected two: the value or the firing, and the context", where=name)
+            raise UsageError(
+                f"the agent's function takes {len(parameters)} parameters, expected two: the value or the firing, and the context",
+                where=name,
+            )
         try:
             hints = typing.get_type_hints(function)
         except NameError as error:
-            raise UsageError(f"a type of the agent's function is not known: {error}", where=name, remedy="define the type at the top of the module") from None
+            remedy = "define the type at the top of the module"
+            raise UsageError(f"a type of the agent's function is not known: {error}", where=name, remedy=remedy) from None
         first = parameters[0].name
         if first not in hints:
             raise UsageError(f"the parameter {first!r} of the agent's function has no type", where=name)
@@ -78,6 +82,7 @@ class Code:
 
 
 _PARAMETERS = 2
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
-from edgematrix.protocol.message import NO_TRAIL, Message
+from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
@@ -66,9 +66,7 @@ class Engine:
         echo: foreign publications are heard at the same instant, as by a broker inside; for the simulator.
     """
 
-    def __init__(
-        self, root: str, matrix: str, *, new_id: Callable[[int], str], limits: Limits | None = None, echo: bool = False
-    ) -> None:
+    def __init__(self, root: str, matrix: str, *, new_id: Callable[[int], str], limits: Limits | None = None, echo: bool = False) -> None:
         self.root = root
         self.matrix = AgentPath(matrix)
         self.limits = limits or Limits()
@@ -76,6 +74,8 @@ class Engine:
         self.observers: list[Observer] = []
         self.touched: list[Keeper] = []
         """Whose stored state is no longer what it was."""
+        self.deliveries: dict[str, tuple[int, bool]] = {}
+        """QoS and retain flag of the outputs that are not sent with QoS 0 and forgotten, by topic."""
         self.guarded: set[str] = set()
         """Foreign topics that belong to a device's agent: nobody else publishes there."""
         self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
@@ -135,16 +135,16 @@ class Engine:
 
     # Putting out
 
-    def emit(self, agent: AgentPath, port: str, value: object, trail: Trail, now_us: int, *, retained: bool = False, qos: int = 0, retain: bool = False) -> None:
+    def emit(self, agent: AgentPath, port: str, value: object, trail: Trail, now_us: int, *, retained: bool = False) -> None:
         """Put `value` out on the agent's own port; local listeners hear it at this instant.
 
         `retained` is handed on to local listeners: the value is old, as a device's retained message says.
         """
-        self._event(Kind.OUT, agent, agent, port, value, trail, now_us, retained=retained, qos=qos, retain=retain)
+        self._event(Kind.OUT, agent, agent, port, value, trail, now_us, retained=retained)
 
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
-        self._event(Kind.IN, receiver, sender, port, value, trail, now_us, qos=1)
+        self._event(Kind.IN, receiver, sender, port, value, trail, now_us)
 
     def publish(self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False) -> None:
         """Publish a bare payload on a foreign topic."""
@@ -189,15 +189,27 @@ class Engine:
     # Inside
 
     def _event(
-        self, kind: Kind, owner: AgentPath, sender: AgentPath, port: str, value: object, cause: Trail, now_us: int, *, retained: bool = False, qos: int = 0, retain: bool = False
+        self,
+        kind: Kind,
+        owner: AgentPath,
+        sender: AgentPath,
+        port: str,
+        value: object,
+        cause: Trail,
+        now_us: int,
+        *,
+        retained: bool = False,
     ) -> None:
         topic = topic_for(self.root, kind, owner, port)
         trail = self.next_trail(cause, now_us)
         if trail.hops > self.limits.hops_max:
-            self.dead_letter(owner, topic, value, f"{trail.hops} hops, hops_max is {self.limits.hops_max}: agents seem to trigger one another without end", now_us)
+            self.dead_letter(
+                owner, topic, value, f"{trail.hops} hops, hops_max is {self.limits.hops_max}: do agents trigger one another?", now_us
+            )
             return
         local = self.hears(topic)
         if kind is Kind.OUT or not local:
+            qos, retain = self.deliveries.get(topic, (0, False)) if kind is Kind.OUT else (1, False)
             self.outbox.append(Outbound(topic, value, sender, now_us, qos, retain, f"em.{kind}.{port}", trail, cause.id))
         self.observe(Published(now_us, sender, topic, value))
         if local:

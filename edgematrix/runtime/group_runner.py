@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from edgematrix.errors import StateError
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
 from edgematrix.runtime.run import Body, Run
-from edgematrix.triggers import Arrival, Cancel, DeadLetter, Group, RunEnded as RunIsOver, Start, Step, Tick
+from edgematrix.triggers import Arrival, Cancel, DeadLetter, Group, Start, Step, Tick
+from edgematrix.triggers import RunEnded as RunIsOver
 
 __all__ = ["GroupRunner"]
 
@@ -18,17 +22,19 @@ class GroupRunner:
 
     Args:
         order: the group's place in the matrix as written.
+        durable: whether its state is to outlive the process.
     """
 
-    __slots__ = ("_applying", "_deadline_us", "_over", "_state", "agent", "body", "dirty", "engine", "group", "order", "runs")
+    __slots__ = ("_applying", "_deadline_us", "_over", "_state", "agent", "body", "dirty", "durable", "engine", "group", "order", "runs")
 
-    def __init__(self, engine: Engine, agent: AgentPath, group: Group, body: Body, order: int) -> None:
+    def __init__(self, engine: Engine, agent: AgentPath, group: Group, body: Body, order: int, *, durable: bool = True) -> None:
         self.engine = engine
         self.agent = agent
         self.group = group
         self.body = body
         self.order = order
         self.runs: dict[int, Run] = {}
+        self.durable = durable
         self.dirty = False
         self._deadline_us: int | None = None
         self._applying = False
@@ -43,13 +49,15 @@ class GroupRunner:
         """Begin with a fresh state."""
         self._apply(self.group.start(now_us), now_us)
 
-    def resume(self, parts: dict[str, bytes], now_us: int) -> None:
-        """Go on from a stored state.
-
-        Raises:
-            StateError: it is damaged, or of an unknown version; nothing has changed.
-        """
-        self._apply(self.group.resume(self.group.load(parts), now_us), now_us)
+    def resume(self, parts: Mapping[str, bytes], now_us: int, damaged: Callable[[str, Exception], None]) -> bool:
+        """Go on from a stored state. False, and `damaged` is told, if it is of no use; nothing has changed then."""
+        try:
+            state = self.group.load(parts)
+        except StateError as error:
+            damaged(self.store_key, error)
+            return False
+        self._apply(self.group.resume(state, now_us), now_us)
+        return True
 
     def save(self) -> dict[str, bytes | None]:
         """What has changed since the last call, by part."""
@@ -92,7 +100,7 @@ class GroupRunner:
 
     def _take(self, step: Step, now_us: int) -> None:
         self._state = step.state
-        if not self.dirty:
+        if self.durable and not self.dirty:
             self.dirty = True
             self.engine.touched.append(self)
         deadline_us = step.deadline_us

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
-from edgematrix.errors import StateError
-from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Store, Transport
 from edgematrix.runtime.alarm import Alarm
-from edgematrix.runtime.engine import Engine
-from edgematrix.runtime.group_runner import GroupRunner
+from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.keeper import StateKeeper
 from edgematrix.runtime.session import Session
 
@@ -25,10 +22,7 @@ class Host:
     """Runs the agents of an engine on a bus until it is told to stop.
 
     Args:
-        engine: the agents, built and not yet started.
-        groups: its trigger groups, in written order.
-        filters: the foreign and remote topics to subscribe, each with its QoS.
-        agents: the paths that live here.
+        assembly: the agents, built and not yet started.
         session: an id of this process's life.
         store: where states outlive the process; None forgets.
         changed: called with a sentence when the connection comes or goes.
@@ -36,28 +30,25 @@ class Host:
 
     def __init__(
         self,
-        engine: Engine,
+        assembly: Assembly,
         transport: Transport,
         clock: Clock,
         *,
         name: str,
         session: str,
-        groups: Sequence[GroupRunner],
-        filters: dict[str, int],
-        agents: Sequence[AgentPath],
         store: Store | None = None,
         changed: Callable[[str], None] = _log.info,
     ) -> None:
+        engine = assembly.engine
         self.engine = engine
+        self._assembly = assembly
         self._transport = transport
         self._clock = clock
-        self._groups = groups
-        self._filters = filters
         self._alarm = Alarm(clock, self._ring)
         self._keeper = None if store is None else StateKeeper(engine, store)
         self._stopped = asyncio.Event()
         self.session = Session(
-            engine, transport, clock, name=name, session=session, agents=agents, acted=self.acted, changed=changed
+            engine, transport, clock, name=name, session=session, agents=assembly.agents, acted=self.acted, changed=changed
         )
 
     async def run(self) -> None:
@@ -67,7 +58,7 @@ class Host:
             AccessRefusedError: the broker refuses this host.
         """
         self._start_groups()
-        self._transport.subscribe(self._filters)
+        self._transport.subscribe(self._assembly.filters)
         self.acted()
         link = asyncio.create_task(self._transport.run(self.session), name="transport")
         stopped = asyncio.create_task(self._stopped.wait(), name="stop")
@@ -94,19 +85,8 @@ class Host:
         self.acted()
 
     def _start_groups(self) -> None:
-        now_us = self._clock.now_us()
         stored = {} if self._keeper is None else self._keeper.load()
-        for runner in self._groups:
-            parts = stored.get(runner.store_key)
-            if parts is None:
-                runner.start(now_us)
-                continue
-            try:
-                runner.resume(parts, now_us)
-            except StateError as error:
-                _log.warning("the stored state of %s is set aside and it starts afresh: %s", runner.store_key, error)
-                runner.start(now_us)
-        self.engine.advance(now_us)
+        self._assembly.start(stored, self._clock.now_us(), _say_damaged)
 
     async def _close(self, link: asyncio.Task[None]) -> None:
         self._alarm.set(None)
@@ -118,3 +98,7 @@ class Host:
             link.cancel()
             with suppress(asyncio.CancelledError):
                 await link
+
+
+def _say_damaged(key: str, error: Exception) -> None:
+    _log.warning("the stored state of %s is set aside and it starts afresh: %s", key, error)

@@ -13,7 +13,20 @@ from enum import StrEnum
 
 from edgematrix.triggers import Firing, Trace
 
-__all__ = ["DeadLettered", "Dropped", "Fired", "NotFired", "Observation", "Observer", "Outcome", "Published", "Received", "Ring", "RunEnded", "Stalled"]
+__all__ = [
+    "DeadLettered",
+    "Dropped",
+    "Fired",
+    "NotFired",
+    "Observation",
+    "Observer",
+    "Outcome",
+    "Published",
+    "Received",
+    "Ring",
+    "RunEnded",
+    "Stalled",
+]
 
 
 class Outcome(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from edgematrix.errors import CodecError, QueueFullError, TopicError
 from edgematrix.protocol.codec import decode, encode_value
-from edgematrix.protocol.message import Publication
+from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.ports import Clock, Transport
@@ -81,12 +81,11 @@ class Session:
             shown = payload[:_PAYLOAD_SHOWN_MAX].decode(errors="replace")
             engine.dead_letter(engine.matrix, topic, shown, str(error), now_us)
         else:
-            if message.trail.hops > engine.limits.hops_max:
-                engine.dead_letter(engine.matrix, topic, message.value, f"{message.trail.hops} hops, hops_max is {engine.limits.hops_max}", now_us)
-            elif message.source and not self._may_claim(topic, message.source):
-                engine.dead_letter(engine.matrix, topic, message.value, f"the event claims /{message.source} as its source", now_us)
-            else:
+            reason = self._refusal(message)
+            if reason is None:
                 engine.receive(message, now_us)
+            else:
+                engine.dead_letter(engine.matrix, topic, message.value, reason, now_us)
         self._acted()
 
     def connected(self, session_present: bool) -> None:
@@ -94,7 +93,7 @@ class Session:
         self._changed("connected" if not session_present else "connected, session resumed")
         self._announce("online")
         for path in self._agents:
-            self._say(topic_for(self._engine.root, Kind.STATE, path), self._state_of(path))
+            self._say(topic_for(self._engine.root, Kind.STATE, path), self._state())
         self._acted()
 
     def disconnected(self, reason: str) -> None:
@@ -129,10 +128,10 @@ class Session:
     # Inside
 
     def _announce(self, status: str) -> None:
-        about = {"v": 1, "status": status, "session": self._session, "since": self._since, "protocol": PROTOCOL_VERSION, "agents": len(self._agents)}
-        self._say(host_topic(self._engine.root, self._name), about)
+        about = {"v": 1, "status": status, "session": self._session, "since": self._since}
+        self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
 
-    def _state_of(self, path: AgentPath) -> Mapping[str, object]:
+    def _state(self) -> Mapping[str, object]:
         return {"v": 1, "status": "ready", "host": self._name, "session": self._session, "since": self._since, "revision": 0}
 
     def _say(self, topic: str, value: Mapping[str, object]) -> None:
@@ -149,7 +148,12 @@ class Session:
         """Whether an output is of an agent that lives here, and so was heard in memory already."""
         return parent_of(AgentPath(topic.split("/", 2)[2])) in self._local
 
-    def _may_claim(self, topic: str, source: str) -> bool:
-        """An `out` is of the path that its topic spells; on `in`, the source is a claim."""
+    def _refusal(self, message: Message) -> str | None:
+        """Why an event may not come in; None if it may. On `in` the source is a claim, on `out` it is what the topic spells."""
+        hops_max = self._engine.limits.hops_max
+        if message.trail.hops > hops_max:
+            return f"{message.trail.hops} hops, hops_max is {hops_max}"
         head = f"{self._engine.root}/{Kind.OUT}/"
-        return not topic.startswith(head) or topic[len(head) :].rpartition("/")[0] == source
+        if message.source and message.topic.startswith(head) and message.topic[len(head) :].rpartition("/")[0] != message.source:
+            return f"the event claims /{message.source} as its source"
+        return None

@@ -62,7 +62,7 @@ class SqliteStore:
         with self._lock:
             try:
                 with self._connection:
-                    self._connection.executemany("INSERT INTO part VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data", kept)
+                    self._connection.executemany("INSERT OR REPLACE INTO part VALUES (?, ?)", kept)
                     self._connection.executemany("DELETE FROM part WHERE key = ?", gone)
             except sqlite3.DatabaseError as error:
                 raise StateError(f"the store cannot be written: {error}", where=str(self._path)) from error
@@ -77,18 +77,21 @@ class SqliteStore:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                with connection:
-                    connection.execute(_SCHEMA)
-                    connection.execute(f"PRAGMA user_version = {_VERSION}")
-            elif version != _VERSION:
-                raise StateError(f"the store is of version {version}, this program reads {_VERSION}", where=str(self._path))
-            connection.execute("SELECT key FROM part LIMIT 1").fetchone()
+            self._migrate(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            with connection:
+                connection.execute(_SCHEMA)
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+        elif version != _VERSION:
+            raise StateError(f"the store is of version {version}, this program reads {_VERSION}", where=str(self._path))
+        connection.execute("SELECT key FROM part LIMIT 1").fetchone()
 
     def _set_aside(self, error: Exception) -> None:
         aside = self._path.with_name(self._path.name + ".damaged")

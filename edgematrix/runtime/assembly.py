@@ -1,0 +1,43 @@
+"""The agents of one host, built and ready to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.group_runner import GroupRunner
+
+__all__ = ["Assembly"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What a host runs.
+
+    `groups` are the trigger groups in written order, `agents` the paths in written order, composites before what is in them.
+    `filters` is what is to be subscribed at the broker, each with its QoS. `openings` are called once at the start with the
+    moment: what puts out the first value of a port.
+    """
+
+    engine: Engine
+    groups: Sequence[GroupRunner]
+    filters: Mapping[str, int]
+    agents: Sequence[AgentPath]
+    openings: Sequence[Callable[[int], None]] = field(default=())
+
+    def start(self, stored: Mapping[str, Mapping[str, bytes]], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
+        """Start every group, from its stored parts where there are some, and do what is due.
+
+        Args:
+            stored: parts by the owner's key.
+            damaged: called with the key and the error where a stored state is of no use; the group starts afresh.
+        """
+        for runner in self.groups:
+            parts = stored.get(runner.store_key)
+            if parts is None or not runner.resume(parts, now_us, damaged):
+                runner.start(now_us)
+        for opening in self.openings:
+            opening(now_us)
+        self.engine.advance(now_us)

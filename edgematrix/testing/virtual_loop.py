@@ -1,0 +1,66 @@
+"""An event loop in virtual time, for the code of agents in a simulation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from edgematrix.protocol.duration import SECOND_US
+from edgematrix.testing.clock import VirtualClock
+
+__all__ = ["VirtualLoop"]
+
+_TURNS_MAX = 100_000
+"""How often the loop may turn at one instant before code that never waits is taken for a hang."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Turns only when told to, never waits, and runs what would go to a thread at once.
+
+    It reads asyncio's own queue of ready and of timed callbacks: the base class has no public name for them.
+    """
+
+    _ready: list[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._virtual = clock
+
+    def time(self) -> float:
+        """Virtual time, seconds."""
+        return self._virtual.now_us() / SECOND_US
+
+    @property
+    def deadline_us(self) -> int | None:
+        """When the next timed callback is due."""
+        waiting = [handle.when() for handle in self._scheduled if not handle.cancelled()]
+        return round(min(waiting) * SECOND_US) if waiting else None
+
+    def turn(self) -> None:
+        """Run what is ready, and what that makes ready, at this instant.
+
+        Raises:
+            RuntimeError: it goes on without end.
+        """
+        for _ in range(_TURNS_MAX):
+            self.call_soon(self.stop)
+            self.run_forever()
+            if not self._ready and not self._is_due():
+                return
+        raise RuntimeError(f"agents' code did not come to rest within {_TURNS_MAX} turns of the loop")
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Call at once: threads would make a simulation differ from run to run."""
+        future: asyncio.Future[Any] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - whoever awaits it gets it, as from a thread
+            future.set_exception(error)
+        return future
+
+    def _is_due(self) -> bool:
+        deadline_us = self.deadline_us
+        return deadline_us is not None and deadline_us <= self._virtual.now_us()
