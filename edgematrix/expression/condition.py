@@ -1,0 +1,140 @@
+"""Expressions and conditions: compiled once, evaluated in a scope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgematrix.errors import ExpressionError
+from edgematrix.expression.fast import quick
+from edgematrix.expression.library import Program, Refusal, program
+from edgematrix.expression.names import Read, Scope, Shape, reader
+from edgematrix.expression.source import VARIABLE, Source, read_source
+from edgematrix.expression.values import finished
+
+__all__ = ["Condition", "Expression"]
+
+
+class Expression:
+    """One CEL expression over named values.
+
+    `gives` is the type that it is known to give (`bool`, `int`, `double`, `string`, …), `dyn` where only the run
+    tells. `constant` is True where it reads nothing and is a literal.
+    """
+
+    __slots__ = ("_run", "constant", "gives", "text")
+
+    def __init__(self, text: str, run: Read, gives: str, *, constant: bool) -> None:
+        self.text = text
+        self._run = run
+        self.gives = gives
+        self.constant = constant
+
+    @classmethod
+    def compile(cls, text: str, names: Mapping[str, Shape], *, whole: str | None = None, start: int = 0) -> Expression:
+        """Compile an expression that stands at `start` of the text `whole` (by default it is the whole).
+
+        Raises:
+            ExpressionError: its syntax, a name, a function or a type is wrong; `where` is `line:column` in `whole`.
+        """
+        source = read_source(text, names, whole, start)
+        simple = quick(source)
+        if simple is not None:
+            return cls(text, simple.evaluate, simple.gives, constant=simple.constant)
+        try:
+            compiled = program(source.canonical, source.depth, source.inner, len(source.tokens))
+        except Refusal as refusal:
+            raise source.error(_renamed(refusal.what, source), source.original(refusal.offset)) from None
+        return cls(text, _runner(source, compiled), compiled.gives, constant=False)
+
+    def evaluate(self, scope: Scope) -> object:
+        """The value in this scope, in JSON's types; timestamps as RFC 3339 text, durations as text such as `90s`.
+
+        Raises:
+            ExpressionError: something that it needs is missing, a type does not fit, or it would cost too much.
+        """
+        return finished(self._run(scope))
+
+
+class Condition:
+    """An expression that gives true or false."""
+
+    __slots__ = ("_expression",)
+
+    def __init__(self, expression: Expression) -> None:
+        self._expression = expression
+
+    @classmethod
+    def compile(cls, text: str, names: Mapping[str, Shape]) -> Condition:
+        """Compile a condition.
+
+        Raises:
+            ExpressionError: as `Expression.compile`, and where it is known to give anything but true or false.
+        """
+        return cls.of(Expression.compile(text, names), text)
+
+    @classmethod
+    def of(cls, expression: Expression, whole: str) -> Condition:
+        """Take an expression that stands in the text `whole` as a condition.
+
+        Raises:
+            ExpressionError: it is known to give anything but true or false.
+        """
+        if expression.gives not in ("bool", "dyn"):
+            raise ExpressionError(f"a condition gives true or false, {whole[:80]!r} gives {expression.gives}", where="1:1")
+        return cls(expression)
+
+    @property
+    def text(self) -> str:
+        """As written."""
+        return self._expression.text
+
+    def evaluate(self, scope: Scope) -> object:
+        """What the expression gives, whatever its type.
+
+        Raises:
+            ExpressionError: the evaluation failed.
+        """
+        return self._expression.evaluate(scope)
+
+    def holds(self, scope: Scope) -> bool:
+        """Whether the condition holds.
+
+        Raises:
+            ExpressionError: the evaluation failed, or gave neither true nor false.
+        """
+        found = self._expression._run(scope)  # noqa: SLF001  one module; a bool needs no conversion
+        if found is True or found is False:
+            return found
+        raise ExpressionError(f"{self.text[:80]!r} gave {_shown(found)}, expected true or false")
+
+
+def _runner(source: Source, compiled: Program) -> Read:
+    reads = tuple(reader(path) for path in source.paths)
+
+    def run(scope: Scope) -> object:
+        values: dict[int, object] = {}
+        for number, read in enumerate(reads):
+            try:
+                values[number] = read(scope)
+            except ExpressionError:
+                continue  # an error only where the value is needed: `has(a.b) || true`
+        try:
+            return compiled.run(values)
+        except KeyError as missing:
+            reads[missing.args[0]](scope)
+            raise
+        except ExpressionError as error:
+            raise ExpressionError(_renamed(error.what, source), remedy=error.remedy) from None
+
+    return run
+
+
+def _renamed(what: str, source: Source) -> str:
+    """Put the paths back where a message names a variable."""
+    for number in range(len(source.paths) - 1, -1, -1):
+        what = what.replace(f"{VARIABLE}{number}", ".".join(source.paths[number]))
+    return what
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else repr(value)[:60]

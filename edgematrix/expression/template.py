@@ -1,0 +1,144 @@
+"""Values with `${…}` in their texts (docs/spec/triggers.md, "Actions")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgematrix.errors import ExpressionError
+from edgematrix.expression.condition import Expression
+from edgematrix.expression.lexer import place, scan
+from edgematrix.expression.names import Read, Scope, Shape
+from edgematrix.expression.values import written
+
+__all__ = ["Template", "compile_pieces"]
+
+_DEPTH_MAX = 64
+
+
+class Template:
+    """A JSON-like value; each `${…}` in its texts is filled in when it is rendered. Keys are taken as they are.
+
+    A text that is exactly one `${…}` becomes the expression's value, type and all. In a longer text the value is
+    written out: text as it is, whole numbers without `.0`, the rest as JSON. `$${` stands for `${`.
+    """
+
+    __slots__ = ("_render", "constant")
+
+    def __init__(self, render: Read, *, constant: bool) -> None:
+        self._render = render
+        self.constant = constant
+        """Whether it holds no `${…}`, so that every scope gives the same."""
+
+    @classmethod
+    def compile(cls, value: object, names: Mapping[str, Shape]) -> Template:
+        """Compile the texts in a value.
+
+        Raises:
+            ExpressionError: an expression is wrong. `where` is `line:column` in its text, after the path to the text
+                in the value if it is not the value itself (`battery.0 1:5`).
+        """
+        render = _compile(value, names, ())
+        if render is not None:
+            return cls(render, constant=False)
+        plain = _unescaped(value)
+        return cls(lambda _scope: plain, constant=True)
+
+    def render(self, scope: Scope) -> object:
+        """The value in this scope. What is constant in it is shared, not copied.
+
+        Raises:
+            ExpressionError: an expression failed.
+        """
+        return self._render(scope)
+
+
+def compile_pieces(text: str, names: Mapping[str, Shape]) -> list[str | Expression]:
+    """Split a text into what stands as it is and its expressions, in order.
+
+    Raises:
+        ExpressionError: an expression is wrong, or has no `}`; `where` is `line:column`.
+    """
+    pieces: list[str | Expression] = []
+    literal = ""
+    position = 0
+    while (dollar := text.find("$", position)) >= 0:
+        literal += text[position:dollar]
+        if text.startswith("$${", dollar):
+            literal += "${"
+            position = dollar + 3
+        elif text.startswith("${", dollar):
+            end = _end_of(text, dollar + 2)
+            if literal:
+                pieces.append(literal)
+            literal = ""
+            pieces.append(Expression.compile(text[dollar + 2 : end], names, whole=text, start=dollar + 2))
+            position = end + 1
+        else:
+            literal += "$"
+            position = dollar + 1
+    literal += text[position:]
+    if literal:
+        pieces.append(literal)
+    return pieces
+
+
+def _end_of(text: str, start: int) -> int:
+    """Where the `}` is that ends the expression at `start`; braces in it and its texts are passed over."""
+    depth = 0
+    for token in scan(text, start):
+        if token.text == "{":
+            depth += 1
+        elif token.text == "}":
+            if depth == 0:
+                return token.start
+            depth -= 1
+    raise ExpressionError("`${` without its `}`", where=place(text, start - 2), remedy="write $${ for the characters themselves")
+
+
+def _compile(value: object, names: Mapping[str, Shape], path: tuple[str, ...]) -> Read | None:
+    """How to render a value; None where nothing in it depends on the scope."""
+    if isinstance(value, str):
+        return _compile_text(value, names, path) if "${" in value else None
+    if len(path) > _DEPTH_MAX:
+        raise ExpressionError(f"the value nests deeper than {_DEPTH_MAX}", where=".".join(path))
+    if isinstance(value, Mapping):
+        fields = [(key, part, _compile(part, names, (*path, str(key)))) for key, part in value.items()]
+        return _render_fields(fields) if any(render for _, _, render in fields) else None
+    if isinstance(value, (list, tuple)):
+        parts = [(part, _compile(part, names, (*path, str(number)))) for number, part in enumerate(value)]
+        return _render_parts(parts) if any(render for _, render in parts) else None
+    return None
+
+
+def _compile_text(text: str, names: Mapping[str, Shape], path: tuple[str, ...]) -> Read | None:
+    try:
+        pieces = compile_pieces(text, names)
+    except ExpressionError as error:
+        where = f"{'.'.join(path)} {error.where}" if path else error.where
+        raise ExpressionError(error.what, where=where, remedy=error.remedy) from None
+    if len(pieces) == 1 and isinstance(pieces[0], Expression):
+        return pieces[0].evaluate
+    if all(isinstance(piece, str) for piece in pieces):
+        return None
+    return lambda scope: "".join([piece if isinstance(piece, str) else written(piece.evaluate(scope)) for piece in pieces])
+
+
+def _render_fields(fields: list[tuple[object, object, Read | None]]) -> Read:
+    settled = [(key, part if render else _unescaped(part), render) for key, part, render in fields]
+    return lambda scope: {key: part if render is None else render(scope) for key, part, render in settled}
+
+
+def _render_parts(parts: list[tuple[object, Read | None]]) -> Read:
+    settled = [(part if render else _unescaped(part), render) for part, render in parts]
+    return lambda scope: [part if render is None else render(scope) for part, render in settled]
+
+
+def _unescaped(value: object) -> object:
+    """A constant value with each `$${` as `${`."""
+    if isinstance(value, str):
+        return value.replace("$${", "${") if "$${" in value else value
+    if isinstance(value, Mapping):
+        return {key: _unescaped(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_unescaped(part) for part in value]
+    return value
