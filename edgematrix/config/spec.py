@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict, WithJsonSchema
 from pydantic.dataclasses import dataclass
+from pydantic_core import CoreSchema
 
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
 from edgematrix.protocol.fields import CLOSED, Flag, Name, Number
@@ -29,7 +30,7 @@ LATER = frozenset(
 PORT_TYPES = ("text", "number", "bool", "any")
 """Short names for the type of a port."""
 
-_MODULE_NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+_MODULE_NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_<][\w.<>]*$"
 _ROOT = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}$"
 _PROFILE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LIMITS = tuple(field.name for field in fields(Limits))
@@ -110,9 +111,23 @@ def _is_schema(value: Mapping[str, object]) -> bool:
     return all(key == "type" or key in _SCHEMA_KEYS for key in value)
 
 
-Port = Annotated[PortSpec, BeforeValidator(_port)]
+class _ShortForms:
+    """Tells editors the short forms of a port."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The forms that `_port` reads."""
+        schema_form = {"type": "object", "description": "A JSON Schema of the values.", "required": ["type"]}
+        return {"anyOf": [{"enum": list(PORT_TYPES)}, handler(schema), schema_form]}
+
+
+Port = Annotated[PortSpec, BeforeValidator(_port), _ShortForms()]
 Ports = dict[Name, Port]
-LimitName = Annotated[str, AfterValidator(_limit), WithJsonSchema({"enum": list(_LIMITS)})]
+LimitValues = Annotated[
+    dict[Annotated[str, AfterValidator(_limit)], Annotated[int, Strict(), Field(ge=1)]],
+    WithJsonSchema(
+        {"type": "object", "properties": {key: {"type": "integer", "minimum": 1} for key in _LIMITS}, "additionalProperties": False}
+    ),
+]
 Delivery = Literal["best_effort", "durable"]
 
 
@@ -176,6 +191,6 @@ class MatrixSpec:
     """`embedded`, `mqtt://…`, `mqtts://…`, or the name of a profile in `brokers/`."""
     defaults: DefaultsSpec | None = None
     location: LocationSpec | None = None
-    limits: dict[LimitName, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
+    limits: LimitValues = Field(default_factory=dict)
     """Bounds that differ from those of `edgematrix.protocol.limits.Limits`, by their names there."""
     agents: dict[Name, AgentSpec] = Field(default_factory=dict)

@@ -1,0 +1,193 @@
+"""The agents of a matrix by path, with the ports that each has, and what a reference from one to another means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from edgematrix.config.finding import Finding, error
+from edgematrix.config.spec import AgentSpec, MatrixSpec
+from edgematrix.config.yaml_position import Key
+from edgematrix.errors import PathError
+from edgematrix.protocol.path import AgentPath, join, parent_of, resolve
+from edgematrix.protocol.topic import Kind
+
+__all__ = ["AgentNode", "AgentTree", "Ports", "Target"]
+
+DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentNode:
+    """One agent of the tree. `where` is its place in the document."""
+
+    path: AgentPath
+    where: tuple[Key, ...]
+    spec: AgentSpec
+
+    @property
+    def has_code(self) -> bool:
+        """Whether it may put out, and take in, more than its definition names."""
+        return self.spec.python is not None
+
+    def emitted(self) -> dict[str, tuple[Key, ...]]:
+        """The ports that actions of this agent emit on, each with the place of its first action."""
+        found: dict[str, tuple[Key, ...]] = {}
+        for name, group in self.spec.triggers.items():
+            for index, action in enumerate(group.do):
+                for port in action.emit or ():
+                    if port not in found:
+                        found[port] = (*self.where, "triggers", name, "do", index, "emit", port)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports that an agent's definition names. `fed` are the outputs that something is known to put values on."""
+
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    fed: frozenset[str]
+
+    @classmethod
+    def of(cls, node: AgentNode) -> Ports:
+        """The ports of an agent."""
+        spec = node.spec
+        reads = spec.device.reads if spec.device else ()
+        writes = spec.device.writes if spec.device else ()
+        own_inputs, own_outputs = (("say",), ("out", "unknown")) if spec.sentences else ((), ())
+        first = {name for name, port in spec.outputs.items() if node.has_code or port.from_ is not None or port.initial is not None}
+        fed = frozenset((*first, *node.emitted(), *reads, *own_outputs))
+        return cls(frozenset((*spec.inputs, *writes, *own_inputs)), fed | spec.outputs.keys(), fed)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a reference means: an input or an output port of an agent."""
+
+    kind: Kind
+    node: AgentNode
+    port: str
+
+
+@dataclass(slots=True)
+class AgentTree:
+    """All agents of a matrix, in written order, composites before what they hold."""
+
+    matrix: MatrixSpec
+    nodes: dict[str, AgentNode] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    """What is wrong with the paths themselves."""
+    _ports: dict[str, Ports] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, matrix: MatrixSpec) -> AgentTree:
+        """The tree of a matrix."""
+        tree = cls(matrix)
+        tree._grow(AgentPath(matrix.matrix), (), matrix.agents)
+        return tree
+
+    def _grow(self, parent: AgentPath, where: tuple[Key, ...], agents: dict[str, AgentSpec]) -> None:
+        for name, spec in agents.items():
+            place = (*where, "agents", name)
+            try:
+                path = join(parent, name)
+            except PathError as problem:
+                self.findings.append(error(place, problem.what, at_key=True))
+                continue
+            self.nodes[path] = AgentNode(path, place, spec)
+            self._grow(path, place, spec.agents)
+
+    def ports(self, node: AgentNode) -> Ports:
+        """The ports of an agent; kept, for one agent may be named ten thousand times."""
+        found = self._ports.get(node.path)
+        if found is None:
+            found = self._ports[node.path] = Ports.of(node)
+        return found
+
+    def __iter__(self) -> Iterator[AgentNode]:
+        return iter(self.nodes.values())
+
+    def source(self, reference: str, agent: AgentPath) -> Target:
+        """What a `from:` in the definition of `agent` means: an output, or with `parent.x` and `self.x` an input of these.
+
+        Raises:
+            PathError: there is no such agent or port; the remedy has the nearest known name.
+        """
+        path, port = resolve(reference, agent, DEFAULT_OUTPUT)
+        node = self._node(path, reference, agent)
+        if reference.partition(".")[0] in ("parent", "self"):
+            return self._input(node, port)
+        return self._output(node, port)
+
+    def destination(self, reference: str, agent: AgentPath) -> Target:
+        """What a `to:` in the definition of `agent` means: an input port.
+
+        Raises:
+            PathError: there is no such agent or port; the remedy has the nearest known name.
+        """
+        path, port = resolve(reference, agent, DEFAULT_INPUT)
+        return self._input(self._node(path, reference, agent), port)
+
+    def agent(self, reference: str, agent: AgentPath) -> AgentNode:
+        """The agent that a `call:` in the definition of `agent` means.
+
+        Raises:
+            PathError: there is no such agent; the remedy has the nearest known name.
+        """
+        path, _ = resolve(reference, agent, DEFAULT_INPUT)
+        return self._node(path, reference, agent)
+
+    def child_output(self, reference: str, composite: AgentNode) -> Target:
+        """What the `from:` of a composite's own output means: an output of one of its children.
+
+        Raises:
+            PathError: there is no such child or port; the remedy has the nearest known name.
+        """
+        inside = AgentPath(f"{composite.path}/{DEFAULT_OUTPUT}")
+        path, port = resolve(reference, inside, DEFAULT_OUTPUT)
+        return self._output(self._node(path, reference, inside), port)
+
+    def _output(self, node: AgentNode, port: str) -> Target:
+        ports = self.ports(node)
+        if port in ports.outputs or node.has_code:
+            return Target(Kind.OUT, node, port)
+        what = f"{port!r} is an input of {node.path}, expected an output" if port in ports.inputs else f"{node.path} has no output {port!r}"
+        raise PathError(what, remedy=_near_port(port, ports.outputs, "outputs"))
+
+    def _input(self, node: AgentNode, port: str) -> Target:
+        ports = self.ports(node)
+        if port in ports.inputs or (node.has_code and not node.spec.inputs):
+            return Target(Kind.IN, node, port)
+        what = f"{port!r} is an output of {node.path}, expected an input" if port in ports.outputs else f"{node.path} has no input {port!r}"
+        raise PathError(what, remedy=_near_port(port, ports.inputs, "inputs"))
+
+    def _node(self, path: AgentPath, reference: str, agent: AgentPath) -> AgentNode:
+        node = self.nodes.get(path)
+        if node is not None:
+            return node
+        if path == self.matrix.matrix:
+            raise PathError(f"{reference!r} names the matrix itself, which has no ports")
+        raise PathError(f"there is no agent {path}", remedy=self._near_agent(path, reference, agent))
+
+    def _near_agent(self, path: AgentPath, reference: str, agent: AgentPath) -> str:
+        """The nearest neighbour by its name, else an agent elsewhere by its absolute path."""
+        name, dot, port = reference.partition(".")
+        home = f"{parent_of(agent)}/"
+        if not name.startswith("/"):
+            neighbours = [known.removeprefix(home) for known in self.nodes if known.startswith(home)]
+            near = get_close_matches(name, neighbours, n=1)
+            if near:
+                return f"did you mean {near[0]}{dot}{port}?"
+        last = path.rpartition("/")[2]
+        same = next((known for known in self.nodes if known.rpartition("/")[2] == last), None)
+        near = [same] if same else get_close_matches(path, self.nodes, n=1, cutoff=0.7)
+        return f"did you mean /{near[0]}{dot}{port}?" if near else "name a neighbour, or an agent anywhere as /matrix/path.port"
+
+
+def _near_port(port: str, known: frozenset[str], what: str) -> str:
+    near = get_close_matches(port, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"its {what} are {', '.join(sorted(known)[:20])}" if known else f"it has no {what}"

@@ -1,0 +1,25 @@
+"""Everything that is checked when a matrix is read, whoever made it (docs/spec/triggers.md, "Checked when the file is read")."""
+
+from __future__ import annotations
+
+from edgematrix.config.agent_tree import AgentTree
+from edgematrix.config.check_cycles import check_cycles
+from edgematrix.config.check_names import check_names
+from edgematrix.config.check_publishes import check_publishes
+from edgematrix.config.check_references import check_references
+from edgematrix.config.finding import Finding
+from edgematrix.config.spec import MatrixSpec
+
+__all__ = ["check_matrix"]
+
+
+def check_matrix(spec: MatrixSpec) -> list[Finding]:
+    """What is wrong, and what looks wrong, in a matrix whose parts are each well-formed."""
+    tree = AgentTree.of(spec)
+    return [
+        *tree.findings,
+        *check_names(tree),
+        *check_references(tree),
+        *check_publishes(tree),
+        *check_cycles(tree),
+    ]
