@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgematrix.config.file_text import read_text
-from edgematrix.config.yaml_build import Reader
+from edgematrix.config.yaml_build import Reader, Stage
 from edgematrix.config.yaml_position import Key, Place, locate
 from edgematrix.errors import ConfigError, Issue
 
@@ -36,15 +36,20 @@ class Document:
         return locate(self.texts, self.file, wanted)
 
 
-def read_document(path: Path, variables: Mapping[str, str] | None = None) -> Document:
-    """Read a file and what it includes. `variables` stands in for the environment.
+def read_document(path: Path, variables: Mapping[str, str] | None = None, stage: Stage | None = None) -> Document:
+    """Read a file and what it includes.
+
+    Args:
+        path: the file.
+        variables: stands in for the environment.
+        stage: what of it is made into objects at once.
 
     Raises:
         ConfigError: it cannot be read, or is no YAML.
     """
     file = str(path)
     reader = Reader(os.environ if variables is None else variables)
-    value = reader.read(file, read_text(path))
+    value = reader.read(file, read_text(path), stage=stage)
     if reader.fatal:
         raise ConfigError(in_file_order(reader.issues, list(reader.texts)))
     return Document(file, value, reader.texts, reader.issues)

@@ -6,7 +6,7 @@ No tree of nodes is made: for 10,000 rules that tree takes 90 MB and eight times
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from edgematrix.config.scalar import resolve_plain
 from edgematrix.config.yaml_trouble import syntax_issue
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["DEPTH_MAX", "INCLUDES_MAX", "INCLUDE_TAG", "LOADER", "NODES_MAX", "Reader"]
+__all__ = ["DEPTH_MAX", "INCLUDES_MAX", "INCLUDE_TAG", "LOADER", "NODES_MAX", "Reader", "Stage"]
 
 DEPTH_MAX = 64
 """How deep mappings and lists may nest, included files counted in."""
@@ -33,6 +33,23 @@ MERGE = "<<"
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """libyaml's parser; PyYAML's own where it was built without."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """Which mappings are made into objects as soon as they are read, so that their plain form need not be kept.
+
+    `children` and `rest` are the stages of the values under certain keys, and under all others. `make` gives the object, or
+    the mapping itself where it is not well-formed. What has an anchor stays plain, for others may merge it.
+    """
+
+    children: dict[str, Stage] = field(default_factory=dict)
+    rest: Stage | None = None
+    make: Callable[[dict[str, object]], object] | None = None
+
+    def child(self, key: str) -> Stage | None:
+        """The stage of the value under a key."""
+        return self.children.get(key, self.rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +74,13 @@ class Reader:
         self._bytes = 0
         self._includes = 0
 
-    def read(self, file: str, text: str, depth: int = 0) -> object:
+    def read(self, file: str, text: str, depth: int = 0, stage: Stage | None = None) -> object:
         """The value of a whole file; None if its syntax is wrong."""
         self.texts[file] = text
         self._bytes += len(text)
         self._open.append(Path(file).resolve())
         try:
-            return _Builder(self, file, text).document(depth)
+            return _Builder(self, file, text).document(depth, stage)
         except ConfigError as error:
             self.issues.extend(error.issues)
         except yaml.YAMLError as error:
@@ -73,7 +90,7 @@ class Reader:
         self.fatal = True
         return None
 
-    def include(self, name: str, file: str, depth: int) -> object:
+    def include(self, name: str, file: str, depth: int, stage: Stage | None) -> object:
         """The value of an included file.
 
         Raises:
@@ -87,7 +104,8 @@ class Reader:
         if self._includes > INCLUDES_MAX or len(self._open) > _INCLUDE_DEPTH_MAX:
             raise ValueError(f"more than {INCLUDES_MAX} files are included, or deeper than {_INCLUDE_DEPTH_MAX}")
         known = self.texts.get(str(path))
-        return self.read(str(path), read_text(path, FILE_BYTES_MAX - min(self._bytes, FILE_BYTES_MAX)) if known is None else known, depth)
+        text = read_text(path, FILE_BYTES_MAX - min(self._bytes, FILE_BYTES_MAX)) if known is None else known
+        return self.read(str(path), text, depth, stage)
 
     def count(self, nodes: int) -> None:
         """Take note of values.
@@ -132,38 +150,38 @@ class _Builder:
         self._anchors: dict[str, _Anchored] = {}
         self._texts: dict[str, str] = {}  # the same key or word is one object, however often it stands in the file
 
-    def document(self, depth: int) -> object:
+    def document(self, depth: int, stage: Stage | None) -> object:
         self._next()
         first = self._next()
         if type(first) is events.StreamEndEvent:
             return None
-        value = self._value(self._next(), depth)
+        value = self._value(self._next(), depth, stage)
         self._next()
         after = self._next()
         if type(after) is not events.StreamEndEvent:
             raise ConfigError([issue_at("a second document begins here, expected one per file; remove the --- line", self._file, after)])
         return value
 
-    def _value(self, event: Any, depth: int) -> object:
+    def _value(self, event: Any, depth: int, stage: Stage | None = None) -> object:
         kind = type(event)
-        if kind is events.ScalarEvent:
-            value = self._scalar(event, depth)
-        elif kind is events.AliasEvent:
+        if kind is events.AliasEvent:
             return self._alias(event, depth)
-        else:
-            if event.tag is not None:
-                self._reader.report(_tag_refused(event.tag), self._file, event)
-            if depth >= DEPTH_MAX:
-                raise ConfigError([issue_at(f"mappings and lists nest deeper than {DEPTH_MAX}", self._file, event)])
-            before = self._reader.counted()
-            value = self._mapping(depth + 1) if kind is events.MappingStartEvent else self._list(depth + 1)
-            self._count(event, 1)
-            if event.anchor is not None:
-                self._anchors[event.anchor] = _Anchored(value, self._reader.counted() - before, _height(value))
-            return value
+        stage = None if event.anchor is not None else stage
+        before = self._reader.counted()
+        value = self._scalar(event, depth, stage) if kind is events.ScalarEvent else self._collection(event, depth, stage)
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchored(value, 1, _height(value))
+            self._anchors[event.anchor] = _Anchored(value, self._reader.counted() - before + 1, _height(value))
         return value
+
+    def _collection(self, event: Any, depth: int, stage: Stage | None) -> object:
+        if event.tag is not None:
+            self._reader.report(_tag_refused(event.tag), self._file, event)
+        if depth >= DEPTH_MAX:
+            raise ConfigError([issue_at(f"mappings and lists nest deeper than {DEPTH_MAX}", self._file, event)])
+        if type(event) is not events.MappingStartEvent:
+            return self._list(depth + 1)
+        made = self._mapping(depth + 1, stage)
+        return made if stage is None or stage.make is None else stage.make(made)
 
     def _count(self, event: events.Event, nodes: int) -> None:
         try:
@@ -178,13 +196,13 @@ class _Builder:
         self._count(event, len(items))
         return items
 
-    def _mapping(self, depth: int) -> dict[str, object]:
+    def _mapping(self, depth: int, stage: Stage | None) -> dict[str, object]:
         found: dict[str, object] = {}
         merged: set[str] = set()
         while type(event := self._next()) is not events.MappingEndEvent:
             key = self._key(event, depth)
             value_event = self._next()
-            value = self._value(value_event, depth)
+            value = self._value(value_event, depth, None if stage is None or key is None else stage.child(key))
             if key is None:
                 continue
             if key == MERGE and event.style is None:
@@ -234,28 +252,28 @@ class _Builder:
             raise ConfigError([issue_at(f"with this alias mappings and lists nest deeper than {DEPTH_MAX}", self._file, event)])
         return found.value
 
-    def _scalar(self, event: Any, depth: int) -> object:
+    def _scalar(self, event: Any, depth: int, stage: Stage | None) -> object:
         text: str = event.value
         plain: bool = event.implicit[0]
         try:
             if "${env:" in text:
                 text = self._reader.substitute(text)
             if event.tag is not None:
-                return self._tagged(event.tag, text, depth)
+                return self._tagged(event.tag, text, depth, stage)
             value = resolve_plain(text) if plain else text
         except ValueError as error:
             self._reader.report(str(error), self._file, event)
             return text
         return self._texts.setdefault(value, value) if plain and type(value) is str else value
 
-    def _tagged(self, tag: str, text: str, depth: int) -> object:
+    def _tagged(self, tag: str, text: str, depth: int, stage: Stage | None) -> object:
         if tag != INCLUDE_TAG:
             raise ValueError(_tag_refused(tag))
-        return self._include(text, depth)
+        return self._include(text, depth, stage)
 
-    def _include(self, name: str, depth: int) -> object:
+    def _include(self, name: str, depth: int, stage: Stage | None) -> object:
         try:
-            return self._reader.include(name, self._file, depth)
+            return self._reader.include(name, self._file, depth, stage)
         except ConfigError as error:
             issue = error.issues[0]
             if issue.line:
