@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
+from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["Assembly"]
 
@@ -26,6 +27,10 @@ class Assembly:
     filters: Mapping[str, int]
     agents: Sequence[AgentPath]
     openings: Sequence[Callable[[int], None]] = field(default=())
+    workshop: Workshop | None = None
+    """Where agents' code runs; None where no agent has any."""
+    session_durable: bool = False
+    """Whether the broker is to keep what comes while the host is away."""
 
     def start(self, stored: Mapping[str, Mapping[str, bytes]], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
         """Start every group, from its stored parts where there are some, and do what is due.

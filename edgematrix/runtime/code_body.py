@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from edgematrix.errors import EdgeMatrixError, RunError
 from edgematrix.protocol.ports import Clock
@@ -26,18 +26,16 @@ class CodeBody:
 
     Args:
         names: the name of each source in the group, by the id of its origin; empty for agents from a file.
-        acted: called whenever the engine may have something to say outside a message or a deadline.
     """
 
     def __init__(
-        self, engine: Engine, code: Code, workshop: Workshop, clock: Clock, names: Mapping[int, str], acted: Callable[[], None]
+        self, engine: Engine, code: Code, workshop: Workshop, clock: Clock, names: Mapping[int, str]
     ) -> None:
         self._engine = engine
         self._code = code
         self._workshop = workshop
         self._clock = clock
         self._names = names
-        self._acted = acted
         self._tasks: dict[Run, asyncio.Task[None]] = {}
 
     def begin(self, run: Run, now_us: int) -> None:
@@ -51,7 +49,7 @@ class CodeBody:
         except RunError as error:
             self._fail(run, error, now_us)
             return
-        context = Context(self._engine, run, self._clock, self._acted)
+        context = Context(self._engine, run, self._clock)
         self._tasks[run] = self._workshop.start(
             self._code, run.runner.agent, argument, context, lambda result, error: self._over(run, result, error)
         )
@@ -84,8 +82,7 @@ class CodeBody:
                 run.end(Outcome.DONE, now_us)
         if error is not None:
             self._fail(run, error, now_us)
-        self._engine.advance(now_us)
-        self._acted()
+        self._engine.settle(now_us)
 
     def _fail(self, run: Run, error: BaseException, now_us: int) -> None:
         if isinstance(error, EdgeMatrixError):

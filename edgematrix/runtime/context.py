@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
@@ -20,17 +19,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Context:
-    """One run's hands. After the run is over they do nothing but raise.
+    """One run's hands. After the run is over they do nothing but raise."""
 
-    Args:
-        acted: called after each act, so that what was put out leaves at once.
-    """
-
-    def __init__(self, engine: Engine, run: Run, clock: Clock, acted: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, run: Run, clock: Clock) -> None:
         self._engine = engine
         self._run = run
         self._clock = clock
-        self._acted = acted
 
     @property
     def path(self) -> AgentPath:
@@ -59,7 +53,7 @@ class Context:
         if refusal is not None:
             raise RunError(refusal, where=self.path)
         self._engine.publish(self.path, topic, _plain(payload), self._clock.now_us(), qos=qos, retain=retain)
-        self._settle()
+        self._engine.settle(self._clock.now_us())
 
     async def emit(self, port: str, value: object) -> None:
         """Put a value out on one of the agent's own ports.
@@ -70,7 +64,7 @@ class Context:
         """
         self._check_alive()
         self._engine.emit(self.path, check_name(port, "port"), _plain(value), self._run.trail, self._clock.now_us())
-        self._settle()
+        self._engine.settle(self._clock.now_us())
 
     async def send(self, to: str, value: object) -> None:
         """Send work to an agent's input port: `lamp.set` for a neighbour, `/home/hall/lamp.set` for any.
@@ -86,15 +80,11 @@ class Context:
         if not self._engine.may_send(self.path, path, port):
             raise RunError(f"nothing grants {self.path} to send to {path}.{port}", where=self.path, remedy="name it in the agent's `sends`")
         self._engine.send(self.path, path, port, _plain(value), self._run.trail, self._clock.now_us())
-        self._settle()
+        self._engine.settle(self._clock.now_us())
 
     def _check_alive(self) -> None:
         if self._run.over:
             raise RunError("the run is over", where=self.path)
-
-    def _settle(self) -> None:
-        self._engine.advance(self._clock.now_us())
-        self._acted()
 
 
 def _plain(value: object) -> object:

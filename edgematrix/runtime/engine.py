@@ -72,6 +72,8 @@ class Engine:
         self.limits = limits or Limits()
         self.outbox: deque[Outbound] = deque()
         self.observers: list[Observer] = []
+        self.settled: Callable[[], None] = lambda: None
+        """Called after agents' code acted, outside any message and deadline: the outbox and the deadline may have changed."""
         self.touched: list[Keeper] = []
         """Whose stored state is no longer what it was."""
         self.deliveries: dict[str, tuple[int, bool]] = {}
@@ -132,6 +134,11 @@ class Engine:
                 timer.due(due_us, now_us)
             self._drain(now_us)
         self._drain(now_us)
+
+    def settle(self, now_us: int) -> None:
+        """Let what agents' code has put out be heard, and tell the host."""
+        self.advance(now_us)
+        self.settled()
 
     # Putting out
 

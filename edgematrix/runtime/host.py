@@ -41,6 +41,7 @@ class Host:
     ) -> None:
         engine = assembly.engine
         self.engine = engine
+        engine.settled = self.acted
         self._assembly = assembly
         self._transport = transport
         self._clock = clock

@@ -22,9 +22,13 @@ class Workshop:
 
     Args:
         stalled: called with the path of an agent and the milliseconds for which its code held the loop.
+        loop: where coroutines run; by default the loop that runs when the first one starts.
     """
 
-    def __init__(self, clock: Clock, limits: Limits, stalled: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, clock: Clock, limits: Limits, stalled: Callable[[str, int], None], loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        self._loop = loop
         self._clock = clock
         self._limits = limits
         self._stalled = stalled
@@ -40,7 +44,8 @@ class Workshop:
         self, code: Code, path: str, argument: object, context: object, over: Callable[[object, BaseException | None], None]
     ) -> asyncio.Task[None]:
         """Run `code` and call `over` with its result or its error; not called if the task is cancelled."""
-        task = asyncio.get_running_loop().create_task(self._work(code, path, argument, context, over), name=path)
+        loop = self._loop or asyncio.get_running_loop()
+        task = loop.create_task(self._work(code, path, argument, context, over), name=path)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -28,16 +28,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self._virtual = clock
+        self._start_us = clock.now_us()
+        self._clock_resolution = 1 / SECOND_US  # so that a callback is due in the microsecond that its moment is rounded to
 
     def time(self) -> float:
-        """Virtual time, seconds."""
-        return self._virtual.now_us() / SECOND_US
+        """Virtual time since the start, seconds."""
+        return (self._virtual.now_us() - self._start_us) / SECOND_US
 
     @property
     def deadline_us(self) -> int | None:
         """When the next timed callback is due."""
         waiting = [handle.when() for handle in self._scheduled if not handle.cancelled()]
-        return round(min(waiting) * SECOND_US) if waiting else None
+        return self._start_us + round(min(waiting) * SECOND_US) if waiting else None
 
     def turn(self) -> None:
         """Run what is ready, and what that makes ready, at this instant.
@@ -52,7 +54,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 return
         raise RuntimeError(f"agents' code did not come to rest within {_TURNS_MAX} turns of the loop")
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # noqa: ARG002 - as the base class has it
         """Call at once: threads would make a simulation differ from run to run."""
         future: asyncio.Future[Any] = self.create_future()
         try:

@@ -1,0 +1,227 @@
+"""Makes the running objects of a matrix out of its definition: the only composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from edgematrix.agents.actions import Plan
+from edgematrix.agents.device import Device
+from edgematrix.agents.sentences import Sentences
+from edgematrix.agents.spec import DeviceSpec, PortSpec, SentencesSpec
+from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
+from edgematrix.config.code_loader import CodeLoader
+from edgematrix.config.inherited import Inherited
+from edgematrix.config.spec import MatrixSpec, TriggerSpec
+from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.message import NO_TRAIL
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.ports import Clock
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.code_body import CodeBody
+from edgematrix.runtime.device_runner import DeviceRunner
+from edgematrix.runtime.engine import Engine, Listener
+from edgematrix.runtime.group_runner import GroupRunner
+from edgematrix.runtime.observation import Stalled
+from edgematrix.runtime.relay import Relay
+from edgematrix.runtime.rule_body import RuleBody
+from edgematrix.runtime.run import Body
+from edgematrix.runtime.sentence_runner import SentenceRunner
+from edgematrix.runtime.workshop import Workshop
+from edgematrix.triggers import Calendar, Group, SourceSpec
+
+__all__ = ["Surroundings", "build"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a matrix finds where it is built.
+
+    `new_id` makes an id from a moment; `workshop` makes the place where agents' code runs, when the first agent has any;
+    `echo` says that foreign publications are heard at once, as in a simulation.
+    """
+
+    clock: Clock
+    new_id: Callable[[int], str]
+    workshop: Callable[[Limits, Callable[[str, int], None]], Workshop]
+    loader: CodeLoader = field(default_factory=CodeLoader)
+    echo: bool = False
+
+
+def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
+    """Build every agent of a matrix.
+
+    Raises:
+        ConfigError: something cannot be built; each finding names its place in the tree.
+    """
+    return _Builder(spec, around).build()
+
+
+class _Builder:
+    def __init__(self, spec: MatrixSpec, around: Surroundings) -> None:
+        self._spec = spec
+        self._around = around
+        self._tree = AgentTree.of(spec)
+        self._calendar = Calendar(spec.timezone, *((spec.location.lat, spec.location.lon) if spec.location else (None, None)))
+        limits = replace(Limits(), **spec.limits)
+        self._engine = Engine(spec.root, spec.matrix, new_id=around.new_id, limits=limits, echo=around.echo)
+        self._workshop: Workshop | None = None
+        self._groups: list[GroupRunner] = []
+        self._filters: dict[str, int] = {}
+        self._openings: list[Callable[[int], None]] = []
+        self._issues: list[Issue] = []
+        self._order = 0
+
+    def build(self) -> Assembly:
+        top = Inherited().under(self._spec.defaults)
+        inherited: dict[str, Inherited] = {self._spec.matrix: top}
+        for node in self._tree:
+            own = inherited[node.path.rpartition("/")[0]].of(node.spec)
+            inherited[node.path] = own
+            self._agent(node, own)
+        if self._issues:
+            raise ConfigError(self._issues)
+        inbox = f"{self._spec.root}/{Kind.IN}/{self._spec.matrix}/#"
+        return Assembly(
+            self._engine,
+            self._groups,
+            {**self._filters, inbox: 1},
+            tuple(node.path for node in self._tree),
+            self._openings,
+            self._workshop,
+            any(own.delivery == "durable" for own in inherited.values()),
+        )
+
+    # Agents
+
+    def _agent(self, node: AgentNode, own: Inherited) -> None:
+        agent, path = node.spec, node.path
+        for name, port in agent.outputs.items():
+            self._attempt(f"{path}: outputs.{name}", partial(self._output, node, name, port))
+        if agent.device is not None:
+            self._attempt(f"{path}: device", partial(self._device, path, agent.device))
+        for reference in agent.sends:
+            self._attempt(f"{path}: sends", partial(self._wire, path, reference))
+        for name, trigger in agent.triggers.items():
+            self._attempt(f"{path}: triggers.{name}", partial(self._group, node, name, trigger, own))
+        if agent.sentences is not None:
+            self._attempt(f"{path}: sentences", partial(self._sentences, path, agent.sentences))
+
+    def _attempt(self, place: str, make: Callable[[], None]) -> None:
+        try:
+            make()
+        except EdgeMatrixError as error:
+            what = f"{error.where}: {error.what}" if error.where else error.what
+            self._issues.append(Issue("error", what, path=place, remedy=error.remedy))
+        except ValueError as error:
+            self._issues.append(Issue("error", str(error), path=place))
+
+    def _output(self, node: AgentNode, name: str, port: PortSpec) -> None:
+        path = node.path
+        if port.qos or port.retain:
+            self._engine.deliveries[topic_for(self._spec.root, Kind.OUT, path, name)] = (port.qos, port.retain)
+        if port.from_ is not None:
+            inside = self._tree.child_output(port.from_, node)
+            self._listen(self._heard_on(inside), Relay(self._engine, path, name))
+        if port.initial is not None:
+            self._openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
+
+    def _device(self, path: AgentPath, spec: DeviceSpec) -> None:
+        device = Device(spec)
+        runner = DeviceRunner(self._engine, path, device, self._next_order())
+        for topic_filter, qos, index in runner.foreign_inputs():
+            self._listen(topic_filter, runner, index, qos=qos)
+        for port, index in runner.ports():
+            self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, port)), runner, index)
+        self._engine.guarded.update(write.topic for write in spec.writes.values())
+
+    def _sentences(self, path: AgentPath, spec: SentencesSpec) -> None:
+        runner = SentenceRunner(self._engine, path, Sentences.compile(spec, path))
+        for receiver, port in runner.wires():
+            self._engine.wires.add((path, receiver, port))
+        self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, "say")), runner)
+
+    def _wire(self, path: AgentPath, reference: str) -> None:
+        target = self._tree.destination(reference, path)
+        self._engine.wires.add((path, target.node.path, target.port))
+
+    # Groups
+
+    def _group(self, node: AgentNode, name: str, trigger: TriggerSpec, own: Inherited) -> None:
+        sources: dict[str, SourceSpec] = {}
+        filters: list[tuple[TopicFilter, int]] = []
+        fields: dict[str, tuple[str, ...]] = {}
+        for index, (source_name, source) in enumerate(trigger.on.items()):
+            target = None if source.from_ is None else self._tree.source(source.from_, node.path)
+            sources[source_name] = _with_policy(source, target)
+            fields[source_name] = _fields(source, target)
+            if target is not None:
+                filters.append((self._heard_on(target), index))
+            elif source.topic is not None:
+                topic_filter = TopicFilter.parse(source.topic)
+                self._subscribe(topic_filter, own.qos_of(source))
+                filters.append((topic_filter, index))
+        if any(source is not trigger.on[key] for key, source in sources.items()):
+            trigger = replace(trigger, on=sources)
+        group = Group(trigger, path=node.path, name=name, calendar=self._calendar, fields=fields)
+        body = self._body(node, trigger, group)
+        runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=own.keeps(trigger))
+        for topic_filter, index in filters:
+            self._engine.listen(topic_filter, runner, index)
+        self._groups.append(runner)
+
+    def _body(self, node: AgentNode, trigger: TriggerSpec, group: Group) -> Body:
+        path, place = node.path, node.spec.python
+        if place is None:
+            plan = Plan.compile(trigger.do, group.names, path, root=self._spec.root)
+            for receiver, port in plan.wires:
+                self._engine.wires.add((path, receiver, port))
+            return RuleBody(self._engine, plan)
+        code, names = self._around.loader.load(path, place)
+        if self._workshop is None:
+            self._workshop = self._around.workshop(self._engine.limits, self._stalled)
+        return CodeBody(self._engine, code, self._workshop, self._around.clock, names)
+
+    def _stalled(self, path: str, stall_ms: int) -> None:
+        self._engine.observe(Stalled(self._around.clock.now_us(), path, stall_ms))
+
+    # Listening
+
+    def _heard_on(self, target: Target) -> TopicFilter:
+        return TopicFilter.parse(topic_for(self._spec.root, target.kind, target.node.path, target.port))
+
+    def _listen(self, topic_filter: TopicFilter, listener: Listener, index: int = 0, *, qos: int | None = None) -> None:
+        if qos is not None:
+            self._subscribe(topic_filter, qos)
+        self._engine.listen(topic_filter, listener, index)
+
+    def _subscribe(self, topic_filter: TopicFilter, qos: int) -> None:
+        """Ask the broker for it, unless it is below the root: what is local is heard in memory, and there is one host."""
+        wanted = topic_filter.subscription
+        self._filters[wanted] = max(qos, self._filters.get(wanted, 0))
+
+    def _next_order(self) -> int:
+        self._order += 1
+        return self._order
+
+
+def _with_policy(source: SourceSpec, target: Target | None) -> SourceSpec:
+    """A source with what it does with retained messages: as the device that it reads says, whose own word is `changed`."""
+    if source.retained is not None or target is None or target.kind is not Kind.OUT or target.node.spec.device is None:
+        return source
+    read = target.node.spec.device.reads.get(target.port)
+    return source if read is None else replace(source, retained=read.retained or "changed")
+
+
+def _fields(source: SourceSpec, target: Target | None) -> tuple[str, ...]:
+    """The names of the value's fields, as far as its schema or that of the port says."""
+    schema = source.schema
+    if schema is None and target is not None:
+        ports = target.node.spec.outputs if target.kind is Kind.OUT else target.node.spec.inputs
+        port = ports.get(target.port)
+        schema = None if port is None else port.schema
+    return tuple((schema or {}).get("properties", ()))

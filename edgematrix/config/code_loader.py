@@ -1,0 +1,84 @@
+"""Finds the code that a definition names: `module:name`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edgematrix.config.agent import Agent
+from edgematrix.errors import UsageError
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.code import Code
+
+__all__ = ["CodeLoader"]
+
+
+class CodeLoader:
+    """Loads modules from one folder, and those that are allowed by name; no others.
+
+    Args:
+        folder: where the matrix file stands; its modules may be loaded.
+        allowed: names of installed modules (or of packages that they are in) that may be loaded too.
+        defined: agents that exist already, as where a matrix is written in Python.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, allowed: Collection[str] = (), defined: Mapping[AgentPath, Agent[Any]] | None = None
+    ) -> None:
+        self._folder = folder
+        self._allowed = frozenset(allowed)
+        self._defined = defined or {}
+
+    def load(self, path: AgentPath, place: str) -> tuple[Code, Mapping[int, str]]:
+        """The code of the agent `path`, and the name of each source of its group by the id of its origin.
+
+        Raises:
+            UsageError: the module may not be loaded, cannot be, or has no such function.
+        """
+        found = self._defined.get(path)
+        if found is None:
+            module_name, _, name = place.partition(":")
+            found = getattr(self._module(module_name), name, None)
+        if isinstance(found, Agent):
+            return found.code, found.group.names
+        if not callable(found):
+            raise UsageError(f"there is no function {place!r}", where=path)
+        return Code.of(found, path), {}
+
+    def _module(self, name: str) -> ModuleType:
+        if self._folder is not None:
+            file = self._folder.joinpath(*name.split(".")).with_suffix(".py")
+            if file.is_file():
+                return _load_file(name, file)
+        if not any(name == allowed or name.startswith(f"{allowed}.") for allowed in self._allowed):
+            raise UsageError(
+                f"the module {name!r} is not in the folder of the matrix and is not among those that this host allows",
+                remedy=f"--allow {name.partition('.')[0]}",
+            )
+        try:
+            return importlib.import_module(name)
+        except Exception as error:
+            raise UsageError(f"the module {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _load_file(name: str, file: Path) -> ModuleType:
+    """Load a file as a module of that name, once for each file."""
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(file):
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError("the file is no Python module", where=str(file))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"the module cannot be loaded: {type(error).__name__}: {error}", where=str(file)) from error
+    return module

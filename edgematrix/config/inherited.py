@@ -1,0 +1,51 @@
+"""What an agent takes over from those around it where it says nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgematrix.config.spec import AgentSpec, DefaultsSpec
+from edgematrix.triggers import GroupSpec, SourceSpec
+
+__all__ = ["Inherited"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The nearest defaults. `delivery: durable` implies QoS 1 for sources that do not say otherwise."""
+
+    durable: bool = True
+    qos: Literal[0, 1] | None = None
+    delivery: Literal["best_effort", "durable"] = "best_effort"
+
+    def under(self, defaults: DefaultsSpec | None) -> Inherited:
+        """With these defaults on top."""
+        if defaults is None:
+            return self
+        return Inherited(
+            self.durable if defaults.durable is None else defaults.durable,
+            self.qos if defaults.qos is None else defaults.qos,
+            self.delivery if defaults.delivery is None else defaults.delivery,
+        )
+
+    def of(self, agent: AgentSpec) -> Inherited:
+        """For what an agent holds: its own words, then its defaults, then these."""
+        below = self.under(agent.defaults)
+        return Inherited(
+            below.durable if agent.durable is None else agent.durable,
+            below.qos,
+            below.delivery if agent.delivery is None else agent.delivery,
+        )
+
+    def keeps(self, group: GroupSpec) -> bool:
+        """Whether a group's state outlives a restart."""
+        return self.durable if group.durable is None else group.durable
+
+    def qos_of(self, source: SourceSpec) -> int:
+        """The QoS that a source is subscribed with."""
+        if source.qos is not None:
+            return source.qos
+        if self.qos is not None:
+            return self.qos
+        return 1 if self.delivery == "durable" else 0

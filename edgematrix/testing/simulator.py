@@ -1,0 +1,217 @@
+"""A matrix in virtual time: the host's own engine, fed from a list. No broker, no waiting, the same bytes each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from edgematrix.config.build import Surroundings, build
+from edgematrix.config.code_loader import CodeLoader
+from edgematrix.config.spec import MatrixSpec
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.message import Message
+from edgematrix.protocol.router import Router
+from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.ids import id_maker
+from edgematrix.runtime.keeper import collect, parts_by_owner
+from edgematrix.runtime.observation import Observer
+from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.workshop import Workshop
+from edgematrix.testing.clock import VirtualClock
+from edgematrix.testing.recording import Recorded
+from edgematrix.testing.virtual_loop import VirtualLoop
+
+__all__ = ["START_US", "Restart", "Seen", "Simulation"]
+
+START_US = 1_767_225_600_000_000
+"""2026-01-01T00:00:00Z, a Thursday: virtual time 0 unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The host is killed at `at_us` and started `down_us` later, with its store kept. Microseconds from the start."""
+
+    at_us: int
+    down_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the matrix published. `at_us` counts from the start; `payload` is an event's data or the bare value."""
+
+    at_us: int
+    topic: str
+    payload: object
+    retain: bool
+    qos: int
+
+
+class Simulation:
+    """Plays inputs to a matrix.
+
+    Args:
+        spec: the matrix.
+        loader: where agents' code is found.
+        start_us: virtual time 0, microseconds since the epoch.
+        seed: from which ids are made.
+        watch: filters of what is to be seen; without any, all that is published outside the root.
+        observer: told of each hop.
+
+    Raises:
+        ConfigError: the matrix cannot be built.
+        TopicError: a filter of `watch` is malformed.
+    """
+
+    def __init__(
+        self,
+        spec: MatrixSpec,
+        *,
+        loader: CodeLoader | None = None,
+        start_us: int = START_US,
+        seed: int = 0,
+        watch: Sequence[str] = (),
+        observer: Observer | None = None,
+    ) -> None:
+        self._spec = spec
+        self._loader = loader or CodeLoader()
+        self._start_us = start_us
+        self._new_id = id_maker(seed)
+        self._observer = observer
+        self._watched = _watcher(watch, spec.root)
+        self._clock = VirtualClock(start_us)
+        self._loop: VirtualLoop | None = None
+        self._store: dict[str, bytes] = {}
+        self._late: list[Message] = []
+        self._assembly = self._build()
+
+    def play(self, inputs: Iterable[Recorded], until_us: int, restarts: Iterable[Restart] = ()) -> Iterator[Seen]:
+        """Play to the end, and yield what is published, in order.
+
+        Args:
+            inputs: what the outside world publishes, in order of time, from the start.
+            until_us: the last moment, included.
+            restarts: kills of the host, in order of time.
+        """
+        end_us = self._start_us + until_us
+        self._assembly.start({}, self._start_us, _refuse_damage)
+        yield from self._settled()
+        kills = iter(restarts)
+        kill = next(kills, None)
+        for recorded in inputs:
+            at_us = self._start_us + recorded.at_us
+            if at_us > end_us:
+                break
+            while kill is not None and self._start_us + kill.at_us <= at_us:
+                yield from self._restarted(kill, end_us)
+                kill = next(kills, None)
+            if at_us < self._clock.now_us():
+                self._hold(recorded)
+                continue
+            yield from self._advanced(at_us)
+            self._assembly.engine.receive(Message(recorded.topic, recorded.payload, recorded.retain, recorded.qos), at_us)
+            yield from self._settled()
+        while kill is not None and self._start_us + kill.at_us <= end_us:
+            yield from self._restarted(kill, end_us)
+            kill = next(kills, None)
+        yield from self._advanced(end_us)
+        self._close_loop()
+
+    # Time
+
+    def _advanced(self, to_us: int) -> Iterator[Seen]:
+        """Do all that is due up to `to_us`, each thing at its own moment."""
+        engine = self._assembly.engine
+        while True:
+            due_us = engine.deadline_us
+            if self._loop is not None:
+                loop_due_us = self._loop.deadline_us
+                if loop_due_us is not None and (due_us is None or loop_due_us < due_us):
+                    due_us = loop_due_us
+            if due_us is None or due_us > to_us:
+                break
+            self._clock.set(due_us)
+            engine.advance(self._clock.now_us())
+            yield from self._settled()
+        self._clock.set(to_us)
+
+    def _settled(self) -> Iterator[Seen]:
+        """Let agents' code come to rest at this instant, keep what is to outlive a kill, and tell what came out."""
+        if self._loop is not None:
+            self._loop.turn()
+        engine = self._assembly.engine
+        if engine.touched:
+            _keep(self._store, collect(engine.touched))
+        outbox = engine.outbox
+        while outbox:
+            outbound = outbox.popleft()
+            if self._watched(outbound):
+                yield Seen(outbound.at_us - self._start_us, outbound.topic, outbound.value, outbound.retain, outbound.qos)
+
+    # Kills
+
+    def _restarted(self, restart: Restart, end_us: int) -> Iterator[Seen]:
+        """Run up to the kill, not at its moment; begin anew when the time down is over, if it is before the end."""
+        at_us = self._start_us + restart.at_us
+        yield from self._advanced(max(at_us - 1, self._clock.now_us()))
+        self._close_loop()
+        up_us = at_us + restart.down_us
+        if up_us > end_us:
+            self._assembly = self._build()
+            self._clock.set(end_us)
+            return
+        self._clock.set(up_us)
+        self._assembly = self._build()
+        self._assembly.start(parts_by_owner(self._store), up_us, _refuse_damage)
+        yield from self._settled()
+        for message in self._late:
+            self._assembly.engine.receive(message, up_us)
+            yield from self._settled()
+        self._late.clear()
+
+    def _hold(self, recorded: Recorded) -> None:
+        """What comes while the host is down is lost to it, unless the broker keeps it for a durable session."""
+        if recorded.qos and self._assembly.session_durable:
+            self._late.append(Message(recorded.topic, recorded.payload, recorded.retain, recorded.qos))
+
+    # Building
+
+    def _build(self) -> Assembly:
+        self._loop = None
+        around = Surroundings(clock=self._clock, new_id=self._new_id, workshop=self._workshop, loader=self._loader, echo=True)
+        assembly = build(self._spec, around)
+        if self._observer is not None:
+            assembly.engine.observers.append(self._observer)
+        return assembly
+
+    def _workshop(self, limits: Limits, stalled: Callable[[str, int], None]) -> Workshop:
+        self._loop = VirtualLoop(self._clock)
+        return Workshop(self._clock, limits, stalled, self._loop)
+
+    def _close_loop(self) -> None:
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+
+def _watcher(filters: Sequence[str], root: str) -> Callable[[Outbound], bool]:
+    """Whether a publication is to be seen."""
+    if not filters:
+        below = f"{root}/"
+        return lambda outbound: not outbound.topic.startswith(below)
+    router: Router[bool] = Router()
+    for text in filters:
+        router.add(TopicFilter.parse(text), listener=True)
+    return lambda outbound: bool(router.match(outbound.topic))
+
+
+def _keep(store: dict[str, bytes], changed: Mapping[str, bytes | None]) -> None:
+    for key, data in changed.items():
+        if data is None:
+            store.pop(key, None)
+        else:
+            store[key] = data
+
+
+def _refuse_damage(key: str, error: Exception) -> None:
+    raise AssertionError(f"the state that {key} wrote cannot be read again: {error}") from error
