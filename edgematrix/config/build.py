@@ -28,7 +28,7 @@ from edgematrix.runtime.engine import Engine, Listener
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.observation import Stalled
 from edgematrix.runtime.relay import Relay
-from edgematrix.runtime.rule_body import RuleBody
+from edgematrix.runtime.rule_body import AnswerListener, RuleBody
 from edgematrix.runtime.run import Body
 from edgematrix.runtime.sentence_runner import SentenceRunner
 from edgematrix.runtime.workshop import Workshop
@@ -178,8 +178,11 @@ class _Builder:
         path, place = node.path, node.spec.python
         if place is None:
             plan = Plan.compile(trigger.do, group.names, path, root=self._spec.root)
-            for receiver, port in plan.wires:
-                self._engine.wires.add((path, receiver, port))
+            self._engine.wires.update((path, receiver, port) for receiver, port in plan.wires)
+            for action in trigger.do:
+                if action.call is not None:
+                    answering = self._tree.source(action.call.agent, path)
+                    self._listen(self._heard_on(answering), AnswerListener(self._engine))
             return RuleBody(self._engine, plan)
         code, names = self._around.loader.load(path, place)
         if self._workshop is None:

@@ -15,7 +15,7 @@ from edgematrix.errors import UsageError
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.code import Code
 
-__all__ = ["CodeLoader"]
+__all__ = ["CodeLoader", "load_file"]
 
 
 class CodeLoader:
@@ -54,7 +54,7 @@ class CodeLoader:
         if self._folder is not None:
             file = self._folder.joinpath(*name.split(".")).with_suffix(".py")
             if file.is_file():
-                return _load_file(name, file)
+                return load_file(name, file)
         if not any(name == allowed or name.startswith(f"{allowed}.") for allowed in self._allowed):
             raise UsageError(
                 f"the module {name!r} is not in the folder of the matrix and is not among those that this host allows",
@@ -66,8 +66,12 @@ class CodeLoader:
             raise UsageError(f"the module {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _load_file(name: str, file: Path) -> ModuleType:
-    """Load a file as a module of that name, once for each file."""
+def load_file(name: str, file: Path) -> ModuleType:
+    """Load a file as a module of that name, once for each file.
+
+    Raises:
+        UsageError: it is no module, or fails.
+    """
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None) == str(file):
         return loaded

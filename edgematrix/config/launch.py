@@ -6,63 +6,65 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from edgematrix.config.build import Surroundings, build
-from edgematrix.config.code_loader import CodeLoader
-from edgematrix.config.spec import MatrixSpec
-from edgematrix.protocol.path import AgentPath
+from edgematrix.config.opening import Opened
+from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.path import check_name
+from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.runtime.workshop import Workshop
+from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.paho import PahoTransport
+from edgematrix.transport.settings import Settings
 
-if TYPE_CHECKING:
-    from edgematrix.config.agent import Agent
-
-__all__ = ["Launch", "launch", "run_matrix"]
+__all__ = ["STATE_FOLDER", "Launch", "Launched", "launch", "local_name", "run_here"]
 
 _log = logging.getLogger(__name__)
 
 STATE_FOLDER = ".edgematrix"
+"""Where a project keeps states, an embedded broker's data and what tells other commands about a running host."""
+
+_SESSION_EXPIRY_S = 86_400
+"""How long a broker keeps QoS 1 messages for a durable host that is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How a matrix is to be run here.
 
-    `url` overrides the broker that the matrix names. `folder` is where states and an embedded broker's data go; `code` is where
-    the modules of agents may be loaded from, `allowed` which installed ones may be, `defined` the agents that exist already.
-    `changed` is called with a sentence when the connection comes or goes.
+    `name` is the host's; `folder` is where states and an embedded broker's data go; `url` overrides the broker that the matrix
+    names; `changed` is called with a sentence when the connection comes or goes.
     """
 
     name: str
     folder: Path
     url: str | None = None
-    code: Path | None = None
-    allowed: Collection[str] = ()
-    defined: Mapping[AgentPath, Agent[Any]] | None = None
     changed: Callable[[str], None] = _log.info
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A host that is ready to run, and the broker that it will use."""
+    """A host that is ready to run. `url` holds no password; `broker` says in a word what is there."""
 
     host: Host
+    assembly: Assembly
+    transport: PahoTransport
     url: str
     broker: str
 
 
 @asynccontextmanager
-async def launch(spec: MatrixSpec, how: Launch) -> AsyncIterator[Launched]:
-    """Build the host of a matrix, with its broker running; the broker ends with the context.
+async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
+    """Build the host of a matrix, with its broker running; broker and store are closed with the context.
 
     Raises:
         ConfigError: the matrix cannot be built.
@@ -70,12 +72,54 @@ async def launch(spec: MatrixSpec, how: Launch) -> AsyncIterator[Launched]:
         UsageError: the broker's address is wrong.
         StateError: the states cannot be read.
     """
-    from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a foreign broker does not need it
-
-    clock = SystemClock()
-    new_id = id_maker()
+    clock, new_id, spec = SystemClock(), id_maker(), opened.spec
+    assembly = build(spec, Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader))
     session = new_id(clock.wall_us())
-    loader = CodeLoader(how.code, how.allowed, how.defined)
-    assembly = build(spec, Surroundings(clock=clock, new_id=new_id, workshop=lambda limits, stalled: Workshop(clock, limits, stalled), loader=loader))
-    address = how.url or spec.broker
-    store = SqliteStore(how.folder / f"{spec.matrix}.sqlite")
+    async with AsyncExitStack() as stack:
+        address, broker = how.url or spec.broker, "a broker elsewhere"
+        if address == "embedded":
+            from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
+
+            embedded = await stack.enter_async_context(EmbeddedBroker(how.folder / "broker"))
+            address, broker = embedded.url, embedded.kind
+        endpoint = Endpoint.parse(address)
+        store = SqliteStore(how.folder / f"{spec.matrix}.sqlite")
+        stack.callback(store.close)
+        settings = Settings(
+            client_id=f"{spec.root.replace('/', '-')}-{spec.matrix}-{how.name}",
+            will=offline_will(spec.root, how.name, session),
+            session_expiry_s=_SESSION_EXPIRY_S if assembly.session_durable else 0,
+            outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
+        )
+        transport = PahoTransport(endpoint, settings)
+        host = Host(assembly, transport, clock, name=how.name, session=session, store=store, changed=how.changed)
+        yield Launched(host, assembly, transport, str(endpoint), broker)
+
+
+async def run_here(opened: Opened, how: Launch) -> None:
+    """Run a matrix until SIGINT or SIGTERM.
+
+    Raises:
+        EdgeMatrixError: as `launch` and `Host.run`.
+    """
+    async with launch(opened, how) as launched:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, launched.host.stop)
+        await launched.host.run()
+
+
+def local_name() -> str:
+    """This machine's name as a host's name.
+
+    Raises:
+        PathError: nothing of it is left that the grammar allows.
+    """
+    letters = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "-" for letter in socket.gethostname().lower()
+    )
+    return check_name(letters.strip("-_")[:64] or "host", "host")
+
+
+def _workshop(clock: SystemClock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:
+    return lambda limits, stalled: Workshop(clock, limits, stalled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from edgematrix.agents.spec import PortSpec
@@ -151,9 +152,16 @@ class Matrix(Composite):
             ConfigError: the matrix is wrong; every finding names its place in the tree.
             BusError: the broker does not start, or refuses this host.
         """
-        from edgematrix.config.launch import run_matrix  # noqa: PLC0415 - defining a matrix loads no transport
+        import asyncio  # noqa: PLC0415 - defining a matrix needs no event loop and no transport
 
-        run_matrix(self.spec(), self.code())
+        from edgematrix.config.code_loader import CodeLoader  # noqa: PLC0415
+        from edgematrix.config.launch import STATE_FOLDER, Launch, local_name, run_here  # noqa: PLC0415
+        from edgematrix.config.opening import Opened  # noqa: PLC0415
+        from edgematrix.config.reading import checked  # noqa: PLC0415
+
+        reading = checked(self.spec())
+        opened = Opened(reading.spec, reading.warnings, CodeLoader(defined=self.code()))
+        asyncio.run(run_here(opened, Launch(name=local_name(), folder=Path(STATE_FOLDER))))
 
 
 def _spec_of(child: Agent[Any] | Composite | AgentSpec) -> AgentSpec:

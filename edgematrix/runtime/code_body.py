@@ -28,9 +28,7 @@ class CodeBody:
         names: the name of each source in the group, by the id of its origin; empty for agents from a file.
     """
 
-    def __init__(
-        self, engine: Engine, code: Code, workshop: Workshop, clock: Clock, names: Mapping[int, str]
-    ) -> None:
+    def __init__(self, engine: Engine, code: Code, workshop: Workshop, clock: Clock, names: Mapping[int, str]) -> None:
         self._engine = engine
         self._code = code
         self._workshop = workshop

@@ -84,6 +84,7 @@ class Engine:
         """Sender, receiver and port of each wire that the matrix names."""
         self._new_id = new_id
         self._echo = echo
+        self._calls: dict[str, Callable[[object, str, int], None]] = {}
         self._router: Router[tuple[Listener, int]] = Router(cache_max=0)
         self._routes: dict[str, tuple[tuple[Listener, Hits], ...]] = {}
         self._queue: deque[Message] = deque()
@@ -152,6 +153,38 @@ class Engine:
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
         self._event(Kind.IN, receiver, sender, port, value, trail, now_us)
+
+    def call(
+        self,
+        caller: AgentPath,
+        receiver: AgentPath,
+        port: str,
+        value: object,
+        trail: Trail,
+        now_us: int,
+        answered: Callable[[object, str, int], None],
+    ) -> str:
+        """Send work that is to be answered: `answered(value, error, now_us)` gets the receiver's next `out` of that run.
+
+        A call is a run of its own, whose id is returned; an answer that nobody waits for any more is an output like any other.
+        """
+        begun = Trail(trail.id, self._new_id(now_us), trail.hops, trail.taint, trail.traceparent)
+        if len(self._calls) >= self.limits.runs_max:
+            answered(None, f"the host has runs_max, {self.limits.runs_max}, calls under way already", now_us)
+            return ""
+        self._calls[begun.runid] = answered
+        self.send(caller, receiver, port, value, begun, now_us)
+        return begun.runid
+
+    def hang_up(self, runid: str) -> None:
+        """Wait for the answer to this call no longer."""
+        self._calls.pop(runid, None)
+
+    def answer(self, runid: str, value: object, error: str, now_us: int) -> None:
+        """Answer the call that began this run; nothing happens if none did."""
+        answered = self._calls.pop(runid, None)
+        if answered is not None:
+            answered(value, error, now_us)
 
     def publish(self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False) -> None:
         """Publish a bare payload on a foreign topic."""

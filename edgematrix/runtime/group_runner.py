@@ -78,6 +78,8 @@ class GroupRunner:
         """Take note that a run is over; it may let the next one start."""
         del self.runs[run.number]
         self.engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason))
+        if outcome is Outcome.FAILED:
+            self.engine.answer(run.trail.runid, None, reason, now_us)
         if self._applying:
             self._over.append(run.number)
         else:

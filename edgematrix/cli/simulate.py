@@ -1,0 +1,82 @@
+"""`edgematrix simulate`: a matrix in virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgematrix.cli.console import say
+from edgematrix.errors import UsageError
+from edgematrix.protocol.duration import parse_duration
+from edgematrix.protocol.moment import parse_moment
+from edgematrix.testing.recording import Recorded, format_line, read_recording
+from edgematrix.testing.simulator import START_US, Restart, Seen, Simulation
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = """edgematrix simulate home.yaml --input day.jsonl
+edgematrix simulate home.yaml --input day.jsonl --until 1h --restart 12.5 --restart 600+30
+edgematrix simulate home.yaml --until 1d --watch 'em/out/#'"""
+
+
+def command(
+    matrix: Annotated[Path, typer.Argument(help="The matrix: a YAML file, or a Python file that defines one.")],
+    input_: Annotated[Path | None, typer.Option("--input", "-i", help="What the outside world publishes, one JSON object a line.")] = None,
+    until: Annotated[str | None, typer.Option(help="When it ends: seconds, or 90s, 5m, 1h30m, 1d. Default: with the last input.")] = None,
+    seed: Annotated[int, typer.Option(help="From which ids are made.")] = 0,
+    watch: Annotated[
+        list[str] | None, typer.Option(help="Show what matches this filter instead of all outside the root; again for more.")
+    ] = None,
+    restart: Annotated[
+        list[str] | None, typer.Option(help="Kill the host at 12.5 s and start it at once; 12+30: 30 s later. Again for more.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Virtual time 0, such as 2026-01-01T00:00:00Z.")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="An installed module whose agents may be loaded.")] = None,
+) -> None:
+    """Play a recording to a matrix in virtual time and print what it publishes, one JSON object a line."""
+    from edgematrix.cli.finding import show_issue  # noqa: PLC0415 - only who has findings pays for it
+    from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - arguments are checked first
+
+    start_us = START_US if start is None else _moment(start)
+    restarts = [_restart(text) for text in restart or ()]
+    until_us = None if until is None else _duration(until, "--until")
+    opened = open_matrix(matrix, allow or ())
+    for warning in opened.warnings:
+        show_issue(warning)
+    inputs: list[Recorded] = [] if input_ is None else list(read_recording(input_))
+    if until_us is None:
+        if not inputs:
+            raise UsageError("without --input there is no end: say --until")
+        until_us = inputs[-1].at_us
+    simulation = Simulation(opened.spec, loader=opened.loader, start_us=start_us, seed=seed, watch=watch or ())
+    for seen in simulation.play(inputs, until_us, sorted(restarts, key=lambda kill: kill.at_us)):
+        say(_line(seen))
+
+
+def _line(seen: Seen) -> str:
+    return format_line(Recorded(seen.at_us, seen.topic, seen.payload, seen.retain, seen.qos))
+
+
+def _restart(text: str) -> Restart:
+    at, plus, down = text.partition("+")
+    return Restart(_duration(at, "--restart"), _duration(down, "--restart") if plus else 0)
+
+
+def _duration(text: str, option: str) -> int:
+    try:
+        return parse_duration(float(text))
+    except ValueError:
+        pass
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(str(error), where=option) from None
+
+
+def _moment(text: str) -> int:
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise UsageError(f"expected a time such as 2026-01-01T00:00:00Z: {error}", where="--start") from None

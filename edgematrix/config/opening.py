@@ -1,0 +1,58 @@
+"""Opens a matrix, whichever way it is written: a YAML file, or a Python file that defines one `Matrix`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgematrix.config.code_loader import CodeLoader, load_file
+from edgematrix.config.reading import checked, read_matrix
+from edgematrix.config.spec import MatrixSpec
+from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
+
+__all__ = ["Opened", "open_matrix"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A matrix that can be built, what looks wrong in it nevertheless, and where its agents' code is found."""
+
+    spec: MatrixSpec
+    warnings: list[Issue]
+    loader: CodeLoader
+
+
+def open_matrix(path: Path, allowed: Collection[str] = ()) -> Opened:
+    """Open a matrix file.
+
+    Args:
+        path: a YAML file, or a Python file; modules beside it may be loaded.
+        allowed: names of installed modules whose agents may be loaded too.
+
+    Raises:
+        ConfigError: every error that was found, in file order.
+    """
+    if path.suffix == ".py":
+        return _open_program(path, allowed)
+    reading = read_matrix(path)
+    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed))
+
+
+def _open_program(path: Path, allowed: Collection[str]) -> Opened:
+    from edgematrix.config.matrix import Matrix  # noqa: PLC0415 - a matrix from a file does not need it
+
+    if not path.is_file():
+        raise ConfigError([Issue("error", "there is no such file", str(path))])
+    try:
+        module = load_file(path.stem, path)
+        found = [value for value in vars(module).values() if isinstance(value, Matrix)]
+        if len(found) != 1:
+            what = f"the file defines {len(found)} matrices, expected one"
+            raise ConfigError([Issue("error", what, str(path), remedy='home = em.Matrix("home")')])
+        reading = checked(found[0].spec())
+    except ConfigError:
+        raise
+    except EdgeMatrixError as error:
+        raise ConfigError([Issue("error", str(error), str(path))]) from error
+    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed, found[0].code()))
