@@ -18,16 +18,17 @@ class Expression:
     """One CEL expression over named values.
 
     `gives` is the type that it is known to give (`bool`, `int`, `double`, `string`, …), `dyn` where only the run
-    tells. `constant` is True where it reads nothing and is a literal.
+    tells. `constant` is True where it is a literal. `roots` are the names of the scope that it reads.
     """
 
-    __slots__ = ("_run", "constant", "gives", "text")
+    __slots__ = ("_run", "constant", "gives", "roots", "text")
 
-    def __init__(self, text: str, run: Read, gives: str, *, constant: bool) -> None:
+    def __init__(self, text: str, run: Read, gives: str, *, constant: bool, roots: frozenset[str]) -> None:
         self.text = text
         self._run = run
         self.gives = gives
         self.constant = constant
+        self.roots = roots
 
     @classmethod
     def compile(cls, text: str, names: Mapping[str, Shape], *, whole: str | None = None, start: int = 0) -> Expression:
@@ -37,14 +38,15 @@ class Expression:
             ExpressionError: its syntax, a name, a function or a type is wrong; `where` is `line:column` in `whole`.
         """
         source = read_source(text, names, whole, start)
+        roots = frozenset(path[0] for path in source.paths)
         simple = quick(source)
         if simple is not None:
-            return cls(text, simple.evaluate, simple.gives, constant=simple.constant)
+            return cls(text, simple.evaluate, simple.gives, constant=simple.constant, roots=roots)
         try:
             compiled = program(source.canonical, source.depth, source.inner, len(source.tokens))
         except Refusal as refusal:
             raise source.error(_renamed(refusal.what, source), source.original(refusal.offset)) from None
-        return cls(text, _runner(source, compiled), compiled.gives, constant=False)
+        return cls(text, _runner(source, compiled), compiled.gives, constant=False, roots=roots)
 
     def evaluate(self, scope: Scope) -> object:
         """The value in this scope, in JSON's types; timestamps as RFC 3339 text, durations as text such as `90s`.

@@ -1,0 +1,183 @@
+"""`do:` compiled: a list of steps, each of which gives effects or a reason to pause (docs/spec/triggers.md, "Actions")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2s
+from typing import TypeAlias
+
+from edgematrix.agents.check import check_actions
+from edgematrix.agents.effect import Call, Effect, Emit, Publish, Send
+from edgematrix.agents.spec import ActionSpec, CallSpec, PublishSpec, SendSpec
+from edgematrix.agents.topic import TopicTemplate
+from edgematrix.errors import EdgeMatrixError, ExpressionError
+from edgematrix.expression import ANY, Condition, Expression, Scope, Shape, Template, compile_pieces
+from edgematrix.protocol.path import AgentPath, resolve
+from edgematrix.protocol.topic import DEFAULT_ROOT
+
+__all__ = ["RESULT", "Act", "Delay", "Plan", "Step", "Stop", "placed"]
+
+RESULT = "result"
+"""The name of the last call's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Go on after so long."""
+
+    length_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The run is over."""
+
+
+Act: TypeAlias = Callable[[Scope], "list[Effect] | Delay | Stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action. `place` is where it stands, as in `do.2.publish`."""
+
+    place: str
+    act: Act
+    when: Condition | None = None
+    calls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled `do:` list; it is shared by all runs.
+
+    `wires` are the input ports that it sends to or calls. `mark` tells one plan from another, so that a run that
+    was stored goes on only in the plan that it began in.
+    """
+
+    steps: tuple[Step, ...]
+    wires: tuple[tuple[AgentPath, str], ...]
+    mark: str
+
+    @property
+    def calls(self) -> bool:
+        """Whether any step waits for an answer."""
+        return any(step.calls for step in self.steps)
+
+    @classmethod
+    def compile(cls, actions: Sequence[ActionSpec], names: Mapping[str, Shape], agent: AgentPath, *, root: str = DEFAULT_ROOT) -> Plan:
+        """Compile the actions of a group of `agent`; `names` is what its expressions may name.
+
+        Raises:
+            ExpressionError: an expression is wrong, or an entry is not exactly one action.
+            PathError: a `to` or `agent` breaks the grammar.
+            TopicError: a topic breaks the grammar or is the bus's own.
+        """
+        for finding in check_actions(actions, durable=True):
+            if finding.severity == "error":
+                raise ExpressionError(finding.what, where=finding.where, remedy=finding.remedy)
+        compiler = _Compiler(dict(names), agent, root)
+        steps = tuple(compiler.step(number, action) for number, action in enumerate(actions))
+        mark = blake2s(repr((agent, root, list(actions))).encode(errors="replace"), digest_size=8).hexdigest()
+        return cls(steps, tuple(dict.fromkeys(compiler.wires)), mark)
+
+
+class _Compiler:
+    def __init__(self, names: dict[str, Shape], agent: AgentPath, root: str) -> None:
+        self.names = names
+        self.agent = agent
+        self.root = root
+        self.wires: list[tuple[AgentPath, str]] = []
+
+    def step(self, number: int, action: ActionSpec) -> Step:
+        place = f"do.{number}"
+        when = None
+        if action.when is not None:
+            with _at(f"{place}.when"):
+                when = self._condition(action.when)
+        if action.publish is not None:
+            return Step(f"{place}.publish", self._publish(f"{place}.publish", action.publish), when)
+        if action.emit is not None:
+            return Step(f"{place}.emit", self._emit(f"{place}.emit", action.emit), when)
+        if action.send is not None:
+            return Step(f"{place}.send", self._send(f"{place}.send", action.send), when)
+        if action.call is not None:
+            return Step(f"{place}.call", self._call(f"{place}.call", action.call), when, calls=True)
+        if action.delay is not None:
+            delay = Delay(action.delay)
+            return Step(f"{place}.delay", lambda _scope: delay, when)
+        with _at(f"{place}.stop"):
+            return Step(f"{place}.stop", self._stop(action.stop), when)
+
+    def _publish(self, place: str, spec: PublishSpec) -> Act:
+        with _at(f"{place}.topic"):
+            topic = TopicTemplate.compile(spec.topic, self.names, self.root)
+        payload = self._payload(place, spec.payload)
+        qos, retain = spec.qos, spec.retain
+        return lambda scope: [Publish(topic.render(scope), payload.render(scope), qos, retain)]
+
+    def _emit(self, place: str, ports: Mapping[str, object]) -> Act:
+        values: list[tuple[str, Template]] = []
+        for port, value in ports.items():
+            with _at(f"{place}.{port}"):
+                values.append((port, Template.compile(value, self.names)))
+        return lambda scope: [Emit(port, value.render(scope)) for port, value in values]
+
+    def _send(self, place: str, spec: SendSpec) -> Act:
+        path, port = self._wire(f"{place}.to", spec.to)
+        payload = self._payload(place, spec.payload)
+        return lambda scope: [Send(path, port, payload.render(scope))]
+
+    def _call(self, place: str, spec: CallSpec) -> Act:
+        path, port = self._wire(f"{place}.agent", spec.agent)
+        payload = self._payload(place, spec.payload)
+        if self.names.get(RESULT, ANY) is not ANY:
+            raise ExpressionError(
+                f"a source is named `{RESULT}`, which is the name of a call's answer", where=place, remedy="rename the source"
+            )
+        self.names[RESULT] = ANY
+        timeout_us = spec.timeout
+        return lambda scope: [Call(path, port, payload.render(scope), timeout_us)]
+
+    def _stop(self, stop: str | bool | None) -> Act:
+        over = Stop()
+        if not isinstance(stop, str):
+            return lambda _scope: over if stop else []
+        condition = self._condition(stop)
+        return lambda scope: over if condition.holds(scope) else []
+
+    def _payload(self, place: str, payload: object) -> Template:
+        with _at(f"{place}.payload"):
+            return Template.compile(payload, self.names)
+
+    def _wire(self, place: str, reference: str) -> tuple[AgentPath, str]:
+        with _at(place):
+            wire = resolve(reference, self.agent, "in")
+        self.wires.append(wire)
+        return wire
+
+    def _condition(self, text: str) -> Condition:
+        """A condition that stands in `${…}`, or bare as in `if:`."""
+        if "${" not in text:
+            return Condition.compile(text, self.names)
+        pieces = compile_pieces(text.strip(), self.names)
+        if len(pieces) != 1 or not isinstance(pieces[0], Expression):
+            raise ExpressionError(f"{text[:80]!r} is more than one `${{…}}`, expected a condition", where="1:1")
+        return Condition.of(pieces[0], text)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Let errors say where in `do` they are."""
+    try:
+        yield
+    except EdgeMatrixError as error:
+        raise placed(error, place) from None
+
+
+def placed(error: EdgeMatrixError, place: str) -> EdgeMatrixError:
+    """The same error at a place in `do`, before the place that it names itself."""
+    inner, _, position = error.where.rpartition(" ")
+    where = " ".join(part for part in (".".join(part for part in (place, inner) if part), position) if part)
+    return type(error)(error.what, where=where, remedy=error.remedy)
