@@ -15,7 +15,7 @@ from edgematrix.config.yaml_build import Reader, Stage
 from edgematrix.config.yaml_position import Key, Place, locate
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["ISSUES_MAX", "Document", "Key", "Place", "in_file_order", "read_document"]
+__all__ = ["ISSUES_MAX", "Document", "Key", "Place", "in_file_order", "parse_document", "read_document"]
 
 ISSUES_MAX = 50
 """How many errors of one file are told; the rest waits until these are mended."""
@@ -47,20 +47,26 @@ def read_document(path: Path, variables: Mapping[str, str] | None = None, stage:
     Raises:
         ConfigError: it cannot be read, or is no YAML.
     """
-    file = str(path)
+    return parse_document(read_text(path), str(path), variables, stage)
+
+
+def parse_document(text: str, file: str, variables: Mapping[str, str] | None = None, stage: Stage | None = None) -> Document:
+    """Read YAML that is at hand as text; `file` is its name, and what it includes lies beside it.
+
+    Raises:
+        ConfigError: it is no YAML.
+    """
     reader = Reader(os.environ if variables is None else variables)
-    value = reader.read(file, read_text(path), stage=stage)
+    value = reader.read(file, text, stage=stage)
     if reader.fatal:
         raise ConfigError(in_file_order(reader.issues, list(reader.texts)))
-    return Document(file, value, reader.texts, reader.issues)
+    return Document(file, value, reader.texts, _sorted(reader.issues, list(reader.texts)))
 
 
 def in_file_order(issues: Iterable[Issue], files: list[str]) -> list[Issue]:
     """Issues as a reader meets them, one for each place and severity, at most `ISSUES_MAX`."""
-    rank = {file: position for position, file in enumerate(files)}
-    ordered = sorted(issues, key=lambda issue: (rank.get(issue.file, len(rank)), issue.line, issue.column))
     first: dict[tuple[object, ...], Issue] = {}
-    for issue in ordered:
+    for issue in _sorted(issues, files):
         place: tuple[object, ...] = (issue.file, issue.line, issue.column, issue.severity)
         first.setdefault(place if issue.line else (*place, issue.what, issue.path), issue)
     kept = list(first.values())
@@ -69,3 +75,8 @@ def in_file_order(issues: Iterable[Issue], files: list[str]) -> list[Issue]:
     last = kept[ISSUES_MAX - 1]
     more = Issue(last.severity, f"and {len(kept) - ISSUES_MAX} more", last.file)
     return [*kept[:ISSUES_MAX], more]
+
+
+def _sorted(issues: Iterable[Issue], files: list[str]) -> list[Issue]:
+    rank = {file: position for position, file in enumerate(files)}
+    return sorted(issues, key=lambda issue: (rank.get(issue.file, len(rank)), issue.line, issue.column))

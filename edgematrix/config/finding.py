@@ -10,7 +10,7 @@ from edgematrix.config.document import Document, in_file_order
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import Issue
 
-__all__ = ["Finding", "dotted", "error", "issues_of", "warning"]
+__all__ = ["Finding", "dotted", "error", "issues_of", "told", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def dotted(path: Iterable[Key]) -> str:
 
 
 def issues_of(findings: Iterable[Finding], document: Document | None, prefix: tuple[Key, ...] = ()) -> list[Issue]:
-    """Findings as issues in file order, with the places that they have in `document`.
+    """Findings as issues, with the places that they have in `document`.
 
     `prefix` is where in the document the findings' paths begin. Without a document there are no lines.
     """
@@ -62,4 +62,9 @@ def issues_of(findings: Iterable[Finding], document: Document | None, prefix: tu
         if found.offset and place.spells_out:
             column += found.offset + place.quoted
         issues.append(Issue(found.severity, found.what, place.file, line, column, dotted(prefix + found.path), found.remedy))
-    return in_file_order(issues, list(document.texts))
+    return issues
+
+
+def told(issues: Iterable[Issue], document: Document | None) -> list[Issue]:
+    """Issues in file order, one for each place, and not too many of them."""
+    return in_file_order(issues, [] if document is None else list(document.texts))

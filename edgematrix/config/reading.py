@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgematrix.config.check import check_matrix
 from edgematrix.config.document import Document, read_document
-from edgematrix.config.finding import issues_of
+from edgematrix.config.finding import issues_of, told
 from edgematrix.config.spec import AgentSpec, MatrixSpec, TriggerSpec
 from edgematrix.config.validation import at_path, validate
 from edgematrix.config.yaml_build import Stage
@@ -65,8 +65,8 @@ def checked(spec: MatrixSpec, document: Document | None = None, prefix: tuple[Ke
     findings = check_matrix(spec)
     errors = [found for found in findings if found.severity == "error"]
     if errors:
-        raise ConfigError(issues_of(errors, document, prefix))
-    return Reading(spec, issues_of(findings, document, prefix))
+        raise ConfigError(told(issues_of(errors, document, prefix), document))
+    return Reading(spec, told(issues_of(findings, document, prefix), document))
 
 
 def _stages() -> Stage:

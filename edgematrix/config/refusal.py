@@ -42,6 +42,7 @@ _SIZES = {
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
 }
+_PYTHON_WORDS = {"True": "true", "False": "false", "None": "nothing"}
 _FLAG_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 _SUGGESTED_MAX = 40
 _FOUND_LENGTH_MAX = 60
@@ -152,7 +153,7 @@ def _mismatch(problem: Problem, value: object, path: tuple[Key, ...], shape: Sha
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {_found(value)}", _type_remedy({kind}, value)
     if kind == "literal_error":
-        return f"expected {context['expected']}, found {_found(value)}", _near_literal([problem], value)
+        return f"expected {_either(_literal_words(problem))}, found {_found(value)}", _near_literal([problem], value)
     if kind == "string_pattern_mismatch":
         examples = shape.examples(path)
         expected = f"such as {examples[0]!r}" if examples else f"that matches {context['pattern']}"
@@ -203,7 +204,7 @@ def _near_literal(problems: list[Problem], value: object) -> str:
 
 def _literal_words(problem: Problem) -> list[str]:
     expected: str = problem["ctx"]["expected"]
-    return expected.replace(" or ", ", ").split(", ")
+    return [_PYTHON_WORDS.get(word, word) for word in expected.replace(" or ", ", ").split(", ")]
 
 
 def _type_remedy(kinds: set[str], value: object) -> str:

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgematrix.config.document import Document, in_file_order
-from edgematrix.config.finding import issues_of
+from edgematrix.config.document import Document
+from edgematrix.config.finding import issues_of, told
 from edgematrix.config.refusal import refusals
 from edgematrix.config.shape import Shape
 from edgematrix.config.yaml_position import Key
@@ -35,10 +35,9 @@ def validate(model: type[M], value: object, document: Document | None = None, pr
         made: M = TypeAdapter(model).validate_python(value, by_alias=True, by_name=False)
     except ValidationError as failure:
         found = refusals(failure, value, Shape(TypeAdapter(model).json_schema(by_alias=True)))
-        files = [] if document is None else list(document.texts)
-        raise ConfigError(in_file_order([*known, *issues_of(found, document, prefix)], files)) from None
+        raise ConfigError(told([*known, *issues_of(found, document, prefix)], document)) from None
     if known:
-        raise ConfigError(list(known))
+        raise ConfigError(told(known, document))
     return made
 
 

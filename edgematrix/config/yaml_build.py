@@ -205,7 +205,7 @@ class _Builder:
             value = self._value(value_event, depth, None if stage is None or key is None else stage.child(key))
             if key is None:
                 continue
-            if key == MERGE and event.style is None:
+            if key == MERGE and not event.style:
                 merged.update(self._merge(found, value, value_event))
             elif key in found and key not in merged:
                 self._reader.report(f"the key {key[:80]!r} is there twice; one of them would be lost", self._file, event)

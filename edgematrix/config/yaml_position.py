@@ -109,7 +109,7 @@ class _Locator:
                 continue
             child = wanted.children.get(key.value)
             value = self._next()
-            if key.value == MERGE and key.style is None:
+            if key.value == MERGE and not key.style:
                 merge = key
             if child is None or key.value in spelt:
                 self._skip(value)
