@@ -166,11 +166,11 @@ class Engine:
     ) -> str:
         """Send work that is to be answered: `answered(value, error, now_us)` gets the receiver's next `out` of that run.
 
-        A call is a run of its own, whose id is returned; an answer that nobody waits for any more is an output like any other.
+        A call is a run of its own, whose id is returned; it is empty, and nothing was sent, if runs_max calls are under way
+        already. An answer that nobody waits for any more is an output like any other.
         """
         begun = Trail(trail.id, self._new_id(now_us), trail.hops, trail.taint, trail.traceparent)
         if len(self._calls) >= self.limits.runs_max:
-            answered(None, f"the host has runs_max, {self.limits.runs_max}, calls under way already", now_us)
             return ""
         self._calls[begun.runid] = answered
         self.send(caller, receiver, port, value, begun, now_us)

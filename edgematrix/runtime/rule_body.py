@@ -36,6 +36,8 @@ class RuleBody:
         effects, pause = position.actions.advance(now_us, answer)
         for effect in effects:
             self._carry_out(effect, position, now_us)
+        if run.over:
+            return
         if isinstance(pause, Done):
             self._forget(run)
             run.end(Outcome.STOPPED if pause.stopped_at else Outcome.DONE, now_us, pause.stopped_at)
@@ -74,6 +76,8 @@ class RuleBody:
             engine.send(agent, effect.path, effect.port, effect.value, run.trail, now_us)
         elif isinstance(effect, Call):
             position.call = engine.call(agent, effect.path, effect.port, effect.value, run.trail, now_us, position.answered)
+            if not position.call:
+                run.end(Outcome.FAILED, now_us, f"the host has runs_max, {engine.limits.runs_max}, calls under way already")
 
 
 class _Position:

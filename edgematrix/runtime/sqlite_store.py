@@ -75,23 +75,18 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, check_same_thread=False)
         try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, _VERSION):
+                raise StateError(f"the store is of version {version}, this program reads {_VERSION}", where=str(self._path))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            self._migrate(connection)
+            if version == 0:
+                _make(connection)
+            connection.execute("SELECT key FROM part LIMIT 1").fetchone()
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            with connection:
-                connection.execute(_SCHEMA)
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
-        elif version != _VERSION:
-            raise StateError(f"the store is of version {version}, this program reads {_VERSION}", where=str(self._path))
-        connection.execute("SELECT key FROM part LIMIT 1").fetchone()
 
     def _set_aside(self, error: Exception) -> None:
         aside = self._path.with_name(self._path.name + ".damaged")
@@ -99,3 +94,9 @@ class SqliteStore:
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         _log.warning("%s is damaged (%s); it is kept as %s, and states start afresh", self._path, error, aside)
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    with connection:
+        connection.execute(_SCHEMA)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")

@@ -1,0 +1,47 @@
+"""What a type checker says about agents in Python."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from mypy import api
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent.parent / "examples"
+
+
+def mypy(*files: Path) -> str:
+    out, err, _ = api.run(
+        ["--strict", "--no-error-summary", "--hide-error-context", "--python-executable", sys.executable, *map(str, files)]
+    )
+    assert not err, err
+    return out
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[int, str]:
+    lines: dict[int, str] = {}
+    for number, text in re.findall(r"edges\.py:(\d+): error: (.*)", mypy(HERE / "expected_errors" / "edges.py")):
+        lines[int(number)] = lines.get(int(number), "") + text + "\n"
+    return lines
+
+
+def expected() -> list[tuple[int, str]]:
+    text = (HERE / "expected_errors" / "edges.py").read_text()
+    return [(number, line.partition("# E: ")[2]) for number, line in enumerate(text.splitlines(), 1) if "# E: " in line]
+
+
+@pytest.mark.parametrize(("line", "words"), expected())
+def test_a_wrong_edge_is_an_error_for_mypy(found: dict[int, str], line: int, words: str) -> None:
+    near = found.get(line, "") + found.get(line + 1, "")  # a decorator's error stands at the decorator or at the function
+    assert words in near, f"mypy said {found}"
+
+
+def test_what_is_right_is_no_error_for_mypy(found: dict[int, str]) -> None:
+    marked = {line + step for line, _ in expected() for step in (0, 1)}
+    assert not set(found) - marked
+
+
+def test_the_example_passes_mypy_strict() -> None:
+    assert mypy(EXAMPLES / "attic" / "attic.py") == ""
