@@ -131,7 +131,7 @@ class _Builder:
             self._openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
 
     def _device(self, path: AgentPath, spec: DeviceSpec) -> None:
-        device = Device(spec)
+        device = Device(spec, self._spec.root)
         runner = DeviceRunner(self._engine, path, device, self._next_order())
         for topic_filter, qos, index in runner.foreign_inputs():
             self._listen(topic_filter, runner, index, qos=qos)

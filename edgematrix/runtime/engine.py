@@ -224,7 +224,8 @@ class Engine:
 
     def next_trail(self, cause: Trail, now_us: int) -> Trail:
         """The trail of a message that `cause` led to."""
-        return Trail(self._new_id(now_us), cause.runid or self._new_id(now_us), cause.hops + 1, cause.taint, cause.traceparent)
+        made = self._new_id(now_us)
+        return Trail(made, cause.runid or made, cause.hops + 1, cause.taint, cause.traceparent)
 
     # Inside
 

@@ -1,0 +1,87 @@
+"""A device's agent in a host: foreign topics become outputs, commands on its inputs become publications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from edgematrix.agents.device import Device
+from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
+from edgematrix.protocol.event import Trail
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.message import NO_TRAIL, Message
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.engine import Engine, Hits
+
+__all__ = ["DeviceRunner"]
+
+
+class DeviceRunner:
+    """Feeds one device with messages and moments, and carries out what it asks for.
+
+    Its inputs are numbered: the reads in written order, then the availability, then the writes.
+    """
+
+    __slots__ = ("_agent", "_deadline_us", "_device", "_engine", "_state", "order")
+
+    def __init__(self, engine: Engine, agent: AgentPath, device: Device, order: int) -> None:
+        self._engine = engine
+        self._agent = agent
+        self._device = device
+        self._state = device.start()
+        self._deadline_us: int | None = None
+        self.order = order
+
+    def foreign_inputs(self) -> Iterator[tuple[TopicFilter, int, int]]:
+        """The filters of foreign topics, each with its QoS and the number of the input."""
+        reads = self._device.reads
+        for index, reading in enumerate(reads):
+            yield reading.filter, reading.qos, index
+        if self._device.availability is not None:
+            yield self._device.availability, max((reading.qos for reading in reads), default=0), len(reads)
+
+    def ports(self) -> Iterator[tuple[str, int]]:
+        """The input ports, each with the number of the input."""
+        yield from zip(self._device.writes, range(len(self._device.reads) + 1, 1 << 16), strict=False)
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:
+        """Take one message: whether the device is there first, for it decides what the readings are worth."""
+        reads = len(self._device.reads)
+        for index, _ in sorted(hits, key=lambda hit: hit[0] != reads):
+            if index < reads:
+                self._carry_out(self._device.read(self._state, index, message), message.trail, now_us)
+            elif index == reads:
+                self._carry_out(self._device.available(self._state, message), message.trail, now_us)
+            else:
+                self._write(self._device.writes[index - reads - 1], message, now_us)
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """Send what was held back, or give it up."""
+        if due_us == self._deadline_us:
+            effects, deadline_us = self._device.tick(self._state, now_us)
+            self._carry_out(effects, NO_TRAIL, now_us)
+            self._wait(deadline_us)
+
+    def _write(self, port: str, message: Message, now_us: int) -> None:
+        trail = message.trail
+        effects, deadline_us = self._device.write(
+            self._state, port, message.value, now_us, expiry_us=trail.expiry_us, tainted=bool(trail.taint), cause=trail.id
+        )
+        self._carry_out(effects, trail, now_us)
+        self._wait(deadline_us)
+
+    def _wait(self, deadline_us: int | None) -> None:
+        self._deadline_us = deadline_us
+        if deadline_us is not None:
+            self._engine.schedule(self, deadline_us)
+
+    def _carry_out(self, effects: Iterable[Effect], trail: Trail, now_us: int) -> None:
+        engine, agent = self._engine, self._agent
+        for effect in effects:
+            if isinstance(effect, Emit):
+                engine.emit(agent, effect.port, effect.value, trail, now_us, retained=effect.retained)
+            elif isinstance(effect, Publish):
+                engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain)
+            elif isinstance(effect, Refuse):
+                kind = Kind.IN if effect.port in self._device.writes else Kind.OUT
+                engine.dead_letter(agent, topic_for(engine.root, kind, agent, effect.port), effect.value, effect.reason, now_us)
