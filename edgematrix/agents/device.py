@@ -1,0 +1,179 @@
+"""A device on foreign topics as an agent: what it reports, and what it may be told (docs/spec/matrix.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from edgematrix.agents.capability import Capability, Refused
+from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
+from edgematrix.agents.pace import Command, Pace
+from edgematrix.agents.spec import Availability, DeviceSpec, ReadSpec
+from edgematrix.errors import EdgeMatrixError
+from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.message import Message
+from edgematrix.protocol.schema import Schema, compile_schema
+from edgematrix.protocol.topic import DEFAULT_ROOT
+from edgematrix.protocol.value import compile_value
+
+__all__ = ["EXPIRY_US", "Device", "DeviceState", "Reading"]
+
+EXPIRY_US = 30 * SECOND_US
+"""How long a command is worth something, if it does not say so itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A compiled `reads` entry: what is on `filter` becomes values of the output `port`."""
+
+    port: str
+    filter: TopicFilter
+    qos: int
+    read: Callable[[object], object]
+    schema: Schema | None
+
+
+@dataclass(slots=True)
+class DeviceState:
+    """What a device agent remembers. `online` is None as long as the device has not said; a step changes the state in place."""
+
+    online: bool | None = None
+    paces: dict[str, Pace] = field(default_factory=dict)
+
+
+class Device:
+    """A compiled device. It has no state of its own.
+
+    `reads` are its output ports, `writes` the names of its input ports, `availability` where it says that it is there.
+
+    Raises:
+        PathError, TopicError, ProtocolError: an entry is wrong; `where` names it, as in `reads.lux.schema`.
+    """
+
+    __slots__ = ("_capabilities", "_online", "_spec", "availability", "reads")
+
+    def __init__(self, spec: DeviceSpec, root: str = DEFAULT_ROOT) -> None:
+        self._spec = spec
+        self.reads = tuple(_compile_read(port, read) for port, read in spec.reads.items())
+        self._capabilities: dict[str, Capability] = {}
+        for port, write in spec.writes.items():
+            with _at(f"writes.{port}"):
+                self._capabilities[port] = Capability(write, root)
+        self.availability: TopicFilter | None = None
+        self._online: Callable[[object], bool] = bool
+        if spec.availability is not None:
+            with _at("availability"):
+                self.availability = TopicFilter.parse(spec.availability.topic)
+                self._online = _compile_online(spec.availability)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The input ports."""
+        return tuple(self._capabilities)
+
+    def start(self) -> DeviceState:
+        """A fresh state."""
+        paces = {port: Pace(write.dwell, write.rate) for port, write in self._spec.writes.items()}
+        return DeviceState(paces=paces)
+
+    def read(self, state: DeviceState, index: int, message: Message) -> list[Effect]:
+        """What `reads[index]` makes of a message: its value, None if that is unknown or the device is not there."""
+        reading = self.reads[index]
+        value = None if state.online is False else reading.read(message.value)
+        if value is not None and reading.schema is not None:
+            reason = reading.schema.refusal(value)
+            if reason is not None:
+                return [Refuse(reading.port, value, f"the value breaks the schema: {reason}")]
+        return [Emit(reading.port, value, message.retained)]
+
+    def available(self, state: DeviceState, message: Message) -> list[Effect]:
+        """The device has said whether it is there: when it goes, every value is unknown at once."""
+        online = self._online(message.value)
+        if online is state.online:
+            return []
+        state.online = online
+        return [] if online else [Emit(reading.port, None, message.retained) for reading in self.reads]
+
+    def write(
+        self,
+        state: DeviceState,
+        port: str,
+        value: object,
+        now_us: int,
+        *,
+        expiry_us: int | None = None,
+        tainted: bool = False,
+        cause: str = "",
+    ) -> tuple[list[Effect], int | None]:
+        """Take a command for an input port.
+
+        Args:
+            state: what `start` gave; it is changed.
+            port: the input port.
+            value: the command.
+            now_us: the moment.
+            expiry_us: from when on it is worth nothing; 30 s from now if it does not say.
+            tainted: whether it follows from untrusted text.
+            cause: comes back in `Refuse`, also where the command was held meanwhile.
+
+        Returns:
+            What to carry out, and when to call `tick`; None if not at all.
+        """
+        capability = self._capabilities.get(port)
+        if capability is None:
+            known = ", ".join(self._capabilities) or "none"
+            return [Refuse(port, value, f"the device takes no {port!r}; known: {known}", cause)], self._deadline(state)
+        try:
+            admitted = capability.admit(value, tainted=tainted)
+        except Refused as refused:
+            return [Refuse(port, value, str(refused), cause)], self._deadline(state)
+        command = Command(admitted, now_us + EXPIRY_US if expiry_us is None else expiry_us, cause)
+        passed, turned_away = state.paces[port].offer(command, now_us)
+        return self._effects(port, passed, turned_away), self._deadline(state)
+
+    def tick(self, state: DeviceState, now_us: int) -> tuple[list[Effect], int | None]:
+        """Time has passed: send what was held and is due, refuse what has expired; and when to call again."""
+        effects: list[Effect] = []
+        for port, pace in state.paces.items():
+            effects.extend(self._effects(port, *pace.tick(now_us)))
+        return effects, self._deadline(state)
+
+    def _effects(self, port: str, passed: Command | None, turned_away: list[tuple[Command, str]]) -> list[Effect]:
+        effects: list[Effect] = [Refuse(port, command.value, reason, command.cause) for command, reason in turned_away]
+        if passed is not None:
+            capability = self._capabilities[port]
+            effects.append(Publish(capability.topic, passed.value, capability.qos, capability.retain))
+        return effects
+
+    def _deadline(self, state: DeviceState) -> int | None:
+        return min((pace.deadline_us for pace in state.paces.values() if pace.deadline_us is not None), default=None)
+
+
+def _compile_read(port: str, spec: ReadSpec) -> Reading:
+    with _at(f"reads.{port}"):
+        schema = None if spec.schema is None else compile_schema(spec.schema)
+        return Reading(port, TopicFilter.parse(spec.topic), spec.qos, compile_value(spec.value, spec.as_), schema)
+
+
+def _compile_online(spec: Availability) -> Callable[[object], bool]:
+    """Whether a payload says that the device is there; whatever else it says, the device is not."""
+    read = compile_value(spec.value)
+    wanted = spec.online
+
+    def online(payload: object) -> bool:
+        value = read(payload)
+        return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+
+    return online
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Let errors say which entry they are about."""
+    try:
+        yield
+    except EdgeMatrixError as error:
+        where = f"{place} {error.where}" if error.where else place
+        raise type(error)(error.what, where=where, remedy=error.remedy) from None

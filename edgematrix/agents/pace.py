@@ -1,0 +1,79 @@
+"""How often a device may be told something: a dwell between two commands, and a rate over a sliding stretch."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from edgematrix.agents.spec import Rate
+from edgematrix.protocol.duration import format_duration
+
+__all__ = ["Command", "Pace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that passed every other limit. It is worth nothing from `expiry_us` on; `cause` is what the caller knows it by."""
+
+    value: object
+    expiry_us: int
+    cause: str = ""
+
+
+class Pace:
+    """The pace of one capability, and the one command that it holds back.
+
+    A command that comes before the dwell is over is held; a newer one takes its place. It is sent when the dwell is
+    over, if it has not expired. `sent` has at most `rate.count` moments.
+    """
+
+    __slots__ = ("_dwell_us", "_held", "_last_us", "_rate", "_sent")
+
+    def __init__(self, dwell_us: int | None, rate: Rate | None) -> None:
+        self._dwell_us = dwell_us or 0
+        self._rate = rate
+        self._sent: deque[int] = deque(maxlen=rate.count if rate else 0)
+        self._last_us: int | None = None
+        self._held: Command | None = None
+
+    @property
+    def deadline_us(self) -> int | None:
+        """When the held command is due, or expires; None if there is none."""
+        return None if self._held is None else min(self._free_us, self._held.expiry_us)
+
+    def offer(self, command: Command, now_us: int) -> tuple[Command | None, list[tuple[Command, str]]]:
+        """Take a command: the one that may be sent now, and those that are refused, each with the reason."""
+        refused: list[tuple[Command, str]] = []
+        if now_us >= command.expiry_us:
+            return None, [(command, "the command has expired")]
+        if self._held is not None:
+            refused.append((self._held, f"a newer command came within the dwell of {format_duration(self._dwell_us)}"))
+            self._held = None
+        if now_us < self._free_us:
+            self._held = command
+            return None, refused
+        return self._pass(command, now_us, refused)
+
+    def tick(self, now_us: int) -> tuple[Command | None, list[tuple[Command, str]]]:
+        """Time has passed: the held command, if it is due, or its refusal, if it has expired."""
+        held = self._held
+        if held is None or now_us < min(self._free_us, held.expiry_us):
+            return None, []
+        self._held = None
+        if now_us >= held.expiry_us:
+            return None, [(held, f"the command expired within the dwell of {format_duration(self._dwell_us)}")]
+        return self._pass(held, now_us, [])
+
+    @property
+    def _free_us(self) -> int:
+        return 0 if self._last_us is None else self._last_us + self._dwell_us
+
+    def _pass(self, command: Command, now_us: int, refused: list[tuple[Command, str]]) -> tuple[Command | None, list[tuple[Command, str]]]:
+        rate = self._rate
+        if rate is not None:
+            if len(self._sent) == rate.count and now_us - self._sent[0] < rate.per:
+                reason = f"more than {rate.count} commands in {format_duration(rate.per)}"
+                return None, [*refused, (command, reason)]
+            self._sent.append(now_us)
+        self._last_us = now_us
+        return command, refused
