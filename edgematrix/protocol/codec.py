@@ -15,7 +15,7 @@ from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.moment import parse_moment
 
-__all__ = ["decode", "decode_event", "decode_value", "encode_event", "encode_value"]
+__all__ = ["as_read", "data_of", "decode", "decode_event", "decode_value", "encode_event", "encode_value"]
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
@@ -91,6 +91,15 @@ def encode_value(value: object) -> bytes:
         return _encode_json(_finite(value))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise CodecError(f"the value cannot be written as JSON: {error}") from None
+
+
+def as_read(value: object) -> object:
+    """The value as whoever receives it reads it: a text that spells JSON is sent bare, and so read as that JSON.
+
+    Raises:
+        CodecError: it is a text that has no UTF-8 form.
+    """
+    return decode_value(encode_value(value)) if type(value) is str else value
 
 
 def encode_event(event: Event) -> bytes:

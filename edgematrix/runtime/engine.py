@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from edgematrix.protocol.codec import as_read
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
@@ -191,7 +192,7 @@ class Engine:
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
         self.observe(Published(now_us, agent, topic, value))
         if self._echo:
-            self._queue.append(Message(topic, value, qos=qos))
+            self._queue.append(Message(topic, as_read(value), qos=qos))
 
     def may_send(self, sender: AgentPath, receiver: AgentPath, port: str) -> bool:
         """Whether the tree lets `sender` command this port: a descendant's, or one that it was wired to."""

@@ -64,6 +64,7 @@ class Session:
         self._changed = changed
         self._since = format_moment(clock.wall_us())
         self._own = f"{engine.root}/{Kind.OUT}/{engine.matrix}/"
+        self._inbox = f"{engine.root}/{Kind.IN}/{engine.matrix}/"
         self._local = frozenset(self._agents)
         self.dropped_count = 0
 
@@ -73,13 +74,17 @@ class Session:
         """Decode a message and let the engine work on it."""
         engine = self._engine
         now_us = self._clock.now_us()
-        if not engine.hears(topic) or (topic.startswith(self._own) and self._is_local(topic)):
+        if not engine.hears(topic):
+            if topic.startswith(self._inbox):
+                engine.dead_letter(engine.matrix, topic, _shown(payload), "no agent here has this input port", now_us)
+                self._acted()
+            return
+        if topic.startswith(self._own) and self._is_local(topic):
             return
         try:
             message = decode(topic, payload, retained=retained, qos=qos, limits=engine.limits)
         except CodecError as error:
-            shown = payload[:_PAYLOAD_SHOWN_MAX].decode(errors="replace")
-            engine.dead_letter(engine.matrix, topic, shown, str(error), now_us)
+            engine.dead_letter(engine.matrix, topic, _shown(payload), str(error), now_us)
         else:
             reason = self._refusal(message)
             if reason is None:
@@ -157,3 +162,8 @@ class Session:
         if message.source and message.topic.startswith(head) and message.topic[len(head) :].rpartition("/")[0] != message.source:
             return f"the event claims /{message.source} as its source"
         return None
+
+
+def _shown(payload: bytes) -> str:
+    """As much of an unreadable payload as its dead letter quotes."""
+    return payload[:_PAYLOAD_SHOWN_MAX].decode(errors="replace")
