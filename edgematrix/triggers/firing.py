@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+import msgspec
+
+from edgematrix.expression import Timestamp
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import NO_TRAIL
-from edgematrix.protocol.moment import format_moment
 
-__all__ = ["Firing", "Reading"]
+__all__ = ["NAMES_TAKEN", "READING_SHAPE_NAMES", "Firing", "Reading"]
 
-_NOTHING: dict[str, object] = {"value": None, "payload": None, "topic": None, "time": None}
+READING_SHAPE_NAMES: Final = ("value", "payload", "topic", "time")
+"""What CEL sees under the name of a source."""
+
+NAMES_TAKEN: Final = ("captures", "key", "missing", "now")
+"""What CEL sees beside the sources."""
+
+_NOTHING: Final[dict[str, object]] = dict.fromkeys(READING_SHAPE_NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, array_like=True):
     """What one source contributed.
 
     `value` is as the source's `value:`, `as:` and `aggregate:` made it, `payload` the whole message, `topic` where
@@ -33,31 +39,30 @@ class Reading:
         """What CEL sees under the source's name."""
         time_us = self.time_us
         if type(time_us) is list:
-            time: object = [format_moment(moment_us) for moment_us in time_us]
+            time: object = [Timestamp(moment_us) for moment_us in time_us]
         else:
-            time = None if time_us is None else format_moment(time_us)
+            time = None if time_us is None else Timestamp(time_us)
         return {"value": self.value, "payload": self.payload, "topic": self.topic, "time": time}
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(msgspec.Struct, frozen=True):
     """One firing of a group.
 
     `sources` has every source by its name, None where it took no part. `captures` are those of what took part, the
-    newest where they differ. `missing` names what a time-out did not wait for. `trail` is the trails of what took part
-    in one: the most hops, all taints, and the run of the first that has one.
+    newest where they differ. `missing` names what a time-out did not wait for. `fired_at_us` goes by the wall clock.
+    `trail` is the trails of what took part in one: the most hops, all taints, the run of the first that has one.
     """
 
     group: str
     key: str | None
     sources: Mapping[str, Reading | None]
-    captures: Mapping[str, str] = field(default_factory=dict)
+    captures: Mapping[str, str] = {}
     missing: tuple[str, ...] = ()
     fired_at_us: int = 0
     trail: Trail = NO_TRAIL
 
     def scope(self, now_us: int | None = None) -> dict[str, object]:
-        """What CEL conditions and templates see.
+        """What CEL conditions and templates see; moments are `Timestamp`s, which are written as RFC 3339 text.
 
         Args:
             now_us: the moment of the step that reads it, by the wall clock; that of the firing if not given.
@@ -66,5 +71,5 @@ class Firing:
         found["captures"] = self.captures
         found["key"] = self.key
         found["missing"] = list(self.missing)
-        found["now"] = format_moment(self.fired_at_us if now_us is None else now_us)
+        found["now"] = Timestamp(self.fired_at_us if now_us is None else now_us)
         return found
