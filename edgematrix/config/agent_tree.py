@@ -13,9 +13,10 @@ from edgematrix.errors import PathError
 from edgematrix.protocol.path import AgentPath, join, parent_of, resolve
 from edgematrix.protocol.topic import Kind
 
-__all__ = ["AgentNode", "AgentTree", "Ports", "Target"]
+__all__ = ["DEFAULT_INPUT", "DEFAULT_OUTPUT", "AgentNode", "AgentTree", "Ports", "Target"]
 
 DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
+"""The ports that a reference without one means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +130,6 @@ class AgentTree:
         """
         path, port = resolve(reference, agent, DEFAULT_INPUT)
         return self._input(self._node(path, reference, agent), port)
-
-    def agent(self, reference: str, agent: AgentPath) -> AgentNode:
-        """The agent that a `call:` in the definition of `agent` means.
-
-        Raises:
-            PathError: there is no such agent; the remedy has the nearest known name.
-        """
-        path, _ = resolve(reference, agent, DEFAULT_INPUT)
-        return self._node(path, reference, agent)
 
     def child_output(self, reference: str, composite: AgentNode) -> Target:
         """What the `from:` of a composite's own output means: an output of one of its children.

@@ -1,4 +1,4 @@
-"""What actions publish: never into the bus itself, never past the agent that a device belongs to."""
+"""What actions publish: never past the agent that a device belongs to."""
 
 from __future__ import annotations
 
@@ -22,21 +22,16 @@ def publishes_of(node: AgentNode) -> Iterator[tuple[str, int, PublishSpec]]:
 
 
 def check_publishes(tree: AgentTree) -> Iterator[Finding]:
-    """Literal topics that belong to the bus or to a device's agent. A templated one is judged when it is published."""
+    """Literal topics that belong to a device's agent. A templated one is judged when it is published."""
     writes: dict[str, tuple[AgentNode, str]] = {}
     for node in tree:
         if node.spec.device:
             for name, write in node.spec.device.writes.items():
                 writes.setdefault(write.topic, (node, name))
-    root = f"{tree.matrix.root}/"
     for node in tree:
         for name, index, publish in publishes_of(node):
             where: tuple[Key, ...] = (*node.where, "triggers", name, "do", index, "publish", "topic")
-            if publish.topic.startswith(root):
-                yield error(
-                    where, f"{publish.topic!r} is a topic of the bus itself", "use emit: for an own output, send: for another agent's input"
-                )
-            elif publish.topic in writes:
+            if publish.topic in writes:
                 owner, port = writes[publish.topic]
                 near = parent_of(owner.path) == parent_of(node.path)
                 to = owner.path.rpartition("/")[2] if near else f"/{owner.path}"

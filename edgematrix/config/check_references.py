@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
+from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree, Target
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import PathError
@@ -77,16 +77,16 @@ def _calls(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
         for index, action in enumerate(group.do):
             if action.call is None:
                 continue
+            where = (*node.where, "triggers", name, "do", index, "call", "agent")
             try:
-                called = tree.agent(action.call.agent, node.path)
+                target = tree.destination(action.call.agent, node.path)
             except PathError as problem:
-                yield error((*node.where, "triggers", name, "do", index, "call", "agent"), problem.what, problem.remedy)
-            else:
-                if called is node:
-                    yield error(
-                        (*node.where, "triggers", name, "do", index, "call", "agent"),
-                        f"{node.path} calls itself, and would wait for itself",
-                    )
+                yield error(where, problem.what, problem.remedy)
+                continue
+            if target.node is node:
+                yield error(where, f"{node.path} calls itself, and would wait for itself")
+            elif not target.node.has_code and DEFAULT_OUTPUT not in tree.ports(target.node).fed:
+                yield error(where, f"{target.node.path} never answers", f"an answer is what it puts out on {DEFAULT_OUTPUT!r}")
 
 
 def _outputs(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:

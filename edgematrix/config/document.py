@@ -67,8 +67,8 @@ def in_file_order(issues: Iterable[Issue], files: list[str]) -> list[Issue]:
     """Issues as a reader meets them, one for each place and severity, at most `ISSUES_MAX`."""
     first: dict[tuple[object, ...], Issue] = {}
     for issue in _sorted(issues, files):
-        place: tuple[object, ...] = (issue.file, issue.line, issue.column, issue.severity)
-        first.setdefault(place if issue.line else (*place, issue.what, issue.path), issue)
+        place = (issue.file, issue.line, issue.column, issue.severity, "" if issue.line else issue.path or issue.what)
+        first.setdefault(place, issue)
     kept = list(first.values())
     if len(kept) <= ISSUES_MAX:
         return kept

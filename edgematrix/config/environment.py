@@ -1,4 +1,4 @@
-"""`${env:NAME}` and `${env:NAME:-default}` in the values of a file. Other `${…}` are left for whoever reads the value."""
+"""`${env:NAME}` and `${env:NAME:-default}` in the values of a file. Other `${…}`, and `$${`, are left for whoever reads the value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 __all__ = ["substitute"]
 
-_REFERENCE = re.compile(r"\$\{env:([^{}]*)\}?")
+_REFERENCE = re.compile(r"(?<!\$)\$\{env:([^{}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORM = "${env:NAME} or ${env:NAME:-default}"
 

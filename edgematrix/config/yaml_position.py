@@ -14,7 +14,7 @@ from edgematrix.config.yaml_build import INCLUDE_TAG, LOADER, MERGE
 __all__ = ["Key", "Place", "locate"]
 
 Key = str | int
-"""One step into a document: the key of a mapping, or the index of a list."""
+"""One step into a document: the key of a mapping, or the index of a list (also as text)."""
 
 _STARTS = (events.MappingStartEvent, events.SequenceStartEvent)
 _ENDS = (events.MappingEndEvent, events.SequenceEndEvent)
@@ -125,7 +125,7 @@ class _Locator:
     def _list(self, wanted: _Wanted) -> None:
         index = 0
         while type(event := self._next()) is not events.SequenceEndEvent:
-            child = wanted.children.get(index)
+            child = wanted.children.get(index) or wanted.children.get(str(index))
             if child is None:
                 self._skip(event)
             else:

@@ -18,6 +18,7 @@ VARIABLES = {"HOST": "pi", "EMPTY": "", "TRICK": "${env:HOST}"}
         ("${env:NOPE:-}", ""),
         ("${env:NOPE:-a:-b}", "a:-b"),
         ("${env:TRICK}", "${env:HOST}"),
+        ("$${env:HOST}", "$${env:HOST}"),
         ("${secret:HOST} ${temp.value} $env:HOST", "${secret:HOST} ${temp.value} $env:HOST"),
     ],
 )
