@@ -33,6 +33,7 @@ from edgematrix.runtime.run import Body
 from edgematrix.runtime.sentence_runner import SentenceRunner
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.triggers import Calendar, Group, SourceSpec
+from edgematrix.triggers.plan import condition_names
 
 __all__ = ["Surroundings", "build"]
 
@@ -140,9 +141,9 @@ class _Builder:
         self._engine.guarded.update(write.topic for write in spec.writes.values())
 
     def _sentences(self, path: AgentPath, spec: SentencesSpec) -> None:
-        runner = SentenceRunner(self._engine, path, Sentences.compile(spec, path))
-        for receiver, port in runner.wires():
-            self._engine.wires.add((path, receiver, port))
+        sentences = Sentences.compile(spec, path)
+        runner = SentenceRunner(self._engine, path, sentences)
+        self._engine.wires.update((path, receiver, port) for receiver, port in sentences.wires)
         self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, "say")), runner)
 
     def _wire(self, path: AgentPath, reference: str) -> None:
@@ -168,16 +169,16 @@ class _Builder:
         if any(source is not trigger.on[key] for key, source in sources.items()):
             trigger = replace(trigger, on=sources)
         group = Group(trigger, path=node.path, name=name, calendar=self._calendar, fields=fields)
-        body = self._body(node, trigger, group)
+        body = self._body(node, trigger)
         runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=own.keeps(trigger))
         for topic_filter, index in filters:
             self._engine.listen(topic_filter, runner, index)
         self._groups.append(runner)
 
-    def _body(self, node: AgentNode, trigger: TriggerSpec, group: Group) -> Body:
+    def _body(self, node: AgentNode, trigger: TriggerSpec) -> Body:
         path, place = node.path, node.spec.python
         if place is None:
-            plan = Plan.compile(trigger.do, group.names, path, root=self._spec.root)
+            plan = Plan.compile(trigger.do, condition_names(trigger), path, root=self._spec.root)
             self._engine.wires.update((path, receiver, port) for receiver, port in plan.wires)
             for action in trigger.do:
                 if action.call is not None:

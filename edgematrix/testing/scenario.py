@@ -164,11 +164,12 @@ def read_scenario(file: Path) -> Scenario:
 
 def _check_order(spec: ScenarioSpec, document: Document) -> None:
     """Refuse what could never come true, before it is taken for a failure of the matrix."""
+    moments = [("input", index, item.at) for index, item in enumerate(spec.input)]
+    moments += [("expect", index, item.at) for index, item in enumerate(spec.expect)]
     findings = [
-        error((part, index, "at"), f"{item.at / SECOND_US:g} s is after `until`, {spec.until / SECOND_US:g} s")
-        for part, items in (("input", spec.input), ("expect", spec.expect))
-        for index, item in enumerate(items)
-        if item.at > spec.until
+        error((part, index, "at"), f"{at_us / SECOND_US:g} s is after `until`, {spec.until / SECOND_US:g} s")
+        for part, index, at_us in moments
+        if at_us > spec.until
     ]
     if findings:
         raise ConfigError(issues_of(findings, document, ()))

@@ -54,7 +54,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 return
         raise RuntimeError(f"agents' code did not come to rest within {_TURNS_MAX} turns of the loop")
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # noqa: ARG002 - as the base class has it
+    def run_in_executor(  # type: ignore[override]  # typeshed's form needs generics that Python 3.11 lacks
+        self,
+        executor: Executor | None,  # noqa: ARG002 - as the base class has it
+        func: Callable[..., Any],
+        *args: Any,
+    ) -> asyncio.Future[Any]:
         """Call at once: threads would make a simulation differ from run to run."""
         future: asyncio.Future[Any] = self.create_future()
         try:
