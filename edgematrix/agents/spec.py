@@ -126,23 +126,32 @@ class DeviceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class SentenceRule:
-    """One command and the sentences that ask for it; `send` and `answer` hold templates over the slots."""
+    """One command and the sentences that ask for it.
+
+    `send` (its `to` too) and `answer` hold templates over the slots; a slot that was not said is null. What stands in
+    `to` must be said in each of the sentences.
+    """
 
     say: Annotated[list[str], Field(min_length=1)]
     send: SendSpec | None = None
     answer: str = ""
 
 
+Bounds = Annotated[list[Whole], Field(min_length=2, max_length=2)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class SentencesSpec:
     """Exact rules from a sentence to a command, the first stage of an intent agent.
 
-    `say` holds patterns: words, `[optional]` words, `(this|that)` choices, and `{slot}` for a name from `slots`.
+    `say` holds patterns: words, `[optional]` words, `(this|that)` choices, and `{slot}` for a name from `slots`, which
+    stands for its value, or for a whole number in digits, `[least, most]`, from `numbers`.
     Input port `say`; a sentence that no rule knows leaves on `unknown`, what was done on `out`.
     """
 
     rules: Annotated[list[SentenceRule], Field(min_length=1)]
     slots: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    numbers: dict[str, Bounds] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)

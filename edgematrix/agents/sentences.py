@@ -1,0 +1,259 @@
+"""Exact rules from a sentence to a command: the first stage of an intent agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+
+from edgematrix.agents.heard import Names, Numbers, Reading, TooManyReadings, readings
+from edgematrix.agents.phrase import Node, always_said, first_words, parse_phrase, said_slots, words_of
+from edgematrix.agents.spec import SentenceRule, SentencesSpec
+from edgematrix.errors import EdgeMatrixError, ExpressionError
+from edgematrix.expression import ANY, Expression, Scope, Shape, Template, compile_pieces, written
+from edgematrix.protocol.path import AgentPath, resolve
+
+__all__ = ["Ambiguous", "Command", "Heard", "Sentences", "Unknown", "references_of"]
+
+SENTENCE_LENGTH_MAX = 500
+WORDS_MAX = 64
+COMMANDS_MAX = 8
+"""Different commands that an ambiguous sentence is told to mean."""
+RECEIVERS_MAX = 1_000
+"""Input ports that one `to` with `${…}` may stand for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a sentence asks for: a payload to an agent's input port, an answer to the speaker, or both.
+
+    `path` is None where there is only an answer. `rule` is the position of the rule, `said` its pattern, `slots` the
+    values of what was named.
+    """
+
+    path: AgentPath | None
+    port: str
+    payload: object
+    answer: str
+    rule: int
+    said: str
+    slots: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No rule knows the sentence; `reason` says more where there is more to say."""
+
+    text: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """The sentence asks for different things by different readings, so it is not carried out."""
+
+    text: str
+    commands: tuple[Command, ...]
+
+    @property
+    def answer(self) -> str:
+        """What to tell the speaker."""
+        wanted = " or ".join(dict.fromkeys(f"“{command.said}”{_naming(command.slots)}" for command in self.commands))
+        return f"I am not sure what “{self.text}” means: {wanted}?"
+
+
+Heard = Command | Unknown | Ambiguous
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A compiled rule. `receivers` are the input ports by the reference that `to` gives."""
+
+    number: int
+    slots: frozenset[str]
+    to: list[str | Expression]
+    receivers: dict[str, tuple[AgentPath, str]]
+    payload: Template
+    answer: Template
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    rule: _Rule
+    said: str
+    node: Node
+
+
+class Sentences:
+    """Compiled rules; it has no state."""
+
+    __slots__ = ("_anywhere", "_by_first_word", "_slots", "wires")
+
+    def __init__(self, patterns: list[_Pattern], slots: Mapping[str, Names | Numbers]) -> None:
+        self._slots = slots
+        self._by_first_word: dict[str, list[_Pattern]] = {}
+        self._anywhere: list[_Pattern] = []
+        for pattern in patterns:
+            words = first_words(pattern.node, lambda name: slots[name].first_words())
+            if words is None:
+                self._anywhere.append(pattern)
+            for word in words or ():
+                self._by_first_word.setdefault(word, []).append(pattern)
+        self.wires = tuple(dict.fromkeys(wire for pattern in patterns for wire in pattern.rule.receivers.values()))
+        """The input ports that a sentence can lead to."""
+
+    @classmethod
+    def compile(cls, spec: SentencesSpec, agent: AgentPath) -> Sentences:
+        """Compile the rules of `agent`.
+
+        Raises:
+            ExpressionError: a pattern, a slot or a template is wrong; `where` names it, as in `rules.0.say.1 1:5`.
+            PathError: a `to` breaks the grammar.
+        """
+        slots = _slots_of(spec)
+        patterns: list[_Pattern] = []
+        for number, rule in enumerate(spec.rules):
+            nodes = []
+            for position, said in enumerate(rule.say):
+                with _at(f"rules.{number}.say.{position}"):
+                    nodes.append(_parse(said, slots))
+            compiled = _compile_rule(number, rule, nodes, slots, agent)
+            patterns.extend(_Pattern(compiled, said, node) for said, node in zip(rule.say, nodes, strict=True))
+        return cls(patterns, slots)
+
+    def hear(self, text: str) -> Heard:
+        """What a sentence asks for. Any text has an answer, in bounded time."""
+        if len(text) > SENTENCE_LENGTH_MAX:
+            return Unknown(text[:SENTENCE_LENGTH_MAX], f"the sentence has {len(text)} characters, at most {SENTENCE_LENGTH_MAX} are heard")
+        words = words_of(text)
+        if not words or len(words) > WORDS_MAX:
+            return Unknown(text, f"the sentence has {len(words)} words, from 1 to {WORDS_MAX} are heard")
+        commands: list[Command] = []
+        reason = ""
+        for pattern in (*self._by_first_word.get(words[0], ()), *self._anywhere):
+            try:
+                self._collect(pattern, words, commands)
+            except TooManyReadings:
+                reason = f"it can be read in too many ways by “{pattern.said}”"
+            except ExpressionError as error:
+                reason = str(error)
+        if reason or not commands:
+            return Unknown(text, reason)
+        commands.sort(key=lambda command: command.rule)
+        return commands[0] if len(commands) == 1 else Ambiguous(text, tuple(commands))
+
+    def _collect(self, pattern: _Pattern, words: list[str], commands: list[Command]) -> None:
+        """Add what the pattern makes of the words, if it is something new, as long as there is room."""
+        for reading in readings(pattern.node, words, self._slots):
+            if len(commands) == COMMANDS_MAX:
+                return
+            command = self._command(pattern, reading)
+            if not any(_same(command, other) for other in commands):
+                commands.append(command)
+
+    def _command(self, pattern: _Pattern, reading: Reading) -> Command:
+        rule = pattern.rule
+        named: dict[str, object] = {}
+        for slot, which in reading:
+            names = self._slots[slot]
+            named[slot] = names.values[which] if isinstance(names, Names) else which
+        scope: Scope = {**dict.fromkeys(rule.slots), **named}
+        path, port = rule.receivers[_rendered(rule.to, scope)] if rule.to else (None, "")
+        answer = written(rule.answer.render(scope))
+        return Command(path, port, rule.payload.render(scope), answer, rule.number, pattern.said, named)
+
+
+def references_of(spec: SentencesSpec) -> Iterator[tuple[int, str]]:
+    """Each rule's number with every `agent.port` that its `to` may stand for.
+
+    Raises:
+        ExpressionError: as `Sentences.compile`.
+    """
+    slots = _slots_of(spec)
+    for number, rule in enumerate(spec.rules):
+        if rule.send is not None:
+            nodes = [_parse(said, slots) for said in rule.say]
+            for reference in _references(rule.send.to, nodes, slots)[1]:
+                yield number, reference
+
+
+def _slots_of(spec: SentencesSpec) -> dict[str, Names | Numbers]:
+    slots: dict[str, Names | Numbers] = {}
+    for name, spoken in spec.slots.items():
+        with _at(f"slots.{name}"):
+            slots[name] = Names(spoken)
+    for name, (least, most) in spec.numbers.items():
+        with _at(f"numbers.{name}"):
+            if name in slots:
+                raise ExpressionError(f"the slot `{name}` is there already")
+            slots[name] = Numbers(least, most)
+    return slots
+
+
+def _parse(said: str, slots: Mapping[str, object]) -> Node:
+    node = parse_phrase(said)
+    missing = sorted(said_slots(node) - slots.keys())
+    if missing:
+        known = ", ".join(slots) or "none"
+        raise ExpressionError(f"the slot {{{missing[0]}}} has no names", where="1:1", remedy=f"known slots: {known}")
+    return node
+
+
+def _compile_rule(number: int, rule: SentenceRule, nodes: list[Node], slots: Mapping[str, Names | Numbers], agent: AgentPath) -> _Rule:
+    place = f"rules.{number}"
+    if rule.send is None and not rule.answer:
+        raise ExpressionError("the rule neither sends nor answers", where=place)
+    said = frozenset().union(*map(said_slots, nodes))
+    names: dict[str, Shape] = dict.fromkeys(said, ANY)
+    to: list[str | Expression] = []
+    receivers: dict[str, tuple[AgentPath, str]] = {}
+    if rule.send is not None:
+        with _at(f"{place}.send.to"):
+            to, references = _references(rule.send.to, nodes, slots)
+            receivers = {reference: resolve(reference, agent, "in") for reference in references}
+    with _at(f"{place}.send.payload"):
+        payload = Template.compile(rule.send.payload if rule.send else None, names)
+    with _at(f"{place}.answer"):
+        answer = Template.compile(rule.answer, names)
+    return _Rule(number, said, to, receivers, payload, answer)
+
+
+def _references(text: str, nodes: list[Node], slots: Mapping[str, Names | Numbers]) -> tuple[list[str | Expression], list[str]]:
+    """A `to`, and all that it can stand for: known before anybody speaks, as each is a wire."""
+    sure = frozenset.intersection(*map(always_said, nodes))
+    named = {name: slots[name] for name in sure if isinstance(slots[name], Names)}
+    names: dict[str, Shape] = dict.fromkeys(named, ANY)
+    pieces = compile_pieces(text, names)
+    used = sorted(frozenset().union(*[piece.roots for piece in pieces if isinstance(piece, Expression)]))
+    choices = [names_of.values for name in used if isinstance(names_of := named[name], Names)]
+    if prod(map(len, choices)) > RECEIVERS_MAX:
+        raise ExpressionError(f"`to` stands for {prod(map(len, choices))} input ports, at most {RECEIVERS_MAX} are allowed", where="1:1")
+    said = [_rendered(pieces, dict(zip(used, values, strict=True))) for values in product(*choices)]
+    return pieces, list(dict.fromkeys(said))
+
+
+def _rendered(pieces: list[str | Expression], scope: Scope) -> str:
+    return "".join([piece if isinstance(piece, str) else written(piece.evaluate(scope)) for piece in pieces])
+
+
+def _same(one: Command, other: Command) -> bool:
+    """Whether two commands do the same; of two that only answer, the answers count."""
+    if one.path is None and other.path is None:
+        return one.answer == other.answer
+    return (one.path, one.port, one.payload) == (other.path, other.port, other.payload)
+
+
+def _naming(slots: Mapping[str, object]) -> str:
+    return f" ({', '.join(f'{name}: {written(value)}' for name, value in slots.items())})" if slots else ""
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Let errors say which entry they are about."""
+    try:
+        yield
+    except EdgeMatrixError as error:
+        where = f"{place} {error.where}" if error.where else place
+        raise type(error)(error.what, where=where, remedy=error.remedy) from None
