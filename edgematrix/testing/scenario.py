@@ -13,7 +13,8 @@ from pydantic.dataclasses import dataclass as definition
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.document import Document, read_document
 from edgematrix.config.finding import error, issues_of
-from edgematrix.config.reading import Reading, parse_matrix, read_matrix
+from edgematrix.config.opening import Opened, open_matrix
+from edgematrix.config.reading import parse_matrix
 from edgematrix.config.validation import validate_document
 from edgematrix.errors import ConfigError, TopicError
 from edgematrix.protocol.duration import SECOND_US
@@ -103,9 +104,7 @@ class Scenario:
 
     file: Path
     spec: ScenarioSpec
-    reading: Reading
-    folder: Path
-    """Where the matrix stands, and agents' code with it."""
+    opened: Opened
 
     @property
     def name(self) -> str:
@@ -118,8 +117,8 @@ class Scenario:
         Raises:
             ConfigError: the matrix cannot be built.
         """
-        loader = CodeLoader(self.folder)
-        return Simulation(self.reading.spec, loader=loader, start_us=self.start_us, seed=seed, watch=self.spec.watch, observer=observer)
+        opened, watch = self.opened, self.spec.watch
+        return Simulation(opened.spec, loader=opened.loader, start_us=self.start_us, seed=seed, watch=watch, observer=observer)
 
     @property
     def start_us(self) -> int:
@@ -157,9 +156,9 @@ def read_scenario(file: Path) -> Scenario:
     spec = validate_document(ScenarioSpec, document)
     _check_order(spec, document)
     if isinstance(spec.matrix, str):
-        path = file.parent / spec.matrix
-        return Scenario(file, spec, read_matrix(path), path.parent)
-    return Scenario(file, spec, parse_matrix(document, ("matrix",)), file.parent)
+        return Scenario(file, spec, open_matrix(file.parent / spec.matrix))
+    reading = parse_matrix(document, ("matrix",))
+    return Scenario(file, spec, Opened(reading.spec, reading.warnings, CodeLoader(file.parent)))
 
 
 def _check_order(spec: ScenarioSpec, document: Document) -> None:

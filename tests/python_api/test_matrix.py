@@ -107,8 +107,9 @@ def test_sources_of_one_name_are_numbered() -> None:
 
 
 def test_a_program_without_a_matrix_or_with_a_failure_is_an_error_of_the_file(tmp_path: Path) -> None:
-    for text, words in (("x = 1\n", "0 matrices"), ("1 / 0\n", "ZeroDivisionError"), ("def (\n", "SyntaxError")):
-        program = tmp_path / f"program{len(text)}.py"
+    cases = {"x = 1\n": "0 matrices", "1 / 0\n": "ZeroDivisionError", "def (\n": "SyntaxError"}
+    for number, (text, words) in enumerate(cases.items()):
+        program = tmp_path / f"program_{number}.py"
         program.write_text(text)
         with pytest.raises(ConfigError, match=words):
             open_matrix(program)
