@@ -136,13 +136,10 @@ class Simulation:
         self._clock.set(to_us)
 
     def _settled(self) -> Iterator[Seen]:
-        """Let agents' code come to rest at this instant, keep what is to outlive a kill, and tell what came out."""
+        """Let agents' code come to rest at this instant, and tell what came out."""
         if self._loop is not None:
             self._loop.turn()
-        engine = self._assembly.engine
-        if engine.touched:
-            _keep(self._store, collect(engine.touched))
-        outbox = engine.outbox
+        outbox = self._assembly.engine.outbox
         while outbox:
             outbound = outbox.popleft()
             if self._watched(outbound):
@@ -155,6 +152,7 @@ class Simulation:
         at_us = self._start_us + restart.at_us
         yield from self._advanced(max(at_us - 1, self._clock.now_us()))
         self._close_loop()
+        _keep(self._store, collect(self._assembly.engine.touched))
         up_us = at_us + restart.down_us
         if up_us > end_us:
             self._assembly = self._build()
