@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
+from edgematrix.agents.sentences import references_of
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree, Target
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.yaml_position import Key
-from edgematrix.errors import PathError
+from edgematrix.errors import ExpressionError, PathError
 from edgematrix.protocol.topic import Kind
 
 __all__ = ["check_references", "sends_of"]
@@ -33,9 +35,9 @@ def sends_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
     for index, reference in enumerate(spec.sends):
         yield reference, (*node.where, "sends", index)
     if spec.sentences:
-        for index, rule in enumerate(spec.sentences.rules):
-            if rule.send is not None:
-                yield rule.send.to, (*node.where, "sentences", "rules", index, "send", "to")
+        with suppress(ExpressionError):  # told where sentences are compiled
+            for index, reference in references_of(spec.sentences):
+                yield reference, (*node.where, "sentences", "rules", index, "send", "to")
 
 
 def _sources(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
