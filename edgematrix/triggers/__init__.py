@@ -2,7 +2,9 @@
 
 from edgematrix.triggers.arrival import Arrival, Hits
 from edgematrix.triggers.calendar import Calendar
+from edgematrix.triggers.check import check_group
 from edgematrix.triggers.effect import Cancel, DeadLetter, Effect, Start
+from edgematrix.triggers.finding import Finding
 from edgematrix.triggers.firing import Firing, Reading
 from edgematrix.triggers.group import Group
 from edgematrix.triggers.signal import ClockStepped, RunEnded, Tick
@@ -10,6 +12,7 @@ from edgematrix.triggers.spec import GroupSpec, SourceSpec
 from edgematrix.triggers.state import GroupState
 from edgematrix.triggers.step import Step
 from edgematrix.triggers.trace import Reason, Trace
+from edgematrix.triggers.view import describe_match
 
 __all__ = [
     "Arrival",
@@ -18,6 +21,7 @@ __all__ = [
     "ClockStepped",
     "DeadLetter",
     "Effect",
+    "Finding",
     "Firing",
     "Group",
     "GroupSpec",
@@ -31,4 +35,6 @@ __all__ = [
     "Step",
     "Tick",
     "Trace",
+    "check_group",
+    "describe_match",
 ]

@@ -49,6 +49,8 @@ class Daytime:
         begin_time, end_time = parse_time(begin), parse_time(end)
         if begin.strip() == end.strip() or (begin_time is not None and begin_time == end_time):
             raise ValueError(f"`during` begins and ends at {begin.strip()}")
+        if days is not None and not days:
+            raise ValueError("`during` names no day")
         self._overnight = None if begin_time is None or end_time is None else end_time < begin_time
         self._begin = parse_of_day(begin, calendar)
         self._end = parse_of_day(end, calendar)
