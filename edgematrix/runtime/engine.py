@@ -250,8 +250,8 @@ class Engine:
             )
             return
         local = self.hears(topic)
+        qos, retain = self.deliveries.get(topic, (0, False)) if kind is Kind.OUT else (1, False)
         if kind is Kind.OUT or not local:
-            qos, retain = self.deliveries.get(topic, (0, False)) if kind is Kind.OUT else (1, False)
             self.outbox.append(Outbound(topic, value, sender, now_us, qos, retain, f"em.{kind}.{port}", trail, cause.id))
         self.observe(Published(now_us, sender, topic, value))
         if local:
