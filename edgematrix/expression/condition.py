@@ -43,7 +43,7 @@ class Expression:
         if simple is not None:
             return cls(text, simple.evaluate, simple.gives, constant=simple.constant, roots=roots)
         try:
-            compiled = program(source.canonical, source.depth, source.inner, len(source.tokens))
+            compiled = program(source.canonical, source.effort)
         except Refusal as refusal:
             raise source.error(_renamed(refusal.what, source), source.original(refusal.offset)) from None
         return cls(text, _runner(source, compiled), compiled.gives, constant=False, roots=roots)

@@ -133,11 +133,11 @@ def _equality(read: Read, literal: object, *, negated: bool) -> Read:
     elif literal is None or type(literal) is bool:
 
         def same(value: object) -> bool:
-            return value is literal
+            return value is literal or _unlike(value)
     else:
 
         def same(value: object) -> bool:
-            return type(value) is str and value == literal
+            return value == literal if type(value) is str else _unlike(value)
 
     if negated:
         return lambda scope: not same(read(scope))
@@ -193,6 +193,13 @@ def _order_paths(left: Read, right: Read, sign: str) -> Read:
         return order(float(a), float(b))  # type: ignore[arg-type]  # both are numbers
 
     return judge
+
+
+def _unlike(value: object) -> bool:
+    """A value of another type: unequal, unless CEL could not hold it."""
+    if type(value) is int:
+        _check_range(value)
+    return False
 
 
 def _check_range(value: int) -> None:

@@ -10,8 +10,9 @@
   `c ? 1 : null`; such a finding is dropped, as the evaluation knows how to do it. So programs are evaluated
   unchecked, after the check.
 - *Timestamps.* A variable of no type takes none, so a program has a variant for each set of variables that are one.
-- *Cost.* The library stops after 10,000 turns of macros, but a turn may copy or search a large input. So the turns
-  and sizes that an input can bring are estimated before, and too much is refused.
+- *Cost.* The library stops after 10,000 turns of macros, but a turn may copy or search a large input (9,000 turns
+  were seen to take 35 s and 11 GB), and `map` and `filter` copy their list in each turn. So turns and sizes that an
+  input can bring are estimated before, and too much is refused.
 - *Errors* are values there; here they are raised.
 """
 
@@ -25,14 +26,16 @@ from functools import lru_cache
 from typing import Any
 
 from edgematrix.errors import ExpressionError
-from edgematrix.expression.source import PATHS_MAX, VARIABLE
+from edgematrix.expression.source import PATHS_MAX, VARIABLE, Effort
 from edgematrix.expression.values import Extent, Timestamp, admit, to_datetime
 
 __all__ = ["PROGRAMS_MAX", "Program", "Refusal", "program"]
 
-PROGRAMS_MAX = 4_096
+PROGRAMS_MAX = 1_024
 """Compiled programs that are kept for sharing."""
 _COST_MAX = 100_000_000
+_BUILD_MAX = 2_000_000
+"""Turns times elements of macros that make lists: a list of 1,400, or nested ones of 200."""
 _TURNS_MAX = 10_000
 _RESULT_MAX = 262_144
 _TIME = "em__t"
@@ -60,13 +63,11 @@ class Refusal(Exception):  # noqa: N818  a finding, which its catcher turns into
 class Program:
     """A compiled canonical text."""
 
-    __slots__ = ("_depth", "_inner", "_length", "_text", "_variants", "gives")
+    __slots__ = ("_effort", "_text", "_variants", "gives")
 
-    def __init__(self, text: str, gives: str, depth: int, inner: frozenset[int], length: int) -> None:
+    def __init__(self, text: str, gives: str, effort: Effort) -> None:
         self._text = text
-        self._depth = depth
-        self._inner = inner
-        self._length = length
+        self._effort = effort
         self._variants: dict[int, Any] = {0: _library().compile(text, disable_check=True)}
         self.gives = gives
         """The type that the checker found: `bool`, `int`, … or `dyn`."""
@@ -85,12 +86,11 @@ class Program:
             if type(value) is Timestamp:
                 times |= 1 << number
                 data[f"{_TIME}{number}"] = to_datetime(value)
-            elif self._depth and number in self._inner:
+            elif number in self._effort.inner:
                 data[f"{VARIABLE}{number}"] = admit(value, inner)
             else:
                 data[f"{VARIABLE}{number}"] = admit(value, whole)
-        if self._depth:
-            self._check_cost(whole, inner)
+        _check_cost(self._effort, whole, inner)
         variant = self._variants.get(times)
         if variant is None:
             variant = self._variants[times] = _library().compile(_with_times(self._text, times), disable_check=True)
@@ -99,17 +99,10 @@ class Program:
         except RuntimeError as error:
             raise ExpressionError(_told(str(error))) from None
 
-    def _check_cost(self, whole: Extent, inner: Extent) -> None:
-        longest = max(whole.longest, inner.longest) + self._length
-        turns = min(longest**self._depth, _TURNS_MAX)
-        judged = inner.weight if self._depth == 1 else inner.weight + whole.weight
-        if turns * self._length * judged > _COST_MAX:
-            raise ExpressionError("a macro over values of this size could take too long", remedy="name a smaller part of the payload in it")
-
 
 @lru_cache(PROGRAMS_MAX)
-def program(text: str, depth: int, inner: frozenset[int], length: int) -> Program:
-    """Check and compile a canonical text of `length` tokens (`Source.depth`, `Source.inner`).
+def program(text: str, effort: Effort) -> Program:
+    """Check and compile a canonical text.
 
     Raises:
         Refusal: its syntax, a function or a type is wrong.
@@ -125,7 +118,7 @@ def program(text: str, depth: int, inner: frozenset[int], length: int) -> Progra
     else:
         gives = checked.return_type().name().lower()
     try:
-        return Program(text, gives, depth, inner, length)
+        return Program(text, gives, effort)
     except RuntimeError as error:
         raise Refusal(_told(str(error)), 0) from None
 
@@ -166,6 +159,19 @@ def _divide(a: float, b: float) -> float:
 def _remainder(a: float, b: float) -> float:
     """The remainder with the sign of the dividend, as `%` of whole numbers in CEL."""
     return math.fmod(a, b) if b else math.nan
+
+
+def _check_cost(effort: Effort, whole: Extent, inner: Extent) -> None:
+    """Refuse what could take longer than about a second, or more than about 100 MB: turns, times tokens, times size."""
+    longest = max(whole.longest, inner.longest) + effort.length
+    turns = min(longest**effort.depth, _TURNS_MAX)
+    again = inner.weight + (whole.weight if effort.reuses else 0)
+    remedy = "name a smaller part of the payload in it"
+    if effort.length * (turns * again + whole.weight) > _COST_MAX:
+        what = "a macro over values of this size" if effort.depth else "an expression over values of this size"
+        raise ExpressionError(f"{what} could take too long", remedy=remedy)
+    if effort.builds and turns * longest > _BUILD_MAX:
+        raise ExpressionError("`map` and `filter` over a list of this length could take too long", remedy=remedy)
 
 
 def _with_times(text: str, times: int) -> str:

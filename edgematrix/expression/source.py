@@ -15,7 +15,7 @@ from edgematrix.errors import ExpressionError
 from edgematrix.expression.lexer import Kind, Token, place, scan
 from edgematrix.expression.names import Any_, Shape, nearest
 
-__all__ = ["LENGTH_MAX", "MACROS_NESTED_MAX", "PATHS_MAX", "TOKENS_MAX", "VARIABLE", "Source", "read_source"]
+__all__ = ["LENGTH_MAX", "MACROS_NESTED_MAX", "PATHS_MAX", "TOKENS_MAX", "VARIABLE", "Effort", "Source", "read_source"]
 
 LENGTH_MAX = 4_000
 """Characters of one expression."""
@@ -27,24 +27,36 @@ VARIABLE = "em__v"
 """How the variables of a canonical text begin; no name in an expression may."""
 
 _MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
+_BUILDING = frozenset({"map", "filter"})
 _KEYWORDS = frozenset({"true", "false", "null", "in"})
 _TYPES = frozenset({"bool", "bytes", "double", "google", "int", "list", "map", "null_type", "string", "type", "uint"})
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """An expression whose names have been checked.
+class Effort:
+    """What an evaluation may cost, as far as the text tells.
 
-    `paths[i]` is what variable i of `canonical` stands for. `depth` is how deep macros nest; `inner` are the
-    variables that occur inside the body of a macro, where they are judged again and again.
+    `length` is how many tokens there are, `depth` how deep macros nest, `inner` which variables occur inside the body
+    of a macro, where they are judged again and again; so is all that a macro binds, where a macro inside it `reuses`
+    it. `builds` tells that a macro makes a list.
     """
+
+    length: int
+    depth: int
+    inner: frozenset[int]
+    reuses: bool
+    builds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An expression whose names have been checked. `paths[i]` is what variable i of `canonical` stands for."""
 
     text: str
     tokens: tuple[Token, ...]
     canonical: str
     paths: tuple[tuple[str, ...], ...]
-    depth: int
-    inner: frozenset[int]
+    effort: Effort
     whole: str
     """The text that the expression stands in, for places in errors."""
     start: int
@@ -86,9 +98,11 @@ class _Reading:
         self.pieces: list[str] = []
         self.cuts: list[tuple[int, int]] = []
         self.inner: set[int] = set()
-        self.nesting: list[bool] = []
-        """For each open bracket, whether it is that of a macro."""
+        self.nesting: list[str] = []
+        """For each open bracket, the variable that its macro binds; empty if it is no macro's."""
         self.depth = 0
+        self.reuses = False
+        self.builds = False
         self.copied = 0
         self.length = 0
 
@@ -113,8 +127,7 @@ class _Reading:
             tokens=self.tokens,
             canonical="".join(self.pieces),
             paths=tuple(self.paths),
-            depth=self.depth,
-            inner=frozenset(self.inner),
+            effort=Effort(len(self.tokens), self.depth, frozenset(self.inner), self.reuses, self.builds),
             whole=self.whole,
             start=self.start,
             _cuts=tuple(self.cuts),
@@ -147,8 +160,10 @@ class _Reading:
     def _bracket(self, position: int) -> None:
         token = self.tokens[position]
         if token.text in "([{":
-            self.nesting.append(self._opens_macro(position))
-            self.depth = max(self.depth, sum(self.nesting))
+            is_macro = self._opens_macro(position)
+            self.nesting.append(self._at(position + 1) if is_macro else "")
+            self.builds = self.builds or (is_macro and self._at(position - 1) in _BUILDING)
+            self.depth = max(self.depth, sum(map(bool, self.nesting)))
             if self.depth > MACROS_NESTED_MAX:
                 raise self.fail(f"macros nest deeper than {MACROS_NESTED_MAX}", token)
         elif token.text in ")]}" and self.nesting:
@@ -158,7 +173,11 @@ class _Reading:
 
     def _is_root(self, position: int, bound: frozenset[str]) -> bool:
         token = self.tokens[position]
-        if token.text in _KEYWORDS or self._at(position - 1) == "." or self._at(position + 1) in ("(", "{") or token.text in bound:
+        if token.text in _KEYWORDS or self._at(position - 1) == "." or self._at(position + 1) in ("(", "{"):
+            return False
+        if token.text in bound:
+            around = [name for name in self.nesting if name]
+            self.reuses = self.reuses or token.text in around[:-1]
             return False
         if token.text in self.names:
             return True
@@ -181,7 +200,7 @@ class _Reading:
         number = self.paths.setdefault(path, len(self.paths))
         if number >= PATHS_MAX:
             raise self.fail(f"the expression reads more than {PATHS_MAX} values", self.tokens[position])
-        if any(self.nesting):
+        if any(self.nesting):  # an empty name is no macro's
             self.inner.add(number)
         self._copy(self.tokens[position].start)
         self.pieces.append(f"{VARIABLE}{number}")
