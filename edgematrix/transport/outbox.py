@@ -56,7 +56,8 @@ class Outbox:
         self._best_effort: deque[Waiting] = deque()
         self._assured: deque[Waiting] = deque()
         self._inflight: dict[int, Waiting] = {}
-        self._size_bytes = 0
+        self._assured_bytes = 0
+        self._best_effort_bytes = 0
         self._last_packet_id = _PACKET_ID_MIN - 1
         self._progress = False
         self._strikes = 0
@@ -83,34 +84,40 @@ class Outbox:
         deadline_s = None if publication.expiry_s is None else now_s + publication.expiry_s
         waiting = Waiting(publication, deadline_s)
         size_bytes = waiting.size_bytes
+        if len(self._assured) >= self._messages_max or self._assured_bytes + size_bytes > self._bytes_max:
+            if publication.qos == 0:
+                return [publication]
+            raise QueueFullError(
+                f"{len(self._assured)} QoS 1 messages of {self._assured_bytes} bytes wait to be sent,"
+                f" the bounds are {self._messages_max} and {self._bytes_max}",
+                where=publication.topic,
+            )
         gave_way: list[Publication] = []
-        while len(self) >= self._messages_max or self._size_bytes + size_bytes > self._bytes_max:
-            if not self._best_effort:
-                if publication.qos == 0:
-                    return [*gave_way, publication]
-                raise QueueFullError(
-                    f"{len(self)} messages of {self._size_bytes} bytes wait to be sent, the bounds are {self._messages_max}"
-                    f" and {self._bytes_max}",
-                    where=publication.topic,
-                )
+        while len(self) >= self._messages_max or self._assured_bytes + self._best_effort_bytes + size_bytes > self._bytes_max:
             oldest = self._best_effort.popleft()
-            self._size_bytes -= oldest.size_bytes
+            self._best_effort_bytes -= oldest.size_bytes
             gave_way.append(oldest.publication)
-        self._size_bytes += size_bytes
-        (self._assured if publication.qos else self._best_effort).append(waiting)
+        if publication.qos:
+            self._assured_bytes += size_bytes
+            self._assured.append(waiting)
+        else:
+            self._best_effort_bytes += size_bytes
+            self._best_effort.append(waiting)
         return gave_way
 
     def take_best_effort(self) -> Waiting | None:
         """The next QoS 0 message to send."""
         if not self._best_effort:
             return None
-        return self._taken(self._best_effort.popleft())
+        waiting = self._best_effort.popleft()
+        self._best_effort_bytes -= waiting.size_bytes
+        return waiting
 
     def take_assured(self) -> Waiting | None:
         """The next QoS 1 message to send, with its packet identifier; None if none waits or the window is full."""
         if not self._assured or len(self._inflight) >= self._window:
             return None
-        waiting = self._taken(self._assured.popleft())
+        waiting = self._next_assured()
         if waiting.packet_id == 0:
             waiting.packet_id = self._free_packet_id()
         self._inflight[waiting.packet_id] = waiting
@@ -147,7 +154,7 @@ class Outbox:
         self._inflight.clear()
         for waiting in reversed(unacknowledged):
             waiting.sent = True
-            self._size_bytes += waiting.size_bytes
+            self._assured_bytes += waiting.size_bytes
             self._assured.appendleft(waiting)
         if self._progress or not soon or not unacknowledged:
             self._strikes = 0
@@ -156,7 +163,7 @@ class Outbox:
         if self._strikes < _SUSPECT_AFTER + _GIVE_UP_AFTER:
             return None
         self._strikes = 0
-        return self._taken(self._assured.popleft()).publication
+        return self._next_assured().publication
 
     def drain(self) -> list[Publication]:
         """Take everything out, the unacknowledged first."""
@@ -164,11 +171,12 @@ class Outbox:
         self._inflight.clear()
         self._assured.clear()
         self._best_effort.clear()
-        self._size_bytes = 0
+        self._assured_bytes = self._best_effort_bytes = 0
         return left
 
-    def _taken(self, waiting: Waiting) -> Waiting:
-        self._size_bytes -= waiting.size_bytes
+    def _next_assured(self) -> Waiting:
+        waiting = self._assured.popleft()
+        self._assured_bytes -= waiting.size_bytes
         return waiting
 
     def _free_packet_id(self) -> int:

@@ -58,7 +58,8 @@ class Subscriptions:
         self._cover = DisjointCover()
         self._router: Router[str] = Router(cache_max=_CACHE_MAX)
         self._names: dict[str, str] = {}
-        self._known: frozenset[int] = frozenset()
+        self._known: set[int] = set()
+        self._overlapped = False
         self._counting: dict[str, int] = {}
         self._is_wanted: dict[str, bool] = {}
         self._retained_seen: dict[str, int] = {}
@@ -78,6 +79,7 @@ class Subscriptions:
                 self._router.add(TopicFilter(text=name, subscription=name), name)
             self._wanted[topic_filter] = qos
             self._again.add(topic_filter)
+            self._known.add(identifier_of(topic_filter))
         self._cover.add(topic_filter for topic_filter in filters if not topic_filter.startswith(_SHARED))
         self._forget()
         self._expect_retained(filters)
@@ -101,6 +103,8 @@ class Subscriptions:
             self._asked.clear()
             self._granted.clear()
             self._retained_seen.clear()
+            self._overlapped = False
+            self._known = set(map(identifier_of, self._wanted))
             self._forget()
 
     def plan(self) -> Plan:
@@ -193,7 +197,8 @@ class Subscriptions:
         self._retained_seen = {topic: mark for topic, mark in self._retained_seen.items() if not fresh.match(topic)}
 
     def _forget(self) -> None:
-        self._plain = not (self._cover.overlapping if self._identified else self._cover.widened)
-        self._known = frozenset() if self._plain or not self._identified else frozenset(map(identifier_of, self._wanted))
+        # A filter that was given up sends copies until the broker has heard of it: copies are looked at until the next connection.
+        self._overlapped = self._overlapped or self._cover.overlapping
+        self._plain = not (self._overlapped if self._identified else self._cover.widened)
         self._counting.clear()
         self._is_wanted.clear()
