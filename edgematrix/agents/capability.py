@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgematrix.agents.spec import WriteSpec
-from edgematrix.agents.topic import check_foreign
 from edgematrix.errors import CodecError, ProtocolError
 from edgematrix.protocol.codec import decode_value, encode_value
-from edgematrix.protocol.schema import Schema, compile_schema
-from edgematrix.protocol.topic import DEFAULT_ROOT
+from edgematrix.protocol.schema import Schema
 
 __all__ = ["Capability", "Refused"]
 
@@ -25,21 +23,20 @@ class Refused(Exception):  # noqa: N818  an outcome of judging a command, caught
 
 
 class Capability:
-    """A compiled `writes` entry.
+    """A compiled `writes` entry, its topic checked and its schema compiled.
 
     Raises:
-        TopicError: the topic may not be published on.
-        ProtocolError: the schema is none, or a range is upside down.
+        ProtocolError: a range is upside down.
     """
 
     __slots__ = ("_critical", "_ranges", "_schema", "qos", "retain", "topic")
 
-    def __init__(self, spec: WriteSpec, root: str = DEFAULT_ROOT) -> None:
-        self.topic = check_foreign(spec.topic, root)
+    def __init__(self, spec: WriteSpec, schema: Schema | None) -> None:
+        self.topic = spec.topic
         self.qos: int = spec.qos
         self.retain = spec.retain
         self._critical = spec.critical
-        self._schema: Schema | None = None if spec.schema is None else compile_schema(spec.schema)
+        self._schema = schema
         self._ranges = [(name, tuple(name.split(".")), *_bounds(name, limits)) for name, limits in (spec.range or {}).items()]
 
     def admit(self, value: object, *, tainted: bool) -> object:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from edgematrix.agents.capability import Capability, Refused
 from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
 from edgematrix.agents.pace import Command, Pace
-from edgematrix.agents.spec import Availability, DeviceSpec, ReadSpec
+from edgematrix.agents.spec import Availability, DeviceSpec, ReadSpec, WriteSpec
+from edgematrix.agents.topic import check_foreign
 from edgematrix.errors import EdgeMatrixError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
@@ -59,13 +60,13 @@ class Device:
         self.reads = tuple(_compile_read(port, read) for port, read in spec.reads.items())
         self._capabilities: dict[str, Capability] = {}
         for port, write in spec.writes.items():
-            with _at(f"writes.{port}"):
-                self._capabilities[port] = Capability(write, root)
+            self._capabilities[port] = _compile_write(port, write, root)
         self.availability: TopicFilter | None = None
         self._online: Callable[[object], bool] = bool
         if spec.availability is not None:
-            with _at("availability"):
+            with _at("availability.topic"):
                 self.availability = TopicFilter.parse(spec.availability.topic)
+            with _at("availability.value"):
                 self._online = _compile_online(spec.availability)
 
     @property
@@ -152,9 +153,26 @@ class Device:
 
 
 def _compile_read(port: str, spec: ReadSpec) -> Reading:
-    with _at(f"reads.{port}"):
-        schema = None if spec.schema is None else compile_schema(spec.schema)
-        return Reading(port, TopicFilter.parse(spec.topic), spec.qos, compile_value(spec.value, spec.as_), schema)
+    schema: Schema | None = None
+    with _at(f"reads.{port}.topic"):
+        topic_filter = TopicFilter.parse(spec.topic)
+    with _at(f"reads.{port}.value"):
+        read = compile_value(spec.value, spec.as_)
+    if spec.schema is not None:
+        with _at(f"reads.{port}.schema"):
+            schema = compile_schema(spec.schema)
+    return Reading(port, topic_filter, spec.qos, read, schema)
+
+
+def _compile_write(port: str, spec: WriteSpec, root: str) -> Capability:
+    schema: Schema | None = None
+    with _at(f"writes.{port}.topic"):
+        check_foreign(spec.topic, root)
+    if spec.schema is not None:
+        with _at(f"writes.{port}.schema"):
+            schema = compile_schema(spec.schema)
+    with _at(f"writes.{port}.range"):
+        return Capability(spec, schema)
 
 
 def _compile_online(spec: Availability) -> Callable[[object], bool]:

@@ -198,13 +198,13 @@ def test_commands_beyond_the_rate_are_refused():
 @pytest.mark.parametrize(
     ("spec", "error", "where"),
     [
-        ({"reads": {"a": {"topic": "a/#/b"}}}, TopicError, "reads.a"),
-        ({"reads": {"a": {"topic": "a", "value": "x..y"}}}, PathError, "reads.a"),
-        ({"reads": {"a": {"topic": "a", "schema": {"type": "x"}}}}, ProtocolError, "reads.a type"),
-        ({"writes": {"a": {"topic": "a/+"}}}, TopicError, "writes.a"),
-        ({"writes": {"a": {"topic": "em/in/home/x"}}}, TopicError, "writes.a"),
-        ({"writes": {"a": {"topic": "a", "range": {"b": [5, 1]}}}}, ProtocolError, "writes.a"),
-        ({"availability": {"topic": ""}}, TopicError, "availability"),
+        ({"reads": {"a": {"topic": "a/#/b"}}}, TopicError, "reads.a.topic"),
+        ({"reads": {"a": {"topic": "a", "value": "x..y"}}}, PathError, "reads.a.value"),
+        ({"reads": {"a": {"topic": "a", "schema": {"type": "x"}}}}, ProtocolError, "reads.a.schema type"),
+        ({"writes": {"a": {"topic": "a/+"}}}, TopicError, "writes.a.topic"),
+        ({"writes": {"a": {"topic": "em/in/home/x"}}}, TopicError, "writes.a.topic"),
+        ({"writes": {"a": {"topic": "a", "range": {"b": [5, 1]}}}}, ProtocolError, "writes.a.range"),
+        ({"availability": {"topic": ""}}, TopicError, "availability.topic"),
     ],
 )
 def test_a_wrong_device_is_refused_with_its_place(spec: dict[str, Any], error: type[EdgeMatrixError], where: str):
