@@ -1,0 +1,73 @@
+"""Which agents say that they are there, and whether their hosts are."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from edgematrix.cli.console import plain
+from edgematrix.cli.sighting import Sighting
+from edgematrix.protocol.topic import Kind
+
+__all__ = ["AgentsSeen"]
+
+_NAMED_MAX = 8
+
+
+class AgentsSeen:
+    """Collects the retained `state` and `host` messages of a bus."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._states: dict[str, dict[str, object]] = {}
+        self._hosts: dict[str, dict[str, object]] = {}
+
+    def take(self, seen: Sighting) -> None:
+        """Take in one of them. What is no such message is no word on anybody."""
+        known = self._states if seen.kind == Kind.STATE else self._hosts
+        if isinstance(seen.value, dict):
+            known[seen.path] = seen.value
+        else:
+            known.pop(seen.path, None)
+
+    @property
+    def hosts(self) -> dict[str, bool]:
+        """The hosts by name, and whether each is online."""
+        return {name: about.get("status") == "online" for name, about in self._hosts.items()}
+
+    @property
+    def ready(self) -> list[str]:
+        """The agents that work."""
+        return [path for path in self._states if self.is_ready(path)]
+
+    def is_ready(self, path: str) -> bool:
+        """Whether an agent says that it is ready, and the host that runs it is online."""
+        state = self._states.get(path)
+        if state is None or state.get("status") != "ready":
+            return False
+        host = self._hosts.get(str(state.get("host")))
+        if host is None:
+            return True  # a device that connects by itself is its own host, and says itself when it goes
+        return host.get("status") == "online" and host.get("session") == state.get("session")
+
+    def why_not(self, path: str) -> str:
+        """Why an agent is not ready, in words."""
+        state = self._states.get(path)
+        if state is None:
+            return f"no agent {path} is on this bus"
+        status = plain(str(state.get("status")))
+        if status != "ready":
+            return f"{path} is {status}"
+        return f"{path} is offline: its host {plain(str(state.get('host')))} is gone"
+
+    def nearest(self, path: str) -> str:
+        """Who may have been meant."""
+        ready = self.ready
+        if path in self._states:
+            return "start the host, or wait for it"
+        near = get_close_matches(path, ready, n=1, cutoff=0.5)
+        if near:
+            return f"did you mean {near[0]}?"
+        if not ready:
+            return "no agent is online; start `edgematrix run MATRIX`"
+        more = f" and {len(ready) - _NAMED_MAX} more" if len(ready) > _NAMED_MAX else ""
+        return f"online are {', '.join(sorted(ready)[:_NAMED_MAX])}{more}"

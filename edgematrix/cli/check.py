@@ -1,0 +1,89 @@
+"""`edgematrix check`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgematrix.cli.console import complain, say, style
+from edgematrix.cli.finding import show_issue
+from edgematrix.config.opening import open_matrix
+from edgematrix.config.schema import json_schema
+from edgematrix.errors import ConfigError, Issue, UsageError
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = """edgematrix check home.yaml
+edgematrix check . --strict                              # every matrix in this folder; a warning fails too
+edgematrix check --schema > matrix.schema.json           # for completion in an editor"""
+
+_SUFFIXES = (".yaml", ".yml")
+_SCENARIO = ".scenario"
+_MATRIX_KEY = re.compile(r"^matrix\s*:", re.MULTILINE)
+
+
+def command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="Matrix files, or folders that hold some.", show_default=False)
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a matrix file instead.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+) -> None:
+    """Find what is wrong in matrix files, and what looks wrong.
+
+    Each finding names file, line and column. The exit code is 1 if there is an error.
+    """
+    if schema:
+        say(json.dumps(json_schema(), indent=2))
+        return
+    if not paths:
+        raise UsageError("there is nothing to check", remedy="edgematrix check home.yaml")
+    files = [file for path in paths for file in _files(path)]
+    found: list[Issue] = []
+    for file in files:
+        found += _issues(file)
+    for issue in found:
+        show_issue(issue)
+    errors = sum(issue.severity == "error" for issue in found)
+    warnings = len(found) - errors
+    summary = f"{_count(len(files), 'file')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
+    if errors or (strict and warnings):
+        complain(style(f"✗ {summary}", fg="red"))
+        raise typer.Exit(1)
+    say(style(f"✓ {summary}", fg="green"))
+
+
+def _files(path: Path) -> list[Path]:
+    """The file itself, or the matrix files directly in a folder."""
+    if not path.is_dir():
+        return [path]
+    files = [file for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES and not file.stem.endswith(_SCENARIO) and _is_matrix(file)]
+    if not files:
+        raise UsageError(
+            "there is no matrix file in this folder", where=str(path), remedy="a matrix file is YAML with a `matrix:` at its top"
+        )
+    return files
+
+
+def _is_matrix(file: Path) -> bool:
+    try:
+        return _MATRIX_KEY.search(file.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:
+        return True
+
+
+def _issues(file: Path) -> list[Issue]:
+    if file.stem.endswith(_SCENARIO):
+        return [Issue("error", "is a scenario, not a matrix", str(file), remedy=f"edgematrix test {file}")]
+    try:
+        return open_matrix(file).warnings
+    except ConfigError as error:
+        return error.issues
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,28 @@
+"""Values and moments in a form for people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from edgematrix.cli.console import plain, shorten
+from edgematrix.protocol.duration import SECOND_US
+
+__all__ = ["VALUE_LENGTH_MAX", "clock_time", "value_text"]
+
+VALUE_LENGTH_MAX = 200
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def clock_time(at_us: int) -> str:
+    """The time of day where this process runs, with milliseconds."""
+    return datetime.fromtimestamp(at_us / SECOND_US).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def value_text(value: object, length_max: int = VALUE_LENGTH_MAX) -> str:
+    """A value as JSON on one line, cut if it is long; bytes by their number."""
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
+    return plain(shorten(_encode(value).decode(), length_max))

@@ -1,0 +1,92 @@
+"""The entry point. A command's module is imported only if it is the one that was asked for, so that each starts fast."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from edgematrix.cli.help import CommandGroup, CommandWithExample
+from edgematrix.errors import EdgeMatrixError, UsageError
+
+__all__ = ["COMMANDS", "application", "main"]
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("edgematrix.cli.init", "Make", "Make a new project that works at once."),
+    "check": ("edgematrix.cli.check", "Make", "Find what is wrong in matrix files."),
+    "graph": ("edgematrix.cli.graph", "Make", "Draw a matrix as a Mermaid flowchart."),
+    "simulate": ("edgematrix.cli.simulate", "Try", "Play a recording to a matrix in virtual time."),
+    "test": ("edgematrix.cli.test", "Try", "Run scenarios, tests of a matrix in virtual time."),
+    "run": ("edgematrix.cli.run", "Run", "Run a matrix, with a broker if it needs one."),
+    "send": ("edgematrix.cli.send", "Run", "Send work to an agent of a running matrix."),
+    "watch": ("edgematrix.cli.watch", "Run", "Show what travels on the bus."),
+    "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
+}
+"""Each command: its module (`command` is the function, `EXAMPLE` what its help shows), its heading in the help, its line there."""
+
+_EPILOG = """New here? `edgematrix init my-home` makes a project and tells what comes next.
+`edgematrix COMMAND --help` shows examples."""
+
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The application as these arguments need it: the other commands are there by name only."""
+    app = typer.Typer(
+        name="edgematrix",
+        cls=CommandGroup,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        epilog=_EPILOG,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
+    for name, (module, panel, summary) in COMMANDS.items():
+        loaded = import_module(module) if name == wanted else None
+        register = app.command(
+            name,
+            cls=CommandWithExample,
+            short_help=summary,
+            rich_help_panel=panel,
+            epilog=loaded.EXAMPLE if loaded else None,
+        )
+        register(loaded.command if loaded else _not_loaded)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0 if all went well, 1 if what was asked for failed, 2 for wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        application(given)(given, prog_name="edgematrix")
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except EdgeMatrixError as error:
+        from edgematrix.cli.finding import show_error  # noqa: PLC0415 - only who fails pays for it
+
+        show_error(error)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0
+
+
+def _version(asked: bool) -> None:
+    """Print the version and end, before anything else is looked at."""
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - it costs more than a command needs to start
+
+        typer.echo(f"edgematrix {version('edgematrix')}")
+        raise typer.Exit
+
+
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """A tree of cooperating agents over MQTT, from microcontrollers to servers, that can be tested."""
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command that was not asked for")

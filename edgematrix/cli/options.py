@@ -1,0 +1,43 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from edgematrix.protocol.duration import SECOND_US, parse_duration
+
+__all__ = ["Duration", "ForOption", "RootOption", "UrlOption"]
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A span of time that was given on the command line."""
+
+    us: int
+
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.us / SECOND_US
+
+
+def read_duration(text: str) -> Duration:
+    """Read `30`, `500ms`, `1h30m`.
+
+    Raises:
+        BadParameter: it is no duration.
+    """
+    try:
+        return Duration(parse_duration(float(text) if text.replace(".", "", 1).isdigit() else text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+UrlOption = Annotated[str | None, typer.Option("--url", metavar="URL", help="The broker; without it, that of the run in this folder.")]
+RootOption = Annotated[str | None, typer.Option("--root", metavar="ROOT", help="What stands first in the bus's topics, if it is not `em`.")]
+ForOption = Annotated[
+    Duration | None, typer.Option("--for", metavar="DURATION", parser=read_duration, help="End after so long, such as 30s or 5m.")
+]

@@ -1,0 +1,182 @@
+"""`edgematrix send`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgematrix.cli.agents_seen import AgentsSeen
+from edgematrix.cli.console import plain, say, style
+from edgematrix.cli.display import value_text
+from edgematrix.cli.options import Duration, RootOption, UrlOption, read_duration
+from edgematrix.cli.sighting import Sighting
+from edgematrix.cli.target import Target, find_target
+from edgematrix.cli.visit import visit
+from edgematrix.errors import BusError, PathError, UsageError
+from edgematrix.protocol.codec import decode_value, encode_event
+from edgematrix.protocol.event import Event
+from edgematrix.protocol.message import Publication
+from edgematrix.protocol.moment import format_moment
+from edgematrix.protocol.path import AgentPath, check_name, parse_path
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.ids import id_maker
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = """edgematrix send home/helper.say "turn on the light in the hall"
+edgematrix send home/hall/lamp.set '{"state": "ON", "brightness": 120}'
+edgematrix send home/greenhouse/board.set on --url mqtt://192.168.1.10"""
+
+_QUIET_S = 0.3
+_LOOK_S_MAX = 3.0
+
+
+def command(
+    to: Annotated[str, typer.Argument(metavar="PATH.PORT", help="An agent and one of its input ports.")],
+    work: Annotated[str, typer.Argument(metavar="TEXT_OR_JSON", help="JSON as its value, anything else as the text that it is.")],
+    url: UrlOption = None,
+    root: RootOption = None,
+    wait: Annotated[
+        Duration, typer.Option("--wait", metavar="DURATION", parser=read_duration, help="Show what follows in that time; 0 for nothing.")
+    ] = "1s",  # type: ignore[assignment]  # typer reads the default as it reads what is typed
+) -> None:
+    """Send work to an agent of a running matrix, and show what follows from it.
+
+    The exit code is 1 if the agent is not there, or refuses the work in that time.
+    """
+    path, port = _receiver(to)
+    target = find_target(url, root)
+    _check_port(target, path, port)
+    asyncio.run(_Sending(target, path, port, decode_value(work.encode())).run(wait))
+
+
+def _receiver(text: str) -> tuple[AgentPath, str]:
+    head, dot, port = text.partition(".")
+    remedy = "an agent's path, a dot and a port, such as home/hall/lamp.set"
+    if not dot:
+        raise UsageError(f"{text[:120]!r} names no port", remedy=remedy)
+    try:
+        return parse_path(head), check_name(port, "port")
+    except PathError as error:
+        raise UsageError(error.what, remedy=error.remedy or remedy) from None
+
+
+def _check_port(target: Target, path: AgentPath, port: str) -> None:
+    """Look into the matrix that runs here: a port that is not there would take the work without a word."""
+    if target.run is None or path.partition("/")[0] != target.run.name:
+        return
+    from edgematrix.config.agent_tree import AgentTree  # noqa: PLC0415 - a matrix is read only where one runs here
+    from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - as above
+    from edgematrix.errors import ConfigError  # noqa: PLC0415 - as above
+
+    try:
+        tree = AgentTree.of(open_matrix(Path(target.run.matrix)).spec)
+    except ConfigError:
+        return  # the file has been changed since, and is wrong for now
+    if path in tree.nodes:
+        try:
+            tree.destination(f"/{path}.{port}", path)
+        except PathError as error:
+            raise BusError(error.what, remedy=error.remedy) from None
+
+
+class _Sending:
+    """One message, from the question who is there to what follows from it."""
+
+    def __init__(self, target: Target, path: AgentPath, port: str, value: object) -> None:
+        self._target = target
+        self._path = path
+        self._port = port
+        self._value = value
+        self._seen = AgentsSeen(target.root)
+        self._id = id_maker()(time.time_ns() // 1_000)
+        self._topic = topic_for(target.root, Kind.IN, path, port)
+        self._heard = asyncio.Event()
+        self._early: list[str] | None = []
+        """Lines about what followed before the broker's word came; None once it has."""
+        self._refused = False
+
+    async def run(self, wait: Duration) -> None:
+        """Send, and show what follows."""
+        root = self._target.root
+        filters = [
+            f"{root}/{kind}/#" for kind in (Kind.HOST, Kind.STATE, Kind.OUT, Kind.DEAD)
+        ]  # hosts first: they tell which states still hold
+        async with visit(self._target.url, filters, self._received) as guest:
+            await self._find_receiver()
+            await guest.confirmed(self._publication())
+            say(f"{style('✓', fg='green')} {self._path}.{self._port} {value_text(self._value)}")
+            followed, self._early = self._early or [], None
+            for line in followed:
+                say(line)
+            if wait.us:
+                await self._until_quiet(wait.seconds, _QUIET_S if followed else wait.seconds)
+        if self._refused:
+            raise typer.Exit(1)
+
+    def _publication(self) -> Publication:
+        matrix = self._path.partition("/")[0]
+        event = Event(
+            specversion="1.0",
+            id=self._id,
+            source=f"/{matrix}",
+            type=f"em.{Kind.IN}.{self._port}",
+            time=format_moment(time.time_ns() // 1_000),
+            data=self._value,
+            runid=self._id,
+        )
+        return Publication(self._topic, encode_event(event), 1)
+
+    async def _find_receiver(self) -> None:
+        """Wait for what is retained about the agent; if it does not come, say who is there."""
+        try:
+            async with asyncio.timeout(_LOOK_S_MAX):
+                while not self._seen.is_ready(self._path):
+                    self._heard.clear()
+                    async with asyncio.timeout(_QUIET_S):
+                        await self._heard.wait()
+        except TimeoutError:
+            raise BusError(self._seen.why_not(self._path), remedy=self._seen.nearest(self._path)) from None
+
+    async def _until_quiet(self, wait_s: float, quiet_s: float) -> None:
+        """Show what follows, until nothing more has come for a while."""
+        self._heard.clear()
+        try:
+            async with asyncio.timeout(wait_s):
+                while True:
+                    async with asyncio.timeout(quiet_s):
+                        await self._heard.wait()
+                    self._heard.clear()
+                    quiet_s = _QUIET_S
+        except TimeoutError:
+            return
+
+    def _received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
+        seen = Sighting.of(topic, payload, qos, retained, self._target.root)
+        if seen.kind in (Kind.STATE, Kind.HOST):
+            self._seen.take(seen)
+            self._heard.set()
+        elif seen.kind == Kind.DEAD and isinstance(seen.value, dict) and seen.value.get("topic") == self._topic:
+            self._refused = True
+            self._follows(f"{style('✗', fg='red')} {seen.path}: {plain(str(seen.value.get('reason')))}")
+        elif seen.trail.runid == self._id and not seen.retained:
+            self._follows(f"  {_effect(seen)}")
+
+    def _follows(self, line: str) -> None:
+        if self._early is None:
+            say(line)
+        else:
+            self._early.append(line)
+        self._heard.set()
+
+
+def _effect(seen: Sighting) -> str:
+    """What an agent put out; of one that answers in words, the words."""
+    answer = seen.value.get("answer") if isinstance(seen.value, dict) else None
+    if isinstance(answer, str) and answer:
+        return f"{seen.path}: {plain(answer)}"
+    return f"{seen.path}.{seen.port} {value_text(seen.value)}"

@@ -1,0 +1,97 @@
+"""What the live view knows of a running matrix: counters, newest values and newest runs, taken in at little cost a message."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgematrix.config.agent_tree import AgentTree
+from edgematrix.config.spec import MatrixSpec
+from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, Observation, Outcome, Published, RunEnded, Stalled
+
+__all__ = ["AgentRow", "RunRow", "Tally", "Trouble"]
+
+RUNS_MAX = 50
+"""Runs that are remembered."""
+EFFECTS_MAX = 4
+"""Publications that a run's row remembers; the rest is counted."""
+TROUBLES_MAX = 20
+
+Trouble = DeadLettered | Dropped | Stalled | RunEnded
+
+
+@dataclass(slots=True)
+class RunRow:
+    """One run: what fired, what it put out, how it ended (None while it goes)."""
+
+    fired: Fired
+    effects: list[Published] = field(default_factory=list)
+    effect_count: int = 0
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True)
+class AgentRow:
+    """One agent. `last` is what it put out last."""
+
+    path: str
+    last: Published | None = None
+    published_count: int = 0
+    fired_count: int = 0
+    failed: bool = False
+    open_runs: dict[tuple[str, int], RunRow] = field(default_factory=dict)
+
+
+class Tally:
+    """An observer of an engine. The matrix's own row takes what is no agent's."""
+
+    def __init__(self, spec: MatrixSpec) -> None:
+        self.agents = {path: AgentRow(path) for path in (spec.matrix, *AgentTree.of(spec).nodes)}
+        self.runs: deque[RunRow] = deque(maxlen=RUNS_MAX)
+        self.troubles: deque[Trouble] = deque(maxlen=TROUBLES_MAX)
+        self.counts: Counter[str] = Counter()
+        self._matrix = self.agents[spec.matrix]
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Fired: self._fired,
+            Published: self._published,
+            RunEnded: self._ended,
+            DeadLettered: self.troubles.append,
+            Dropped: self.troubles.append,
+            Stalled: self.troubles.append,
+        }
+
+    def __call__(self, observation: Observation) -> None:
+        """Take one in."""
+        kind = type(observation)
+        self.counts[kind.__name__] += 1
+        handler = self._handlers.get(kind)
+        if handler is not None:
+            handler(observation)
+
+    def _fired(self, seen: Fired) -> None:
+        agent = self.agents.get(seen.path, self._matrix)
+        agent.fired_count += 1
+        row = RunRow(seen)
+        agent.open_runs[seen.group, seen.run] = row
+        self.runs.append(row)
+
+    def _published(self, seen: Published) -> None:
+        agent = self.agents.get(seen.path, self._matrix)
+        agent.published_count += 1
+        agent.last = seen
+        if agent.open_runs:
+            row = next(reversed(agent.open_runs.values()))
+            row.effect_count += 1
+            if len(row.effects) < EFFECTS_MAX:
+                row.effects.append(seen)
+
+    def _ended(self, seen: RunEnded) -> None:
+        agent = self.agents.get(seen.path, self._matrix)
+        row = agent.open_runs.pop((seen.group, seen.run), None)
+        if row is not None:
+            row.outcome = seen.outcome
+        agent.failed = seen.outcome is Outcome.FAILED
+        if agent.failed or seen.outcome is Outcome.ABANDONED:
+            self.troubles.append(seen)

@@ -1,0 +1,53 @@
+"""Which bus a command speaks to: the one that is named, else that of the run which goes on here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edgematrix.cli.run_file import RunFile, find_run, without_password
+from edgematrix.errors import BusError, ConfigError
+from edgematrix.protocol.topic import DEFAULT_ROOT
+
+__all__ = ["Target", "find_target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bus. `run` is what goes on here, None if the address was given by hand."""
+
+    url: str
+    root: str
+    run: RunFile | None = None
+
+
+def find_target(url: str | None, root: str | None) -> Target:
+    """The bus at `url`, or that of the run in this folder.
+
+    Raises:
+        BusError: nothing runs here, or its address has a password that is not known.
+    """
+    if url is not None:
+        return Target(url, root or DEFAULT_ROOT)
+    run = find_run()
+    if run is None:
+        raise BusError(
+            "nothing runs in this folder", where=str(Path.cwd()), remedy="start `edgematrix run MATRIX` here, or give --url mqtt://…"
+        )
+    return Target(_with_password(run), root or run.root, run)
+
+
+def _with_password(run: RunFile) -> str:
+    """The run's address; a password is looked up where it stands, for the run file holds none."""
+    if urlsplit(run.url).username is None:
+        return run.url
+    from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - it costs more than all else here, and is rarely needed
+
+    try:
+        broker = open_matrix(Path(run.matrix)).spec.broker
+    except ConfigError:
+        broker = ""
+    if without_password(broker) == run.url:
+        return broker
+    raise BusError("the run's broker wants a password, which is not kept", where=run.url, remedy="give --url with it")

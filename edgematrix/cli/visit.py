@@ -1,0 +1,129 @@
+"""A short stay on a bus: for the commands that look at it or say one thing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from edgematrix.errors import BusError, EdgeMatrixError
+from edgematrix.protocol.message import Publication
+from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.paho import PahoTransport
+from edgematrix.transport.settings import Settings
+
+__all__ = ["CONNECT_S_MAX", "Visit", "visit"]
+
+CONNECT_S_MAX = 5.0
+_POLL_S = 0.005
+
+Received = Callable[[str, bytes, int, bool], None]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A connection, and the link that its transport tells.
+
+    `changed` is called with a sentence when the connection breaks or is back. `trouble` has what the broker refused.
+    """
+
+    where: str
+    transport: PahoTransport
+    on_received: Received
+    changed: Callable[[str], None] | None = None
+    first: asyncio.Event = field(default_factory=asyncio.Event)
+    """The broker took us in, or the first attempt failed."""
+    running: asyncio.Task[None] | None = None
+    """Ends early only with an error: the broker wants us no longer."""
+    failure: str = ""
+    trouble: list[str] = field(default_factory=list)
+
+    async def confirmed(self, publication: Publication, wait_s: float = CONNECT_S_MAX) -> None:
+        """Publish with QoS 1, and wait for the broker's word.
+
+        Raises:
+            BusError: it refused, or said nothing in time.
+        """
+        before = self.transport.counts()["confirmed"]
+        told = len(self.trouble)
+        self.transport.publish(publication)
+        try:
+            async with asyncio.timeout(wait_s):
+                while self.transport.counts()["confirmed"] == before and len(self.trouble) == told:  # noqa: ASYNC110 - a transport counts PUBACKs, it does not call
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise BusError(f"the broker did not confirm the message within {wait_s:g} s", where=self.where) from None
+        if len(self.trouble) > told:
+            raise BusError(self.trouble[told], where=publication.topic, remedy="the broker's access list decides who may publish what")
+
+    # What the transport tells
+
+    def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
+        """A message came in."""
+        self.on_received(topic, payload, qos, retained)
+
+    def connected(self, session_present: bool) -> None:
+        """The broker took us in."""
+        del session_present
+        again = self.first.is_set()
+        self.failure = ""
+        self.first.set()
+        if again and self.changed is not None:
+            self.changed("connected again")
+
+    def disconnected(self, reason: str) -> None:
+        """The connection is gone, or the first attempt failed."""
+        again = self.first.is_set()
+        self.failure = reason
+        self.first.set()
+        if again and self.changed is not None:
+            self.changed(f"the connection is gone, trying again: {reason}")
+
+    def refused(self, topic_filter: str, reason: str) -> None:
+        """The broker refused a subscription."""
+        self.trouble.append(f"the broker refuses the subscription {topic_filter!r}: {reason}")
+
+    def dropped(self, topic: str, reason: str) -> None:
+        """A message was given up."""
+        self.trouble.append(f"{topic}: {reason}")
+
+
+@asynccontextmanager
+async def visit(
+    url: str, filters: Iterable[str], received: Received, *, qos: int = 0, changed: Callable[[str], None] | None = None
+) -> AsyncIterator[Visit]:
+    """Connect to the broker, stay as long as the block runs, and leave cleanly.
+
+    Raises:
+        UsageError: the address is no broker's address.
+        BusError: no broker answers there.
+        AccessRefusedError: the broker refuses this client.
+    """
+    endpoint = Endpoint.parse(url)
+    transport = PahoTransport(endpoint, Settings(client_id=f"em-cli-{os.getpid()}-{secrets.token_hex(3)}", close_timeout_s=1.0))
+    guest = Visit(str(endpoint), transport, received, changed)
+    transport.subscribe(dict.fromkeys(filters, qos))
+    running = guest.running = asyncio.create_task(transport.run(guest), name="transport")
+    try:
+        await _arrive(guest, running)
+        yield guest
+    finally:
+        await transport.close()
+        with suppress(asyncio.CancelledError, EdgeMatrixError):
+            await running
+
+
+async def _arrive(guest: Visit, running: asyncio.Task[None]) -> None:
+    first = asyncio.create_task(guest.first.wait())
+    try:
+        await asyncio.wait({first, running}, timeout=CONNECT_S_MAX, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        first.cancel()
+    if running.done():
+        running.result()
+    if not guest.first.is_set() or guest.failure:
+        why = guest.failure or f"no answer within {CONNECT_S_MAX:g} s"
+        raise BusError(f"no broker answers: {why}", where=guest.where, remedy="start it, or give its address with --url")
