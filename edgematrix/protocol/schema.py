@@ -1,8 +1,8 @@
 """JSON Schema at a boundary: what comes in is checked, and refused with the field's name.
 
-`jsonschema-rs` judges (drafts 4 to 2020-12), loaded when the first schema is compiled (30 ms, 11 MB). It takes 0.2 µs
-where the pure Python validator takes 20; patterns run in linear time, as the engine without look-around and
-back-references is asked for; nothing is ever fetched for a `$ref`.
+`jsonschema-rs` judges (drafts 4 to 2020-12), loaded when the first schema is compiled (31 ms, 11 MB as measured here;
+0.2 µs a judgement). Patterns run in linear time, as the engine without look-around and back-references is asked for;
+nothing is ever fetched for a `$ref`.
 """
 
 from __future__ import annotations
