@@ -10,6 +10,7 @@ from edgematrix.errors import ConfigError, Issue
 __all__ = ["FILE_BYTES_MAX", "read_text"]
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
+_PART_BYTES = 256 * 1024
 
 
 def read_text(path: Path, bytes_max: int = FILE_BYTES_MAX) -> str:
@@ -25,12 +26,14 @@ def read_text(path: Path, bytes_max: int = FILE_BYTES_MAX) -> str:
             what = "is a directory" if path.is_dir() else "is no regular file"
             raise _refused(path, f"{what}, expected a YAML file")
         with path.open("rb") as file:
-            raw = file.read(bytes_max + 1)
+            raw = bytearray()
+            while len(raw) <= bytes_max and (part := file.read(_PART_BYTES)):
+                raw += part
     except (OSError, ValueError) as error:
         raise _refused(path, f"cannot be read: {error.strerror if isinstance(error, OSError) else error}") from None
     if len(raw) > bytes_max:
         raise _refused(path, f"is larger than {bytes_max} bytes", "divide it with !include, or name devices by a capture")
-    return _decode(path, raw)
+    return _decode(path, bytes(raw))
 
 
 def _decode(path: Path, raw: bytes) -> str:

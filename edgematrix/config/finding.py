@@ -17,7 +17,8 @@ __all__ = ["Finding", "dotted", "error", "issues_of", "told", "warning"]
 class Finding:
     """One thing that is wrong (`error`) or looks wrong (`warning`).
 
-    `at_key` tells that the key is meant, not its value. `offset` counts the characters of the value before the place.
+    `at_key` tells that the key is meant, not its value. `offset` counts the characters
+    of a text that stand before the place; None means the value as a whole.
     """
 
     severity: Literal["error", "warning"]
@@ -25,7 +26,7 @@ class Finding:
     what: str
     remedy: str = ""
     at_key: bool = False
-    offset: int = 0
+    offset: int | None = None
 
 
 def error(path: tuple[Key, ...], what: str, remedy: str = "", *, at_key: bool = False) -> Finding:
@@ -59,7 +60,7 @@ def issues_of(findings: Iterable[Finding], document: Document | None, prefix: tu
     for found in known:
         place = places[prefix + found.path]
         line, column = (place.key_line, place.key_column) if found.at_key else (place.line, place.column)
-        if found.offset and place.spells_out:
+        if found.offset is not None and place.spells_out:
             column += found.offset + place.quoted
         issues.append(Issue(found.severity, found.what, place.file, line, column, dotted(prefix + found.path), found.remedy))
     return issues

@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
 from edgematrix.protocol.fields import CLOSED, Flag, Name, Number
 from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.schema import SHORT_NAMES
 from edgematrix.protocol.topic import DEFAULT_ROOT
 from edgematrix.triggers.spec import GroupSpec
 
@@ -27,7 +28,7 @@ LATER = frozenset(
 )
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
-PORT_TYPES = ("text", "number", "bool", "any")
+PORT_TYPES = tuple(SHORT_NAMES)
 """Short names for the type of a port."""
 
 _MODULE_NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_<][\w.<>]*$"

@@ -136,11 +136,11 @@ def test_the_matrices_of_the_specification_travel(path: Path) -> None:
 
 
 def test_only_what_was_said_travels() -> None:
-    text = "matrix: home\nagents: {a: {triggers: {g: {on: {t: {topic: x, for: 90}}, do: [{emit: {out: null}}]}}}}\n"
+    text = "matrix: home\nagents: {a: {triggers: {g: {on: {t: {topic: x, above: 1, for: 90}}, do: [{emit: {out: null}}]}}}}\n"
     spec = parse_matrix(parse_document(text, "m.yaml")).spec
     assert dump(spec) == {
         "matrix": "home",
-        "agents": {"a": {"triggers": {"g": {"on": {"t": {"topic": "x", "for": "1m30s"}}, "do": [{"emit": {"out": None}}]}}}},
+        "agents": {"a": {"triggers": {"g": {"on": {"t": {"topic": "x", "above": 1.0, "for": "1m30s"}}, "do": [{"emit": {"out": None}}]}}}},
     }
 
 
