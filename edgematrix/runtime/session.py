@@ -58,7 +58,7 @@ class Session:
         self._transport = transport
         self._clock = clock
         self._name = name
-        self._session = session
+        self.id = session
         self._agents = tuple(agents)
         self._acted = acted
         self._changed = changed
@@ -133,11 +133,11 @@ class Session:
     # Inside
 
     def _announce(self, status: str) -> None:
-        about = {"v": 1, "status": status, "session": self._session, "since": self._since}
+        about = {"v": 1, "status": status, "session": self.id, "since": self._since}
         self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
 
     def _state(self) -> Mapping[str, object]:
-        return {"v": 1, "status": "ready", "host": self._name, "session": self._session, "since": self._since, "revision": 0}
+        return {"v": 1, "status": "ready", "host": self._name, "session": self.id, "since": self._since, "revision": 0}
 
     def _say(self, topic: str, value: Mapping[str, object]) -> None:
         try:

@@ -1,0 +1,152 @@
+"""A bus for tests of a host: in memory, or a real broker. The same tests run on both."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from edgematrix.config.build import Surroundings, build
+from edgematrix.config.opening import open_matrix
+from edgematrix.protocol.message import Publication
+from edgematrix.protocol.ports import Transport
+from edgematrix.runtime.broker import EmbeddedBroker
+from edgematrix.runtime.clock import SystemClock
+from edgematrix.runtime.host import Host
+from edgematrix.runtime.ids import id_maker
+from edgematrix.runtime.observation import Observation
+from edgematrix.runtime.session import offline_will
+from edgematrix.runtime.sqlite_store import SqliteStore
+from edgematrix.runtime.workshop import Workshop
+from edgematrix.transport.connection import Backoff
+from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.memory import MemoryTransport
+from edgematrix.transport.memory_bus import MemoryBus
+from edgematrix.transport.paho import PahoTransport
+from edgematrix.transport.settings import Settings
+
+WAIT_S = 10.0
+"""How long anything may take before a test gives up; no test waits for time to pass."""
+
+
+class Ear:
+    """A client that hears everything, and can wait for what it is to hear."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.heard: list[tuple[str, Any, bool]] = []
+        self.online = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
+        try:
+            value = json.loads(payload)
+        except ValueError:
+            value = payload.decode()
+        self.heard.append((topic, value, retained))
+        self._tell()
+
+    def connected(self, session_present: bool) -> None:
+        self.online.set()
+        self._tell()
+
+    def disconnected(self, reason: str) -> None:
+        self.online.clear()
+
+    def refused(self, topic_filter: str, reason: str) -> None: ...
+
+    def dropped(self, topic: str, reason: str) -> None: ...
+
+    def on(self, topic: str) -> list[Any]:
+        return [value for heard, value, _ in self.heard if heard == topic]
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S), self._changed:
+            await self._changed.wait_for(predicate)
+
+    def say(self, topic: str, value: object, *, qos: int = 1, retain: bool = False) -> None:
+        payload = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.transport.publish(Publication(topic, payload, qos, retain))
+
+    def _tell(self) -> None:
+        async def tell() -> None:
+            async with self._changed:
+                self._changed.notify_all()
+
+        task = asyncio.get_running_loop().create_task(tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class Bus:
+    """Where a test's hosts and ears meet."""
+
+    def __init__(self, connect: Callable[[Settings], Transport], folder: Path) -> None:
+        self._connect = connect
+        self.folder = folder
+
+    @asynccontextmanager
+    async def ear(self, *filters: str, client_id: str = "ear") -> AsyncIterator[Ear]:
+        """A client that is connected and subscribed."""
+        transport = self._connect(Settings(client_id=client_id, close_timeout_s=1))
+        ear = Ear(transport)
+        transport.subscribe(dict.fromkeys(filters or ("#",), 1))
+        running = asyncio.create_task(transport.run(ear))
+        async with asyncio.timeout(WAIT_S):
+            await ear.online.wait()
+            ear.say("test/ready", client_id)
+            await ear.until(lambda: client_id in ear.on("test/ready") or bool(filters))
+        try:
+            yield ear
+        finally:
+            await transport.close()
+            await running
+
+    def make(self, matrix: str, *, name: str = "pi", store: bool = False) -> tuple[Host, list[Observation]]:
+        """A host that is built and not yet running."""
+        file = self.folder / f"{name}.yaml"
+        file.write_text(matrix)
+        opened = open_matrix(file)
+        clock, new_id = SystemClock(), id_maker()
+        around = Surroundings(clock=clock, new_id=new_id, workshop=lambda limits, told: Workshop(clock, limits, told), loader=opened.loader)
+        assembly = build(opened.spec, around)
+        observations: list[Observation] = []
+        assembly.engine.observers.append(observations.append)
+        session = new_id(clock.wall_us())
+        root = opened.spec.root
+        settings = Settings(
+            client_id=f"{root}-{name}", will=offline_will(root, name, session), backoff=Backoff(0.01, 0.1), close_timeout_s=1
+        )
+        kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
+        host = Host(assembly, self._connect(settings), clock, name=name, session=session, store=kept, changed=lambda _: None)
+        return host, observations
+
+    @asynccontextmanager
+    async def host(self, matrix: str, *, name: str = "pi", store: bool = False) -> AsyncIterator[tuple[Host, list[Observation]]]:
+        """A host that runs, and is announced."""
+        host, observations = self.make(matrix, name=name, store=store)
+        async with self.ear(f"+/host/{name}", f"+/+/host/{name}", client_id=f"midwife-{name}") as midwife:
+            running = asyncio.create_task(host.run())
+            await midwife.until(
+                lambda: any(value.get("session") == host.session.id for _, value, _ in midwife.heard if isinstance(value, dict))
+            )
+            try:
+                yield host, observations
+            finally:
+                host.stop()
+                async with asyncio.timeout(WAIT_S):
+                    await running
+
+
+@asynccontextmanager
+async def open_bus(kind: str, folder: Path) -> AsyncIterator[Bus]:
+    """A bus of that kind: `memory`, `mosquitto` or `nats`."""
+    if kind == "memory":
+        bus = MemoryBus()
+        yield Bus(lambda settings: MemoryTransport(bus, settings), folder)
+        return
+    async with EmbeddedBroker(folder / "broker", kind=kind, port=20_883) as broker:
+        endpoint = Endpoint.parse(broker.url)
+        yield Bus(lambda settings: PahoTransport(endpoint, settings), folder)
