@@ -1,10 +1,10 @@
-# ruff: noqa: INP001  # a program for a board, not part of a package
 """A greenhouse on a board: a thermometer and a fan, for MicroPython and CPython alike.
 
     greenhouse.py [HOST[:PORT] [PATH [PERIOD_MS [SEED]]]]
 
-Every PERIOD_MS a minute passes in the greenhouse. The sun follows a day, clouds follow the seed, and the fan cools
-while it runs. Same seed, same commands at the same minute: same readings.
+Every PERIOD_MS (1,000) a minute passes in the greenhouse, from 01:00 on, as in day.jsonl at 60 times the speed. The sun
+follows a day, clouds follow the SEED, and the fan cools while it runs. Same seed, same commands at the same minute: same
+readings.
 
     em/out/{path}/temperature   a number, degrees Celsius
     em/out/{path}/fan           on or off, retained
@@ -18,6 +18,7 @@ from upy.agent import Agent
 from upy.command import Command
 
 MINUTES_A_DAY = 1440
+FIRST_MINUTE = 60
 OUTSIDE_C = 14.0
 SUN_C = 18.0
 CLOUD_C = 4.0
@@ -31,7 +32,7 @@ class Greenhouse:
     def __init__(self, seed: int) -> None:
         self.temperature = 16.0
         self.fan = "off"
-        self._minute = 6 * 60
+        self._minute = FIRST_MINUTE
         self._chance = seed & 0x7FFFFFFF
 
     def pass_minute(self) -> None:
