@@ -46,3 +46,10 @@ class Assembly:
         for opening in self.openings:
             opening(now_us)
         self.engine.advance(now_us)
+
+    def set_clock(self, skew_us: int, now_us: int) -> None:
+        """Tell every group that the wall clock was set: it is the timeline plus `skew_us`."""
+        self.engine.skew_us = skew_us
+        for runner in self.groups:
+            runner.set_clock(skew_us, now_us)
+        self.engine.advance(now_us)

@@ -71,6 +71,8 @@ class Engine:
         self.root = root
         self.matrix = AgentPath(matrix)
         self.limits = limits or Limits()
+        self.skew_us = 0
+        """The wall clock less the timeline: 0 until somebody sets the wall clock."""
         self.outbox: deque[Outbound] = deque()
         self.observers: list[Observer] = []
         self.settled: Callable[[], None] = lambda: None

@@ -11,7 +11,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
 from edgematrix.runtime.run import Body, Run
-from edgematrix.triggers import Arrival, Cancel, DeadLetter, Group, Start, Step, Tick
+from edgematrix.triggers import Arrival, Cancel, ClockStepped, DeadLetter, Group, Start, Step, Tick
 from edgematrix.triggers import RunEnded as RunIsOver
 
 __all__ = ["GroupRunner"]
@@ -73,6 +73,10 @@ class GroupRunner:
         if due_us == self._deadline_us:
             self._deadline_us = None
             self._apply(self.group.step(self._state, Tick(), now_us), now_us)
+
+    def set_clock(self, skew_us: int, now_us: int) -> None:
+        """Take note that the wall clock was set: it is the timeline plus `skew_us`."""
+        self._apply(self.group.step(self._state, ClockStepped(skew_us), now_us), now_us)
 
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """Take note that a run is over; it may let the next one start."""

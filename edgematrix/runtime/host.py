@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock, Store, Transport
 from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.assembly import Assembly
@@ -16,6 +17,11 @@ from edgematrix.runtime.session import Session
 __all__ = ["Host"]
 
 _log = logging.getLogger(__name__)
+
+_CLOCK_S = 5.0
+"""How often the wall clock is looked at; a step of it is noticed so late at most."""
+_STEP_US = SECOND_US // 2
+"""A smaller difference is what two clocks drift apart, or what it takes to read both."""
 
 
 class Host:
@@ -42,12 +48,13 @@ class Host:
         engine = assembly.engine
         self.engine = engine
         engine.settled = self.acted
-        self._assembly = assembly
+        self.assembly = assembly
         self._transport = transport
         self._clock = clock
         self._alarm = Alarm(clock, self._ring)
         self._keeper = None if store is None else StateKeeper(engine, store)
         self._stopped = asyncio.Event()
+        self._clock_timer: asyncio.TimerHandle | None = None
         self.session = Session(
             engine, transport, clock, name=name, session=session, agents=assembly.agents, acted=self.acted, changed=changed
         )
@@ -59,7 +66,8 @@ class Host:
             AccessRefusedError: the broker refuses this host.
         """
         self._start_groups()
-        self._transport.subscribe(self._assembly.filters)
+        self._transport.subscribe(self.assembly.filters)
+        self._look_at_clock()
         self.acted()
         link = asyncio.create_task(self._transport.run(self.session), name="transport")
         stopped = asyncio.create_task(self._stopped.wait(), name="stop")
@@ -81,16 +89,34 @@ class Host:
         if self._keeper is not None:
             self._keeper.touched()
 
+    def check_clock(self) -> None:
+        """Look whether somebody has set the wall clock, and let calendars go by the new time.
+
+        What waits for a duration is not concerned: the timeline follows the monotonic clock.
+        """
+        now_us = self._clock.now_us()
+        skew_us = self._clock.wall_us() - now_us
+        if abs(skew_us - self.engine.skew_us) > _STEP_US:
+            _log.warning("the wall clock was set by %+.1f s", (skew_us - self.engine.skew_us) / SECOND_US)
+            self.assembly.set_clock(skew_us, now_us)
+            self.acted()
+
+    def _look_at_clock(self) -> None:
+        self.check_clock()
+        self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_S, self._look_at_clock)
+
     def _ring(self) -> None:
         self.engine.advance(self._clock.now_us())
         self.acted()
 
     def _start_groups(self) -> None:
         stored = {} if self._keeper is None else self._keeper.load()
-        self._assembly.start(stored, self._clock.now_us(), _say_damaged)
+        self.assembly.start(stored, self._clock.now_us(), _say_damaged)
 
     async def _close(self, link: asyncio.Task[None]) -> None:
         self._alarm.set(None)
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
         if self._keeper is not None:
             await self._keeper.close()
         self.session.farewell()

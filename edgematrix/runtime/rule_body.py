@@ -33,7 +33,7 @@ class RuleBody:
 
     def _go_on(self, position: _Position, now_us: int, answer: Answer | None) -> None:
         run = position.run
-        effects, pause = position.actions.advance(now_us, answer)
+        effects, pause = position.actions.advance(now_us, answer, wall_us=now_us + self._engine.skew_us)
         for effect in effects:
             self._carry_out(effect, position, now_us)
         if run.over:

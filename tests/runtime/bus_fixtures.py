@@ -10,7 +10,7 @@ from typing import Any
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.opening import open_matrix
 from edgematrix.protocol.message import Publication
-from edgematrix.protocol.ports import Transport
+from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.runtime.broker import EmbeddedBroker
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.host import Host
@@ -104,12 +104,12 @@ class Bus:
             await transport.close()
             await running
 
-    def make(self, matrix: str, *, name: str = "pi", store: bool = False) -> tuple[Host, list[Observation]]:
+    def make(self, matrix: str, *, name: str = "pi", store: bool = False, clock: Clock | None = None) -> tuple[Host, list[Observation]]:
         """A host that is built and not yet running."""
         file = self.folder / f"{name}.yaml"
         file.write_text(matrix)
         opened = open_matrix(file)
-        clock, new_id = SystemClock(), id_maker()
+        clock, new_id = clock or SystemClock(), id_maker()
         around = Surroundings(clock=clock, new_id=new_id, workshop=lambda limits, told: Workshop(clock, limits, told), loader=opened.loader)
         assembly = build(opened.spec, around)
         observations: list[Observation] = []

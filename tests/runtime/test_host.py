@@ -21,7 +21,9 @@ agents:
   lamp: {device: {writes: {set: {topic: z/lamp/set, range: {brightness: [0, 100]}}}}}
   rule:
     triggers:
-      hot: {on: {t: {topic: t/temp, value: celsius, above: 25}}, do: [{publish: {topic: t/out, payload: "${t.value}"}}, {emit: {out: "${t.value}"}}]}
+      hot:
+        on: {t: {topic: t/temp, value: celsius, above: 25}}
+        do: [{publish: {topic: t/out, payload: "${t.value}"}}, {emit: {out: "${t.value}"}}]
       heard: {on: {r: {from: self.ask}}, do: [{emit: {answer: "${r.value}"}}]}
     inputs: {ask: any}
   ear: {triggers: {t: {on: {r: {from: rule}}, do: [{publish: {topic: t/ear, payload: "${r.value}"}}]}}}
@@ -61,13 +63,12 @@ def test_a_sensor_message_leads_to_an_action_and_local_agents_hear_one_another(o
 
 def test_a_host_is_born_and_says_farewell(on_bus: OnBus) -> None:
     async def test(bus: Bus) -> None:
-        async with bus.host(HOUSE) as (host, _):
-            async with bus.ear("em/#") as ear:  # comes later: what it hears was retained
-                await ear.until(lambda: len(ear.on("em/state/home/ear")) == 1)
-                assert ear.on("em/host/pi")[0]["status"] == "online"
-                await ear.until(lambda: {topic.rpartition("/")[2] for topic, _, _ in ear.heard} >= {"ear", "lamp", "rule", "pi"})
-                state = ear.on("em/state/home/rule")[0]
-                assert (state["status"], state["host"], state["session"]) == ("ready", "pi", host.session.id)
+        async with bus.host(HOUSE) as (host, _), bus.ear("em/#") as ear:  # the ear comes later: what it hears was retained
+            await ear.until(lambda: len(ear.on("em/state/home/ear")) == 1)
+            assert ear.on("em/host/pi")[0]["status"] == "online"
+            await ear.until(lambda: {topic.rpartition("/")[2] for topic, _, _ in ear.heard} >= {"ear", "lamp", "rule", "pi"})
+            state = ear.on("em/state/home/rule")[0]
+            assert (state["status"], state["host"], state["session"]) == ("ready", "pi", host.session.id)
         async with bus.ear("em/host/+") as ear:
             await ear.until(lambda: len(ear.on("em/host/pi")) == 1)
             assert ear.on("em/host/pi")[0]["status"] == "offline"
@@ -119,7 +120,11 @@ def test_malformed_messages_are_dead_lettered_and_harm_nothing(on_bus: OnBus) ->
 
 
 def test_an_output_that_claims_another_source_is_dead_lettered(on_bus: OnBus) -> None:
-    matrix = "matrix: home\nagents:\n  spy: {triggers: {t: {on: {x: {topic: em/out/other/agent/port}}, do: [{publish: {topic: t/spied, payload: '${x.value}'}}]}}}\n"
+    matrix = """
+matrix: home
+agents:
+  spy: {triggers: {t: {on: {x: {topic: em/out/other/agent/port}}, do: [{publish: {topic: t/spied, payload: "${x.value}"}}]}}}
+"""
 
     async def test(bus: Bus) -> None:
         async with bus.ear() as ear, bus.host(matrix):

@@ -138,7 +138,9 @@ def test_an_output_has_a_first_value_and_is_retained_if_it_says_so(play) -> None
         """
         matrix: home
         agents:
-          mode: {outputs: {mode: {type: text, retain: true, initial: home}}, triggers: {t: {on: {x: {topic: t/x}}, do: [{emit: {mode: "${x.value}"}}]}}}
+          mode:
+            outputs: {mode: {type: text, retain: true, initial: home}}
+            triggers: {t: {on: {x: {topic: t/x}}, do: [{emit: {mode: "${x.value}"}}]}}
           ear: {triggers: {t: {on: {m: {from: mode.mode}}, do: [{publish: {topic: t/heard, payload: "${m.value}"}}]}}}
         """,
         [(1, "t/x", "away")],
