@@ -64,11 +64,17 @@ def parse_document(text: str, file: str, variables: Mapping[str, str] | None = N
 
 
 def in_file_order(issues: Iterable[Issue], files: list[str]) -> list[Issue]:
-    """Issues as a reader meets them, one for each place and severity, at most `ISSUES_MAX`."""
+    """Issues as a reader meets them, one for each place in the tree, at most `ISSUES_MAX`.
+
+    What is wrong with the YAML itself hides what follows from it at the same place.
+    """
+    ordered = _sorted(issues, files)
+    malformed = {(issue.file, issue.line, issue.column) for issue in ordered if issue.line and not issue.path}
     first: dict[tuple[object, ...], Issue] = {}
-    for issue in _sorted(issues, files):
-        place = (issue.file, issue.line, issue.column, issue.severity, "" if issue.line else issue.path or issue.what)
-        first.setdefault(place, issue)
+    for issue in ordered:
+        place = (issue.file, issue.line, issue.column)
+        if not issue.path or place not in malformed:
+            first.setdefault((*place, issue.severity, issue.path or issue.what), issue)
     kept = list(first.values())
     if len(kept) <= ISSUES_MAX:
         return kept

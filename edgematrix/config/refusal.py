@@ -18,10 +18,9 @@ __all__ = ["refusals"]
 
 Problem = Mapping[str, Any]
 
-_KEY_PROBLEMS = frozenset(
-    {"missing", "missing_argument", "missing_keyword_only_argument", "unexpected_keyword_argument", "extra_forbidden"}
-)
+_MISSING = frozenset({"missing", "missing_argument", "missing_keyword_only_argument"})
 _UNKNOWN_KEY = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
+_KEY_PROBLEMS = _MISSING | _UNKNOWN_KEY
 _EXPECTED = {
     "string_type": "a text",
     "bool_type": "true or false",
@@ -97,15 +96,20 @@ def _told(node: _Node, path: tuple[Key, ...], shape: Shape) -> Iterator[Finding]
         yield _finding(problem, node.value, path, shape)
     if node.branches:
         yield from _told_of_union(node, path, shape)
+    missing = [key for key, child in node.children.items() if any(problem["type"] in _MISSING for problem in child.problems)]
+    if len(missing) > 1:
+        yield error(path, f"the keys {_listed([repr(key) for key in missing], 'and')} are missing", at_key=True)
     for key, child in node.children.items():
-        yield from _told(child, (*path, key), shape)
+        if len(missing) <= 1 or key not in missing:
+            yield from _told(child, (*path, key), shape)
 
 
 def _told_of_union(node: _Node, path: tuple[Key, ...], shape: Shape) -> Iterator[Finding]:
     """The problems of the reading that was meant; of all of them as one if none has the right type."""
     meant = [branch for branch in node.branches.values() if not _is_mismatch(branch)]
     if meant:
-        yield from _told(min(meant, key=_Node.size), path, shape)
+        # What found fault inside a mapping or a list is the reading that takes one.
+        yield from _told(min(meant, key=lambda branch: (not branch.children, branch.size())), path, shape)
         return
     problems = list(_leaves(node))
     literals = [problem for problem in problems if problem["type"] == "literal_error"]
@@ -114,7 +118,7 @@ def _told_of_union(node: _Node, path: tuple[Key, ...], shape: Shape) -> Iterator
     if "a number" in words and "a whole number" in words:
         words.remove("a whole number")
     remedy = _near_literal(literals, node.value) or _type_remedy({problem["type"] for problem in problems}, node.value)
-    yield error(path, f"expected {_either(words)}, found {_found(node.value)}", remedy)
+    yield error(path, f"expected {_listed(words)}, found {_found(node.value)}", remedy)
 
 
 def _is_mismatch(node: _Node) -> bool:
@@ -142,7 +146,8 @@ def _finding(problem: Problem, value: object, path: tuple[Key, ...], shape: Shap
         what, remedy = _own_words(problem) if problem["cause"] == "value_error" else (f"the key is wrong: {problem['msg']}", "")
         return error(path, what, remedy, at_key=True)
     if kind in ("value_error", "assertion_error"):
-        return error(path, *_own_words(problem))
+        what, remedy = _own_words(problem)
+        return error(path, what.replace(f"found {type(value).__name__}", f"found {_found(value)}"), remedy)
     return error(path, *_mismatch(problem, value, path, shape))
 
 
@@ -153,7 +158,7 @@ def _mismatch(problem: Problem, value: object, path: tuple[Key, ...], shape: Sha
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {_found(value)}", _type_remedy({kind}, value)
     if kind == "literal_error":
-        return f"expected {_either(_literal_words(problem))}, found {_found(value)}", _near_literal([problem], value)
+        return f"expected {_listed(_literal_words(problem))}, found {_found(value)}", _near_literal([problem], value)
     if kind == "string_pattern_mismatch":
         examples = shape.examples(path)
         expected = f"such as {examples[0]!r}" if examples else f"that matches {context['pattern']}"
@@ -224,8 +229,8 @@ def _example(path: tuple[Key, ...], shape: Shape) -> str:
     return f"such as {path[-1]}: {examples[0]}" if examples else ""
 
 
-def _either(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+def _listed(words: list[str], last: str = "or") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def _number(value: object) -> str:

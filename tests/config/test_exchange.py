@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgematrix.agents.spec import PortSpec
 from edgematrix.config.document import parse_document, read_document
 from edgematrix.config.exchange import dump, load
 from edgematrix.config.reading import parse_matrix
@@ -166,3 +167,9 @@ def test_the_model_is_frozen() -> None:
     with pytest.raises(AttributeError):
         MatrixSpec(matrix="home").root = "x"  # type: ignore[misc]
     assert not hasattr(MatrixSpec(matrix="home"), "__dict__")
+
+
+def test_what_has_no_json_form_does_not_travel() -> None:
+    spec = MatrixSpec(matrix="home", agents={"a": AgentSpec(outputs={"out": PortSpec(initial=object())})})
+    with pytest.raises(ConfigError, match="has no JSON form"):
+        dump(spec)

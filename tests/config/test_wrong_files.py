@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic.dataclasses import dataclass
 
 from edgematrix.config.document import ISSUES_MAX, parse_document
 from edgematrix.config.reading import parse_matrix, read_matrix
+from edgematrix.config.validation import validate_document
 from edgematrix.errors import ConfigError, Issue
+from edgematrix.protocol.fields import CLOSED, Duration
 
 HEAD = "matrix: home\nagents:\n  rule:\n    triggers:\n      go:\n"
 ON = "        on: {t: {topic: t/a}}\n"
@@ -145,6 +148,12 @@ def of_matrix(line: str) -> str:
         (of_group("need: ¶1.5"), "agents.rule.triggers.go.need", "found 1.5"),
         (of_group("mode: ¶parallell"), "agents.rule.triggers.go.mode", "did you mean 'parallel'?"),
         (of_group("¶cooldwn: 5s"), "agents.rule.triggers.go.cooldwn", "did you mean 'cooldown'?"),
+        (of_group("¶limit: {}"), "agents.rule.triggers.go.limit", "the keys 'count' and 'per' are missing"),
+        (
+            of_source("for: ¶[1]"),
+            "agents.rule.triggers.go.on.t.for",
+            "expected a duration such as 500ms, 2s, 5m, 1h30m or 1d, found a list",
+        ),
         (of_group("¶limit: {count: 2}"), "agents.rule.triggers.go.limit", "the key 'per' is missing"),
         (
             of_group("if: ¶true"),
@@ -224,6 +233,32 @@ def test_a_matrix_inside_a_scenario_is_told_with_the_scenarios_lines() -> None:
         parse_matrix(document, ("matrix",))
     (issue,) = caught.value.issues
     assert str(issue) == "x.scenario.yaml:4:16: error: the key 'hosst' is not known here at matrix.agents.a.hosst (did you mean 'host'?)"
+
+
+def test_two_mistakes_at_one_place_are_both_told() -> None:
+    text = f"{HEAD}{ON}        do:\n          - publish:\n              payload: 1\n              topc: x\n"
+    assert [issue.path.rpartition(".")[2] for issue in issues_of(text)] == ["publish", "topc"]
+    document = parse_document("list:\n  - att: 3\n", "x.yaml")
+    with pytest.raises(ConfigError) as caught:
+        validate_document(Timeline, document)
+    assert [str(issue) for issue in caught.value.issues] == [
+        "x.yaml:2:5: error: the key 'at' is missing at list[0]",
+        "x.yaml:2:5: error: the key 'att' is not known here at list[0].att (did you mean 'at'?)",
+    ]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class Moment:
+    """A moment."""
+
+    at: Duration
+
+
+@dataclass(frozen=True, config=CLOSED)
+class Timeline:
+    """Moments, each a duration or a mapping."""
+
+    list: list[Duration | Moment]
 
 
 def test_a_missing_matrix_in_a_scenario_is_told() -> None:
