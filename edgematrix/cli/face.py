@@ -67,7 +67,10 @@ class _Lines:
         """Write what is left, unless nobody reads it."""
         self._ended = True
         self._wake.set()
-        self._thread.join(_END_S)
+        if self._thread.ident is None:
+            self._write_on()
+        else:
+            self._thread.join(_END_S)
 
     def observe(self, observation: Observation) -> None:
         """Queue one."""

@@ -59,7 +59,10 @@ class LiveView:
     def stop(self) -> None:
         """Draw a last time and give the terminal back."""
         self._ended.set()
-        self._thread.join(_END_S)
+        if self._thread.ident is None:
+            self._print_notes()
+        else:
+            self._thread.join(_END_S)
 
     def _draw_on(self) -> None:
         try:
@@ -81,10 +84,13 @@ class LiveView:
             self._draw(live, time.monotonic())
 
     def _draw(self, live: Live, now_s: float) -> None:
-        while self._notes:
-            self._console.print(self._notes.popleft(), markup=False)
+        self._print_notes()
         uptime_us = int((now_s - self._started_s) * SECOND_US)
         live.update(picture(Picture(self._tally, self._about, uptime_us, self._a_minute_ago(now_s), self._console.height)), refresh=True)
+
+    def _print_notes(self) -> None:
+        while self._notes:
+            self._console.print(self._notes.popleft(), markup=False)
 
     def _a_minute_ago(self, now_s: float) -> dict[str, int]:
         samples = self._samples

@@ -88,7 +88,7 @@ class Performance:
         how = Launch(name=order.host, folder=order.state, url=order.broker, changed=lambda text: self._linked(text, face))
         async with launch(self._opened, how) as launched:
             url = launched.url if self._address == _EMBEDDED else self._address
-            self._about.broker = f"{without_password(url)} ({launched.broker}{', started here' if self._address == _EMBEDDED else ''})"
+            self._about.broker = without_password(url) + (f" ({launched.broker}, started here)" if self._address == _EMBEDDED else "")
             launched.host.engine.observers.append(face.observe)
             with announced(order.state, url=without_password(url), matrix=order.matrix, name=spec.matrix, root=spec.root, host=order.host):
                 self._introduce(face, launched)
@@ -121,6 +121,8 @@ class Performance:
             self._main.cancel()
 
     def _linked(self, text: str, face: Face) -> None:
+        if text.startswith("disconnected"):
+            text += "; trying again"
         self._about.link = text
         face.linked(text)
         if self._about.is_linked and self._starts is None and self._play is not None:
@@ -186,4 +188,4 @@ class Performance:
             return TextLines(gone)
         from edgematrix.cli.live import LiveView  # noqa: PLC0415 - rich costs more than a host needs to start
 
-        return LiveView(Tally(self._opened.spec), self._about, gone)
+        return LiveView(Tally(self._opened.spec, [board.path for board in self._order.boards]), self._about, gone)

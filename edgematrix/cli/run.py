@@ -20,6 +20,7 @@ from edgematrix.config.launch import local_name
 from edgematrix.config.opening import open_matrix
 from edgematrix.errors import PathError, UsageError
 from edgematrix.protocol.path import check_name
+from edgematrix.testing.recording import read_recording
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -88,9 +89,10 @@ def _host_name(name: str | None) -> str:
 
 
 def _check_recording(recording: Path) -> None:
-    if not recording.is_file():
-        what = "is a directory, expected a recording" if recording.is_dir() else "there is no such recording"
-        raise UsageError(what, where=str(recording))
+    """Read it once: what is wrong is told now, not by the player when it comes to it."""
+    lines = read_recording(recording)
+    next(lines, None)
+    del lines
 
 
 def _check_speed(text: str) -> None:

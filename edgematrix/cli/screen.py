@@ -22,8 +22,8 @@ __all__ = ["Picture", "picture", "target"]
 _RUN_ROWS_MIN = 3
 _RUN_ROWS_MAX = 10
 _TROUBLE_ROWS = 3
-_HEAD_ROWS = 7
-"""Rows of the screen that are no agent, run or trouble: heading, titles, blank lines, foot."""
+_FIXED_ROWS = 9
+"""Rows of the screen that are no agent, run or trouble: heading 2, titles 2, blank lines 3, foot, and one for the cursor."""
 _VALUE_WIDTH = 60
 
 
@@ -42,10 +42,11 @@ def picture(now: Picture) -> RenderableType:
     """The whole screen, at most `height` rows."""
     runs = now.tally.runs.copy()
     troubles = list(now.tally.troubles.copy())[-_TROUBLE_ROWS:]
-    room = max(2, now.height - _HEAD_ROWS - len(now.about.companions) - (len(troubles) + 1 if troubles else 0))
+    room = max(_RUN_ROWS_MIN + 2, now.height - _FIXED_ROWS - len(now.about.companions) - (len(troubles) + 1 if troubles else 0))
     agents = list(now.tally.agents.values())
     run_rows = min(_RUN_ROWS_MAX, max(_RUN_ROWS_MIN, room - len(agents)))
-    shown = _chosen(agents, max(1, room - run_rows))
+    rows = room - run_rows
+    shown = agents if len(agents) <= rows else _chosen(agents, rows - 1)
     parts: list[RenderableType] = [_heading(now), Text(), _agents(now, shown, len(agents)), Text(), _runs(now, list(runs)[-run_rows:])]
     if troubles:
         parts += [Text(), *(_trouble(now, trouble) for trouble in troubles)]
@@ -99,6 +100,8 @@ def _state(row: AgentRow, now: Picture) -> Text:
         return Text("starting", "yellow")
     if row.failed:
         return Text("failed", "red")
+    if row.path in now.tally.boards:
+        return Text("board", "magenta" if row.published_count else "dim")
     return Text("running", "cyan") if row.open_runs else Text("ready", "green")
 
 
@@ -154,9 +157,7 @@ def _foot(now: Picture) -> Text:
 
 
 def _chosen(agents: list[AgentRow], rows: int) -> list[AgentRow]:
-    """As many agents as there are rows: all, else those that worked last, with what they are in, in the order of the tree."""
-    if len(agents) <= rows:
-        return agents
+    """As many agents as there are rows: those that worked last, with what they are in, in the order of the tree."""
     by_path = {row.path: row for row in agents}
     kept = {agents[0].path}
     for row in sorted(agents, key=lambda row: row.last.at_us if row.last else 0, reverse=True):
@@ -165,7 +166,7 @@ def _chosen(agents: list[AgentRow], rows: int) -> list[AgentRow]:
         while path is not None and path not in kept:
             line.append(path)
             path = parent_of(path)
-        if len(kept) + len(line) < rows:
+        if len(kept) + len(line) <= rows:
             kept.update(line)
     return [row for row in by_path.values() if row.path in kept]
 

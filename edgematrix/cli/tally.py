@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.spec import MatrixSpec
-from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, Observation, Outcome, Published, RunEnded, Stalled
+from edgematrix.protocol.path import is_below
+from edgematrix.protocol.topic import Kind
+from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, Observation, Outcome, Published, Received, RunEnded, Stalled
 
 __all__ = ["AgentRow", "RunRow", "Tally", "Trouble"]
 
@@ -45,10 +47,18 @@ class AgentRow:
 
 
 class Tally:
-    """An observer of an engine. The matrix's own row takes what is no agent's."""
+    """An observer of an engine. The matrix's own row takes what is no agent's.
 
-    def __init__(self, spec: MatrixSpec) -> None:
-        self.agents = {path: AgentRow(path) for path in (spec.matrix, *AgentTree.of(spec).nodes)}
+    Args:
+        boards: agents that run elsewhere and are shown too, as far as an agent here listens to them.
+    """
+
+    def __init__(self, spec: MatrixSpec, boards: Iterable[str] = ()) -> None:
+        paths = [spec.matrix, *AgentTree.of(spec).nodes]
+        self.boards = frozenset(board for board in boards if board not in paths)
+        for board in sorted(self.boards):
+            paths.insert(_place_of(board, paths), board)
+        self.agents = {path: AgentRow(path) for path in paths}
         self.runs: deque[RunRow] = deque(maxlen=RUNS_MAX)
         self.troubles: deque[Trouble] = deque(maxlen=TROUBLES_MAX)
         self.counts: Counter[str] = Counter()
@@ -61,6 +71,9 @@ class Tally:
             Dropped: self.troubles.append,
             Stalled: self.troubles.append,
         }
+        self._outputs = f"{spec.root}/{Kind.OUT}/"
+        if self.boards:
+            self._handlers[Received] = self._received
 
     def __call__(self, observation: Observation) -> None:
         """Take one in."""
@@ -87,6 +100,15 @@ class Tally:
             if len(row.effects) < EFFECTS_MAX:
                 row.effects.append(seen)
 
+    def _received(self, seen: Received) -> None:
+        """Take in what a board says."""
+        if seen.topic.startswith(self._outputs):
+            path = seen.topic[len(self._outputs) :].rpartition("/")[0]
+            if path in self.boards:
+                row = self.agents[path]
+                row.published_count += 1
+                row.last = Published(seen.at_us, path, seen.topic, seen.value)
+
     def _ended(self, seen: RunEnded) -> None:
         agent = self.agents.get(seen.path, self._matrix)
         row = agent.open_runs.pop((seen.group, seen.run), None)
@@ -95,3 +117,13 @@ class Tally:
         agent.failed = seen.outcome is Outcome.FAILED
         if agent.failed or seen.outcome is Outcome.ABANDONED:
             self.troubles.append(seen)
+
+
+def _place_of(path: str, paths: list[str]) -> int:
+    """Where a path belongs in a list in the order of the tree: last among what its nearest known ancestor holds."""
+    while path:
+        path = path.rpartition("/")[0]
+        held = [place for place, known in enumerate(paths) if known == path or is_below(known, path)]
+        if held:
+            return held[-1] + 1
+    return len(paths)

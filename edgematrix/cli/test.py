@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgematrix.cli.console import complain, say, style
+from edgematrix.cli.console import say, style
 from edgematrix.errors import ConfigError, UsageError
 
 __all__ = ["EXAMPLE", "command"]
@@ -43,8 +43,7 @@ def command(
             say(f"{style('✓', fg='green')} {report.name}")
         else:
             failed += 1
-            say(f"{style('✗', fg='red')} {report.name}")
-            complain(report.text)
+            say(f"{style('✗', fg='red')} {report.text}")
     say(f"{len(files) - failed} passed, {failed} failed")
     if failed:
         raise typer.Exit(1)
