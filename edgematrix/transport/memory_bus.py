@@ -184,8 +184,8 @@ class MemoryBus:
         session.due_s = now_s
         session.queue.extendleft(reversed(session.unconfirmed.values()))
         session.unconfirmed.clear()
-        for delivery in session.queue:
-            self._schedule(session, delivery)
+        for _ in session.queue:
+            self._schedule(session)
         return session, present
 
     def detach(self, session: MemorySession) -> None:
@@ -254,25 +254,26 @@ class MemoryBus:
         delivery = _Delivery(replace(publication, qos=qos), qos, retained, self._deadline_s(publication))
         session.queue.append(delivery)
         if session.client is not None:
-            self._schedule(session, delivery)
+            self._schedule(session)
 
-    def _schedule(self, session: MemorySession, delivery: _Delivery) -> None:
+    def _schedule(self, session: MemorySession) -> None:
+        """Have the message that is then the next delivered, in a turn of its own."""
         loop = asyncio.get_running_loop()
         delay_s = self.random.random() * self.faults.delay_s_max
         session.due_s = max(session.due_s, loop.time() + delay_s)
         if delay_s or session.due_s > loop.time():
-            loop.call_at(session.due_s, self._deliver, session, session.connection, delivery)
+            loop.call_at(session.due_s, self._deliver, session, session.connection)
         else:
-            loop.call_soon(self._deliver, session, session.connection, delivery)
+            loop.call_soon(self._deliver, session, session.connection)
 
-    def _deliver(self, session: MemorySession, connection: int, delivery: _Delivery) -> None:
+    def _deliver(self, session: MemorySession, connection: int) -> None:
         client = session.client
-        if client is None or session.connection != connection or not session.queue or session.queue[0] is not delivery:
+        if client is None or session.connection != connection:
             return
         if self._breaks():
             self._break(session, "the connection was cut", publish_will=True)
             return
-        session.queue.popleft()
+        delivery = session.queue.popleft()
         if delivery.deadline_s is not None and delivery.deadline_s <= asyncio.get_running_loop().time():
             self.dropped += 1
             return

@@ -1,0 +1,105 @@
+"""A broker for tests, in the hands of the test: started, killed, started again on the same port."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from edgematrix.errors import BrokerError
+from edgematrix.runtime.broker_program import choose
+
+_START_S = 10.0
+_PLAIN_MOSQUITTO = """
+listener {port} 127.0.0.1
+set_tcp_nodelay true
+allow_anonymous {anonymous}
+max_inflight_messages 1000
+max_queued_messages 100000
+{more}
+"""
+_PLAIN_NATS = """
+listen: "127.0.0.1:-1"
+server_name: "test"
+max_payload: 8MB
+jetstream {{ store_dir: "{directory}" }}
+mqtt {{ listen: "127.0.0.1:{port}", max_ack_pending: 50, ack_wait: "1s" }}
+{more}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class BrokerProcess:
+    """mosquitto or nats-server.
+
+    Args:
+        more: lines for its configuration; `{directory}` is filled in.
+    """
+
+    def __init__(self, kind: str, directory: Path, *, more: str = "", anonymous: bool = True) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        template = _PLAIN_MOSQUITTO if kind == "mosquitto" else _PLAIN_NATS
+        self._configuration = directory / f"{kind}.conf"
+        self._configuration.write_text(
+            template.format(port=self.port, directory=directory, anonymous=str(anonymous).lower(), more=more.format(directory=directory))
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        _, executable = choose(self.kind)
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen([executable, "-c", str(self._configuration)], stdout=log, stderr=log)
+        give_up_at = time.monotonic() + _START_S
+        while True:
+            assert self._process.poll() is None, (self._directory / "log").read_text()
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return  # noqa: TRY300 - the loop's only good end
+            except OSError:
+                assert time.monotonic() < give_up_at, "the broker does not answer"
+                time.sleep(0.01)
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """As the system does at shutdown."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+
+def skip_without(kind: str) -> None:
+    """Skip the test, in words that say what to install."""
+    try:
+        choose(kind)
+    except BrokerError as error:
+        pytest.skip(str(error))

@@ -1,0 +1,44 @@
+"""Brokers for tests: one of each kind for the whole run, and ones of their own for tests that kill them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from broker_process import BrokerProcess, skip_without
+
+
+def _shared(kind: str, directory: Path) -> Iterator[BrokerProcess]:
+    skip_without(kind)
+    broker = BrokerProcess(kind, directory)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    """A mosquitto that nobody kills; anonymous, in memory."""
+    yield from _shared("mosquitto", tmp_path_factory.mktemp("mosquitto"))
+
+
+@pytest.fixture(scope="session")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    """A nats-server that nobody kills; anonymous."""
+    yield from _shared("nats", tmp_path_factory.mktemp("nats"))
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Callable[..., BrokerProcess]]:
+    """Makes brokers that the test starts, kills and restarts: `own_broker("mosquitto", more="...")`."""
+    made: list[BrokerProcess] = []
+
+    def make(kind: str, *, more: str = "", anonymous: bool = True) -> BrokerProcess:
+        skip_without(kind)
+        made.append(BrokerProcess(kind, tmp_path / f"{kind}{len(made)}", more=more, anonymous=anonymous))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.kill()
