@@ -15,6 +15,8 @@ __all__ = ["CHIP_HEAP", "command", "environment"]
 
 CHIP_HEAP = "64wK"
 """64 Ki words, counted as if a word had four bytes: what 64 KiB are to a 32-bit chip, this is to a 64-bit machine."""
+_RUN = "import sys; from micropython_unix import main; sys.exit(main())"
+"""The wheel's own `-m` drops the exit code."""
 
 
 def command(heap: str = CHIP_HEAP) -> list[str]:
@@ -24,7 +26,7 @@ def command(heap: str = CHIP_HEAP) -> list[str]:
         UsageError: there is no interpreter here.
     """
     if importlib.util.find_spec("micropython_unix") is not None:
-        return [sys.executable, "-m", "micropython_unix", "-X", f"heapsize={heap}"]
+        return [sys.executable, "-c", _RUN, "-X", f"heapsize={heap}"]
     found = shutil.which("micropython")
     if found is None:
         raise UsageError(
