@@ -121,7 +121,16 @@ def _longest(expected: Sequence[Expected], seen: Sequence[Seen]) -> list[tuple[i
 
 
 def _apart(expected: Sequence[Expected], seen: Sequence[Seen]) -> list[Row]:
-    return [Row(item, None) for item in expected] + [Row(None, item) for item in seen]
+    """What differs: side by side where moment and topic are those of the other, else each alone."""
+    rows: list[Row] = []
+    rest = list(seen)
+    for item in expected:
+        near = next((other for other in rest if other.at_us == item.at and other.topic == item.topic), None)
+        if near is not None:
+            rows += [Row(None, other) for other in rest[: rest.index(near)]]
+            del rest[: rest.index(near) + 1]
+        rows.append(Row(item, near))
+    return rows + [Row(None, other) for other in rest]
 
 
 def _is(seen: Seen, expected: Expected) -> bool:
@@ -147,4 +156,4 @@ def equal(left: object, right: object) -> bool:
 
 def _line(at_us: int, topic: str, payload: object) -> str:
     text = encode_value([payload]).decode()[1:-1] if not isinstance(payload, bytes) else repr(payload)
-    return f"{at_us / SECOND_US:>10g} s  {topic}  {text}"
+    return f"{at_us / SECOND_US:>8.10g} s  {topic}  {text}"

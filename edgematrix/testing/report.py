@@ -47,7 +47,7 @@ def run_with_report(scenario: Scenario, seed: int = 0) -> Report:
     shown = _near(list(lines), comparison)
     if shown:
         parts.append("what happened around the first difference:")
-        parts += [f"  {at_us / SECOND_US:>10g} s  {text}" for at_us, text in shown]
+        parts += [f"  {at_us / SECOND_US:>8.10g} s  {text}" for at_us, text in shown]
     return Report(scenario.name, passed=False, text="\n".join(parts))
 
 
