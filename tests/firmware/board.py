@@ -7,11 +7,10 @@ from upy.agent import Agent
 from upy.command import Command
 
 
-def main(port: str, retry_ms_max: str = "200") -> None:
+def main(port: str, timeout_ms: str = "5000", retry_ms_max: str = "200") -> None:
     longest_ms = int(retry_ms_max)
-    agent = Agent(
-        "home/board", "127.0.0.1", int(port), keepalive_s=1, timeout_ms=400, retry_ms=min(50, longest_ms), retry_ms_max=longest_ms
-    )
+    times = {"keepalive_s": 1, "timeout_ms": int(timeout_ms), "retry_ms": min(50, longest_ms), "retry_ms_max": longest_ms}
+    agent = Agent("home/board", "127.0.0.1", int(port), **times)
 
     def echo(command: Command) -> None:
         if command.value == "refuse me":

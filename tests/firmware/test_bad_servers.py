@@ -106,7 +106,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_fault_ends_in_another_try(fault: Callable[[socket.socket], None], server: Serve, board: Start) -> None:
     served = server(lambda connection, _: fault(connection))
-    process = board("board.py", served.port)
+    process = board("board.py", served.port, 400)
     process.wait_for_line(FAULTS[fault])
     process.wait_for_line("not connected", 2)
     assert served.accepted >= 2
@@ -129,7 +129,7 @@ def test_garbage_of_every_first_byte(server: Serve, board: Start) -> None:
         until_closed(connection)
 
     served = server(serve)
-    process = board("board.py", served.port, 5)
+    process = board("board.py", served.port, 400, 5)
     process.wait_for_line("no SUBACK in time")
     assert done
     assert process.interrupt() == 0
@@ -137,7 +137,7 @@ def test_garbage_of_every_first_byte(server: Serve, board: Start) -> None:
 
 def test_a_board_is_stopped_while_the_server_is_silent(server: Serve, board: Start) -> None:
     served = server(lambda connection, _: silent(connection))
-    process = board("board.py", served.port)
+    process = board("board.py", served.port, 400)
     process.wait_for_line("no CONNACK in time")
     assert process.interrupt() == 0
 

