@@ -49,7 +49,7 @@ def _of_source(group: Group, state: GroupState, instance: Instance, source: Sour
     have = instance.mask | (state.main.mask if plan.keyed else 0)
     if source.bit & have:
         tokens = instance.tokens[source.index]
-        return f"{source.name} {_YES}" + (f" ×{len(tokens)}" if len(tokens) > 1 else "")
+        return f"{source.name} {_YES}" + (f" x{len(tokens)}" if len(tokens) > 1 else "")
     detail = _lacking(state, instance, source, spec, at_us)
     return f"{source.name} {_NO}" + (f" ({detail})" if detail else "")
 
