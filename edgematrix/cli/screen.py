@@ -15,6 +15,7 @@ from edgematrix.cli.log_line import readings
 from edgematrix.cli.tally import AgentRow, RunRow, Tally, Trouble
 from edgematrix.protocol.duration import SECOND_US, format_duration
 from edgematrix.protocol.path import AgentPath, parent_of
+from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.observation import DeadLettered, Dropped, Published, RunEnded
 
 __all__ = ["Picture", "picture", "target"]
@@ -55,12 +56,11 @@ def picture(now: Picture) -> RenderableType:
 
 def target(topic: str, about: About) -> str:
     """Where a publication went, in few words: a port of one's own, `→ agent.port`, `→ topic`."""
-    head, _, rest = topic.partition("/")
-    kind, _, rest = rest.partition("/")
-    if head != about.root or kind not in ("in", "out"):
+    kind, _, rest = topic.removeprefix(f"{about.root}/").partition("/")
+    if not topic.startswith(f"{about.root}/") or kind not in (Kind.IN, Kind.OUT):
         return f"→ {plain(topic)}"
     path, _, port = rest.rpartition("/")
-    return port if kind == "out" else f"→ {_short(path, about)}.{port}"
+    return port if kind == Kind.OUT else f"→ {_short(path, about)}.{port}"
 
 
 def _heading(now: Picture) -> Text:
