@@ -25,7 +25,7 @@ _PLAIN_NATS = """
 listen: "127.0.0.1:-1"
 server_name: "test"
 max_payload: 8MB
-jetstream {{ store_dir: "{directory}" }}
+jetstream {{ store_dir: "{directory}", limits: {{ default_max_consumers: 10000 }} }}
 mqtt {{ listen: "127.0.0.1:{port}", max_ack_pending: 50, ack_wait: "1s" }}
 {more}
 """

@@ -135,6 +135,11 @@ class Connection:
         else:
             self._fail(reason)
 
+    def turned_away(self, reason: str) -> None:
+        """The broker answered, in the version that was tried, but does not take us in now."""
+        self._known_version = True
+        self._fail(reason)
+
     def refused(self, reason: str) -> None:
         """The broker refuses us, and would again."""
         self._go(State.REFUSED, reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random as chance
+import socket
 import ssl
 import time
 from collections import deque
@@ -238,7 +239,7 @@ class PahoTransport:
         if version:
             self._connection.version_refused(reason)
         elif again:
-            self._connection.failed(f"the broker turns us away: {reason}")
+            self._connection.turned_away(f"the broker turns us away: {reason}")
         else:
             self._connection.refused(reason)
         self._abort(reason)
@@ -301,7 +302,7 @@ class PahoTransport:
                 connection.failed(f"no connection within {settings.connect_timeout_s} s")
                 return
             except (OSError, UnicodeError) as error:
-                connection.failed(str(error) or type(error).__name__)
+                connection.failed(_why_not(error))
                 return
             connection.opened()
             session = self._session = Session(self, endpoint, settings, connection.version, carrier.write)
@@ -378,3 +379,14 @@ class PahoTransport:
     def _owner_failed(self, what: str, about: str) -> None:
         self._tally.owner_errors += 1
         _log.exception("the owner of the connection failed in %s about %s", what, about[:120])
+
+
+def _why_not(error: Exception) -> str:
+    """Why no connection came about, in words."""
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
+    if isinstance(error, socket.gaierror):
+        return f"the host's name leads nowhere: {error.strerror}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the broker's certificate does not hold: {error.verify_message}"
+    return str(error) or type(error).__name__

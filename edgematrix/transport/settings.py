@@ -52,8 +52,8 @@ class Settings:
     """QoS 1 messages that the broker may send without our PUBACK (MQTT 5)."""
     outbox_messages_max: int = 10_000
     outbox_bytes_max: int = 64 * 1024 * 1024
-    packet_bytes_max: int = 1024 * 1024
-    """Larger messages are not taken: an MQTT 5 broker does not send them, else they are thrown away while they come in."""
+    packet_bytes_max: int = 1024 * 1024 + 65_536
+    """A payload of 1 MiB and its topic. Larger messages are not taken: an MQTT 5 broker does not send them, else they are thrown away while they come in."""
     characters_refused: str = ""
     """Characters that the broker carries in no topic, as NATS does with the space."""
     backoff: Backoff = field(default_factory=Backoff)

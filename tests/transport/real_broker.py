@@ -38,6 +38,6 @@ class BrokerPlace:
         assert isinstance(transport, PahoTransport)
         transport.publish(Publication("$settled", b"", 1))
         async with asyncio.timeout(10):
-            while not transport._sender._outbox.idle or transport._session is None or transport._session._asked:
+            while not transport._sender._outbox.idle or transport._session is None or transport._session._asked:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.002)
         await asyncio.sleep(QUIET_S)

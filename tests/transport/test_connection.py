@@ -93,6 +93,14 @@ def test_a_broker_that_says_nothing_is_asked_in_turn_with_both_versions() -> Non
     assert tried == [Version.MQTT_5, Version.MQTT_311, Version.MQTT_5, Version.MQTT_311]
 
 
+def test_a_broker_that_is_too_busy_speaks_the_version_all_the_same() -> None:
+    connection = make()
+    connection.start()
+    connection.opened()
+    connection.turned_away("busy")
+    assert (connection.state, connection.version) == (State.WAITING, Version.MQTT_5)
+
+
 def test_a_connection_that_breaks_later_says_nothing_about_versions() -> None:
     connection = make()
     online(connection)
