@@ -12,17 +12,13 @@ from edgematrix.agents.pace import Command, Pace
 from edgematrix.agents.spec import Availability, DeviceSpec, ReadSpec, WriteSpec
 from edgematrix.agents.topic import check_foreign
 from edgematrix.errors import EdgeMatrixError
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.schema import Schema, compile_schema
 from edgematrix.protocol.topic import DEFAULT_ROOT
 from edgematrix.protocol.value import compile_value
 
-__all__ = ["EXPIRY_US", "Device", "DeviceState", "Reading"]
-
-EXPIRY_US = 30 * SECOND_US
-"""How long a command is worth something, if it does not say so itself."""
+__all__ = ["Device", "DeviceState", "Reading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,8 @@ class Device:
             port: the input port.
             value: the command.
             now_us: the moment.
-            expiry_us: from when on it is worth nothing; 30 s from now if it does not say.
+            expiry_us: from when on it is worth nothing, held back or not; None if it does not say. A command that says nothing
+                was in time when it came, and a dwell does not make it late: what it asks for is still the newest wish.
             tainted: whether it follows from untrusted text.
             cause: comes back in `Refuse`, also where the command was held meanwhile.
 
@@ -130,7 +127,7 @@ class Device:
             admitted = capability.admit(value, tainted=tainted)
         except Refused as refused:
             return [Refuse(port, value, str(refused), cause)], self._deadline(state)
-        command = Command(admitted, now_us + EXPIRY_US if expiry_us is None else expiry_us, cause)
+        command = Command(admitted, expiry_us, cause)
         passed, turned_away = state.paces[port].offer(command, now_us)
         return self._effects(port, passed, turned_away), self._deadline(state)
 

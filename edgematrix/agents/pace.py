@@ -13,10 +13,13 @@ __all__ = ["Command", "Pace"]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that passed every other limit. It is worth nothing from `expiry_us` on; `cause` is what the caller knows it by."""
+    """A command that passed every other limit.
+
+    It is worth nothing from `expiry_us` on (None: never); `cause` is what the caller knows it by.
+    """
 
     value: object
-    expiry_us: int
+    expiry_us: int | None
     cause: str = ""
 
 
@@ -39,12 +42,15 @@ class Pace:
     @property
     def deadline_us(self) -> int | None:
         """When the held command is due, or expires; None if there is none."""
-        return None if self._held is None else min(self._free_us, self._held.expiry_us)
+        held = self._held
+        if held is None or held.expiry_us is None:
+            return None if held is None else self._free_us
+        return min(self._free_us, held.expiry_us)
 
     def offer(self, command: Command, now_us: int) -> tuple[Command | None, list[tuple[Command, str]]]:
         """Take a command: the one that may be sent now, and those that are refused, each with the reason."""
         refused: list[tuple[Command, str]] = []
-        if now_us >= command.expiry_us:
+        if _is_late(command, now_us):
             return None, [(command, "the command has expired")]
         if self._held is not None:
             refused.append((self._held, f"a newer command came within the dwell of {format_duration(self._dwell_us)}"))
@@ -57,10 +63,11 @@ class Pace:
     def tick(self, now_us: int) -> tuple[Command | None, list[tuple[Command, str]]]:
         """Time has passed: the held command, if it is due, or its refusal, if it has expired."""
         held = self._held
-        if held is None or now_us < min(self._free_us, held.expiry_us):
+        due_us = self.deadline_us
+        if held is None or due_us is None or now_us < due_us:
             return None, []
         self._held = None
-        if now_us >= held.expiry_us:
+        if _is_late(held, now_us):
             return None, [(held, f"the command expired within the dwell of {format_duration(self._dwell_us)}")]
         return self._pass(held, now_us, [])
 
@@ -77,3 +84,7 @@ class Pace:
             self._sent.append(now_us)
         self._last_us = now_us
         return command, refused
+
+
+def _is_late(command: Command, now_us: int) -> bool:
+    return command.expiry_us is not None and now_us >= command.expiry_us

@@ -19,7 +19,7 @@ from edgematrix.cli.run_file import without_password
 from edgematrix.cli.stop import on_stop
 from edgematrix.cli.tally import Tally
 from edgematrix.config.launch import Launch, Launched, launch
-from edgematrix.config.opening import Opened
+from edgematrix.config.opened import Opened
 from edgematrix.errors import BusError, UsageError
 from edgematrix.transport.endpoint import Endpoint
 

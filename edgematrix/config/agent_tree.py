@@ -32,6 +32,12 @@ class AgentNode:
         """Whether it may put out, and take in, more than its definition names."""
         return self.spec.python is not None
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it speaks for itself, as a board does: it names a host and has nothing that would run here."""
+        spec = self.spec
+        return spec.host is not None and not (spec.agents or spec.device or spec.triggers or spec.python or spec.sentences)
+
     def emitted(self) -> dict[str, tuple[Key, ...]]:
         """The ports that actions of this agent emit on, each with the place of its first action."""
         found: dict[str, tuple[Key, ...]] = {}
@@ -58,7 +64,11 @@ class Ports:
         reads = spec.device.reads if spec.device else ()
         writes = spec.device.writes if spec.device else ()
         own_inputs, own_outputs = (("say",), ("out", "unknown")) if spec.sentences else ((), ())
-        first = {name for name, port in spec.outputs.items() if node.has_code or port.from_ is not None or port.initial is not None}
+        first = {
+            name
+            for name, port in spec.outputs.items()
+            if node.has_code or node.is_elsewhere or port.from_ is not None or port.initial is not None
+        }
         fed = frozenset((*first, *node.emitted(), *reads, *own_outputs))
         return cls(frozenset((*spec.inputs, *writes, *own_inputs)), fed | spec.outputs.keys(), fed)
 

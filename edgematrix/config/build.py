@@ -10,9 +10,10 @@ from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
 from edgematrix.agents.sentences import Sentences
 from edgematrix.agents.spec import DeviceSpec, PortSpec, SentencesSpec
-from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
+from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.inherited import Inherited
+from edgematrix.config.source_fields import fields_of
 from edgematrix.config.spec import MatrixSpec, TriggerSpec
 from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
 from edgematrix.protocol.filter import TopicFilter
@@ -91,7 +92,8 @@ class _Builder:
             self._engine,
             self._groups,
             {**self._filters, inbox: 1},
-            tuple(node.path for node in self._tree),
+            tuple(node.path for node in self._tree if not node.is_elsewhere),
+            frozenset(node.path for node in self._tree if node.is_elsewhere),
             self._openings,
             self._workshop,
             any(own.delivery == "durable" for own in inherited.values()),
@@ -100,6 +102,8 @@ class _Builder:
     # Agents
 
     def _agent(self, node: AgentNode, own: Inherited) -> None:
+        if node.is_elsewhere:
+            return
         agent, path = node.spec, node.path
         for name, port in agent.outputs.items():
             self._attempt(f"{path}: outputs.{name}", partial(self._output, node, name, port))
@@ -127,7 +131,7 @@ class _Builder:
             self._engine.deliveries[topic_for(self._spec.root, Kind.OUT, path, name)] = (port.qos, port.retain)
         if port.from_ is not None:
             inside = self._tree.child_output(port.from_, node)
-            self._listen(self._heard_on(inside), Relay(self._engine, path, name))
+            self._read(inside, Relay(self._engine, path, name), 0, qos=port.qos)
         if port.initial is not None:
             self._openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
 
@@ -154,25 +158,26 @@ class _Builder:
 
     def _group(self, node: AgentNode, name: str, trigger: TriggerSpec, own: Inherited) -> None:
         sources: dict[str, SourceSpec] = {}
-        filters: list[tuple[TopicFilter, int]] = []
+        inputs: list[tuple[TopicFilter | Target, int, int]] = []
         fields: dict[str, tuple[str, ...]] = {}
         for index, (source_name, source) in enumerate(trigger.on.items()):
             target = None if source.from_ is None else self._tree.source(source.from_, node.path)
             sources[source_name] = _with_policy(source, target)
-            fields[source_name] = _fields(source, target)
+            fields[source_name] = fields_of(source, target)
             if target is not None:
-                filters.append((self._heard_on(target), index))
+                inputs.append((target, index, own.qos_of(source)))
             elif source.topic is not None:
-                topic_filter = TopicFilter.parse(source.topic)
-                self._subscribe(topic_filter, own.qos_of(source))
-                filters.append((topic_filter, index))
+                inputs.append((TopicFilter.parse(source.topic), index, own.qos_of(source)))
         if any(source is not trigger.on[key] for key, source in sources.items()):
             trigger = replace(trigger, on=sources)
         group = Group(trigger, path=node.path, name=name, calendar=self._calendar, fields=fields)
         body = self._body(node, trigger)
         runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=own.keeps(trigger))
-        for topic_filter, index in filters:
-            self._engine.listen(topic_filter, runner, index)
+        for heard, index, qos in inputs:
+            if isinstance(heard, Target):
+                self._read(heard, runner, index, qos=qos)
+            else:
+                self._listen(heard, runner, index, qos=qos)
         self._groups.append(runner)
 
     def _body(self, node: AgentNode, trigger: TriggerSpec) -> Body:
@@ -182,8 +187,8 @@ class _Builder:
             self._engine.wires.update((path, receiver, port) for receiver, port in plan.wires)
             for action in trigger.do:
                 if action.call is not None:
-                    answering = self._tree.source(action.call.agent, path)
-                    self._listen(self._heard_on(answering), AnswerListener(self._engine))
+                    called = self._tree.destination(action.call.agent, path).node
+                    self._read(Target(Kind.OUT, called, DEFAULT_OUTPUT), AnswerListener(self._engine), 0, qos=1)
             return RuleBody(self._engine, plan)
         code, names = self._around.loader.load(path, place)
         if self._workshop is None:
@@ -195,8 +200,10 @@ class _Builder:
 
     # Listening
 
-    def _heard_on(self, target: Target) -> TopicFilter:
-        return TopicFilter.parse(topic_for(self._spec.root, target.kind, target.node.path, target.port))
+    def _read(self, target: Target, listener: Listener, index: int, *, qos: int) -> None:
+        """Let `listener` have what is on a port: in memory where the agent is here, from the bus where it is elsewhere."""
+        topic_filter = TopicFilter.parse(topic_for(self._spec.root, target.kind, target.node.path, target.port))
+        self._listen(topic_filter, listener, index, qos=qos if target.node.is_elsewhere else None)
 
     def _listen(self, topic_filter: TopicFilter, listener: Listener, index: int = 0, *, qos: int | None = None) -> None:
         if qos is not None:
@@ -204,7 +211,6 @@ class _Builder:
         self._engine.listen(topic_filter, listener, index)
 
     def _subscribe(self, topic_filter: TopicFilter, qos: int) -> None:
-        """Ask the broker for it, unless it is below the root: what is local is heard in memory, and there is one host."""
         wanted = topic_filter.subscription
         self._filters[wanted] = max(qos, self._filters.get(wanted, 0))
 
@@ -214,18 +220,11 @@ class _Builder:
 
 
 def _with_policy(source: SourceSpec, target: Target | None) -> SourceSpec:
-    """A source with what it does with retained messages: as the device that it reads says, whose own word is `changed`."""
-    if source.retained is not None or target is None or target.kind is not Kind.OUT or target.node.spec.device is None:
+    """A source with what it does with retained messages: for a device, or a board, what that says, or else `changed`."""
+    if source.retained is not None or target is None or target.kind is not Kind.OUT:
         return source
-    read = target.node.spec.device.reads.get(target.port)
-    return source if read is None else replace(source, retained=read.retained or "changed")
-
-
-def _fields(source: SourceSpec, target: Target | None) -> tuple[str, ...]:
-    """The names of the value's fields, as far as its schema or that of the port says."""
-    schema = source.schema
-    if schema is None and target is not None:
-        ports = target.node.spec.outputs if target.kind is Kind.OUT else target.node.spec.inputs
-        port = ports.get(target.port)
-        schema = None if port is None else port.schema
-    return tuple((schema or {}).get("properties", ()))
+    node = target.node
+    read = node.spec.device.reads.get(target.port) if node.spec.device else None
+    if read is None and not node.is_elsewhere:
+        return source
+    return replace(source, retained=(read.retained if read else None) or "changed")

@@ -78,7 +78,7 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
     if not allowed:
         what = f"{node.path} is {', '.join(kinds)} at once, expected one of them (or python: with triggers:)"
         yield error((*node.where, kinds[-1]), what, "make a child, or a neighbour, of the other", at_key=True)
-    if not kinds and not spec.agents:
+    if not kinds and not spec.agents and not node.is_elsewhere:
         yield warning(node.where, f"{node.path} does nothing", "give it agents:, device:, triggers:, python: or sentences:", at_key=True)
     for name, group in spec.triggers.items():
         if not group.do and spec.python is None:

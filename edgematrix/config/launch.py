@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgematrix.config.build import Surroundings, build
-from edgematrix.config.opening import Opened
+from edgematrix.config.opened import Opened
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
 from edgematrix.runtime.assembly import Assembly

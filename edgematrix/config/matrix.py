@@ -156,7 +156,7 @@ class Matrix(Composite):
 
         from edgematrix.config.code_loader import CodeLoader  # noqa: PLC0415
         from edgematrix.config.launch import STATE_FOLDER, Launch, local_name, run_here  # noqa: PLC0415
-        from edgematrix.config.opening import Opened  # noqa: PLC0415
+        from edgematrix.config.opened import Opened  # noqa: PLC0415
         from edgematrix.config.reading import checked  # noqa: PLC0415
 
         reading = checked(self.spec())

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgematrix.config.code_loader import CodeLoader, load_file
+from edgematrix.config.opened import Opened
 from edgematrix.config.reading import checked, read_matrix
-from edgematrix.config.spec import MatrixSpec
 from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
 
-__all__ = ["Opened", "open_matrix"]
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A matrix that can be built, what looks wrong in it nevertheless, and where its agents' code is found."""
-
-    spec: MatrixSpec
-    warnings: list[Issue]
-    loader: CodeLoader
+__all__ = ["open_matrix"]
 
 
 def open_matrix(path: Path, allowed: Collection[str] = ()) -> Opened:

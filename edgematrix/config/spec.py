@@ -24,7 +24,7 @@ from edgematrix.triggers.spec import GroupSpec
 __all__ = ["LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
 LATER = frozenset(
-    {"chat", "deadline", "escalate", "flow", "human", "llm", "max_steps", "onnx", "pool", "retry", "switch", "tools", "voice"}
+    {"chat", "deadline", "escalate", "failover", "flow", "human", "llm", "max_steps", "onnx", "pool", "retry", "switch", "tools", "voice"}
 )
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
@@ -175,8 +175,6 @@ class AgentSpec:
     durable: Flag | None = None
     """Whether its state, and runs under way, outlive a restart."""
     delivery: Delivery | None = None
-    failover: Flag = False
-    """Whether another host may take it over."""
     defaults: DefaultsSpec | None = None
 
 

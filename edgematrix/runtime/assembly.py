@@ -26,6 +26,8 @@ class Assembly:
     groups: Sequence[GroupRunner]
     filters: Mapping[str, int]
     agents: Sequence[AgentPath]
+    elsewhere: frozenset[AgentPath] = frozenset()
+    """Agents of the matrix that speak for themselves, such as boards."""
     openings: Sequence[Callable[[int], None]] = field(default=())
     workshop: Workshop | None = None
     """Where agents' code runs; None where no agent has any."""

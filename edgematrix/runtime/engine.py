@@ -12,7 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from msgspec import structs
+
 from edgematrix.protocol.codec import as_read
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
@@ -23,7 +26,10 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.observation import DeadLettered, Dropped, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 
-__all__ = ["Engine", "Hits", "Keeper", "Listener", "Timer"]
+COMMAND_EXPIRY_US = 30 * SECOND_US
+"""How long work that leaves this host is worth something (docs/spec/topics.md, `in`)."""
+
+__all__ = ["COMMAND_EXPIRY_US", "Engine", "Hits", "Keeper", "Listener", "Timer"]
 
 Hits = tuple[tuple[int, dict[str, str]], ...]
 """Which inputs of a listener a topic matches, each with its captures."""
@@ -253,6 +259,8 @@ class Engine:
             return
         local = self.hears(topic)
         qos, retain = self.deliveries.get(topic, (0, False)) if kind is Kind.OUT else (1, False)
+        if kind is Kind.IN and not local:
+            trail = structs.replace(trail, expiry_us=now_us + self.skew_us + COMMAND_EXPIRY_US)
         if kind is Kind.OUT or not local:
             self.outbox.append(Outbound(topic, value, sender, now_us, qos, retain, f"em.{kind}.{port}", trail, cause.id))
         self.observe(Published(now_us, sender, topic, value))

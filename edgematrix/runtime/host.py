@@ -13,6 +13,7 @@ from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.keeper import StateKeeper
 from edgematrix.runtime.session import Session
+from edgematrix.runtime.tracer import Tracer
 
 __all__ = ["Host"]
 
@@ -56,8 +57,18 @@ class Host:
         self._stopped = asyncio.Event()
         self._clock_timer: asyncio.TimerHandle | None = None
         self.session = Session(
-            engine, transport, clock, name=name, session=session, agents=assembly.agents, acted=self.acted, changed=changed
+            engine,
+            transport,
+            clock,
+            name=name,
+            session=session,
+            agents=assembly.agents,
+            elsewhere=assembly.elsewhere,
+           
+            changed=changed,
         )
+
+        self.tracer = Tracer(engine, assembly.groups, assembly.agents, host=name, is_linked=lambda: self.session.is_linked)
 
     async def run(self) -> None:
         """Run until `stop` is called.
@@ -66,7 +77,7 @@ class Host:
             AccessRefusedError: the broker refuses this host.
         """
         self._start_groups()
-        self._transport.subscribe(self.assembly.filters)
+        self._transport.subscribe({**self.assembly.filters, self.tracer.filter: 1})
         self._look_at_clock()
         self.acted()
         link = asyncio.create_task(self._transport.run(self.session), name="transport")

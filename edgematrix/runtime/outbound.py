@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from edgematrix.errors import CodecError
 from edgematrix.protocol.codec import encode_event, encode_value
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Event, Trail
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.moment import format_moment
@@ -41,7 +42,9 @@ class Outbound:
         """
         if not self.type:
             return Publication(self.topic, encode_value(self.value), self.qos, self.retain)
-        return Publication(self.topic, encode_event(self._event()), self.qos, self.retain)
+        expiry_us = None if self.trail is None or self.trail.expiry_us is None else self.trail.expiry_us - self.at_us
+        expiry_s = None if expiry_us is None else max(1, expiry_us // SECOND_US)
+        return Publication(self.topic, encode_event(self._event()), self.qos, self.retain, expiry_s)
 
     def _event(self) -> Event:
         trail = self.trail

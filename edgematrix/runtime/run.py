@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from edgematrix.protocol.event import Trail
+from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.observation import Outcome
 from edgematrix.triggers import Firing
 
-if TYPE_CHECKING:  # a run and the group that started it know each other
-    from edgematrix.runtime.group_runner import GroupRunner
+__all__ = ["Body", "Run", "Starter"]
 
-__all__ = ["Body", "Run"]
+
+class Starter(Protocol):
+    """Who started a run, and is told of its end: a trigger group in a host."""
+
+    agent: AgentPath
+    order: int
+
+    def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
+        """The run is over."""
 
 
 class Run:
@@ -19,7 +27,7 @@ class Run:
 
     __slots__ = ("firing", "number", "over", "runner", "trail")
 
-    def __init__(self, runner: GroupRunner, number: int, firing: Firing) -> None:
+    def __init__(self, runner: Starter, number: int, firing: Firing) -> None:
         self.runner = runner
         self.number = number
         self.firing = firing

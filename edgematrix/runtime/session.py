@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from edgematrix.errors import CodecError, QueueFullError, TopicError
 from edgematrix.protocol.codec import decode, encode_value
@@ -38,7 +38,7 @@ class Session:
         name: the host's name.
         session: an id of this process's life, so that a will of an earlier life offends nobody.
         agents: the paths that live here.
-        acted: called whenever the engine may have changed.
+        elsewhere: the paths that speak for themselves, and take their own work.
         changed: called with a sentence when the connection comes or goes.
     """
 
@@ -51,7 +51,7 @@ class Session:
         name: str,
         session: str,
         agents: Iterable[AgentPath],
-        acted: Callable[[], None],
+        elsewhere: Collection[AgentPath] = (),
         changed: Callable[[str], None],
     ) -> None:
         self._engine = engine
@@ -60,13 +60,15 @@ class Session:
         self._name = name
         self.id = session
         self._agents = tuple(agents)
-        self._acted = acted
         self._changed = changed
         self._since = format_moment(clock.wall_us())
         self._own = f"{engine.root}/{Kind.OUT}/{engine.matrix}/"
         self._inbox = f"{engine.root}/{Kind.IN}/{engine.matrix}/"
+        self._elsewhere = elsewhere
         self._local = frozenset(self._agents)
         self.dropped_count = 0
+        self.is_linked = False
+        """Whether the broker is there."""
 
     # What the transport tells
 
@@ -75,12 +77,12 @@ class Session:
         engine = self._engine
         now_us = self._clock.now_us()
         if not engine.hears(topic):
-            if topic.startswith(self._inbox):
+            if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in self._elsewhere:
                 engine.dead_letter(engine.matrix, topic, _shown(payload), "no agent here has this input port", now_us)
-                self._acted()
+                self._engine.settled()
             return
-        if topic.startswith(self._own) and self._is_local(topic):
-            return
+        if topic.startswith(self._own) and self._owner(topic, self._own) in self._local:
+            return  # it was heard in memory already
         try:
             message = decode(topic, payload, retained=retained, qos=qos, limits=engine.limits)
         except CodecError as error:
@@ -91,18 +93,20 @@ class Session:
                 engine.receive(message, now_us)
             else:
                 engine.dead_letter(engine.matrix, topic, message.value, reason, now_us)
-        self._acted()
+        self._engine.settled()
 
     def connected(self, session_present: bool) -> None:
         """Announce the host and its agents; the broker may have forgotten them."""
+        self.is_linked = True
         self._changed("connected" if not session_present else "connected, session resumed")
         self._announce("online")
         for path in self._agents:
             self._say(topic_for(self._engine.root, Kind.STATE, path), self._state())
-        self._acted()
+        self._engine.settled()
 
     def disconnected(self, reason: str) -> None:
         """Say so; the transport tries again by itself."""
+        self.is_linked = False
         self._changed(f"disconnected: {reason}")
 
     def refused(self, topic_filter: str, reason: str) -> None:
@@ -149,9 +153,9 @@ class Session:
         self.dropped_count += 1
         self._engine.observe(Dropped(self._clock.now_us(), path, topic, reason))
 
-    def _is_local(self, topic: str) -> bool:
-        """Whether an output is of an agent that lives here, and so was heard in memory already."""
-        return parent_of(AgentPath(topic.split("/", 2)[2])) in self._local
+    def _owner(self, topic: str, head: str) -> AgentPath | None:
+        """Whose port a topic below `head` is."""
+        return parent_of(AgentPath(f"{self._engine.matrix}/{topic[len(head) :]}"))
 
     def _refusal(self, message: Message) -> str | None:
         """Why an event may not come in; None if it may. On `in` the source is a claim, on `out` it is what the topic spells."""

@@ -13,7 +13,8 @@ from pydantic.dataclasses import dataclass as definition
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.document import Document, read_document
 from edgematrix.config.finding import error, issues_of
-from edgematrix.config.opening import Opened, open_matrix
+from edgematrix.config.opened import Opened
+from edgematrix.config.opening import open_matrix
 from edgematrix.config.reading import parse_matrix
 from edgematrix.config.validation import validate_document
 from edgematrix.errors import ConfigError, TopicError

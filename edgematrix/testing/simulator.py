@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
@@ -109,7 +110,7 @@ class Simulation:
                 self._hold(recorded)
                 continue
             yield from self._advanced(at_us)
-            self._assembly.engine.receive(Message(recorded.topic, recorded.payload, recorded.retain, recorded.qos), at_us)
+            self._assembly.engine.receive(_message(recorded), at_us)
             yield from self._settled()
         while kill is not None and self._start_us + kill.at_us <= end_us:
             yield from self._restarted(kill, end_us)
@@ -170,7 +171,7 @@ class Simulation:
     def _hold(self, recorded: Recorded) -> None:
         """What comes while the host is down is lost to it, unless the broker keeps it for a durable session."""
         if recorded.qos and self._assembly.session_durable:
-            self._late.append(Message(recorded.topic, recorded.payload, recorded.retain, recorded.qos))
+            self._late.append(_message(recorded))
 
     # Building
 
@@ -190,6 +191,14 @@ class Simulation:
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+
+
+def _message(recorded: Recorded) -> Message:
+    """What a host makes of it: an object with `specversion` is an event."""
+    payload = recorded.payload
+    if isinstance(payload, dict) and "specversion" in payload:
+        return decode(recorded.topic, encode_value(payload), retained=recorded.retain, qos=recorded.qos)
+    return Message(recorded.topic, payload, recorded.retain, recorded.qos)
 
 
 def _watcher(filters: Sequence[str], root: str) -> Callable[[Outbound], bool]:

@@ -1,4 +1,4 @@
-"""What home.yaml leaves to Python: a formula, and a decision."""
+"""What home.yaml leaves to Python: a formula."""
 
 import math
 
@@ -29,9 +29,3 @@ async def comfort(air: Air, _: em.Context) -> Comfort:
     """Judge a reading (dew point by the Magnus formula over water, with the constants of the WMO)."""
     gamma = math.log(air.percent / 100) + _MAGNUS_B * air.celsius / (_MAGNUS_C + air.celsius)
     return Comfort(dew_point=round(_MAGNUS_C * gamma / (_MAGNUS_B - gamma), 1), dry=air.percent < _DRY_PERCENT)
-
-
-async def ventilate(firing: em.Firing, context: em.Context) -> None:
-    """Tell the greenhouse's board to run its fan when it has become hot, and to stop it when it is cool again."""
-    wanted = "on" if firing.value("hot") is not None else "off"
-    await context.send(f"/{context.path}/board.set", wanted)

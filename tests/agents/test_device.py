@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from edgematrix.agents.device import EXPIRY_US, Device
+from edgematrix.agents.device import Device
 from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
 from edgematrix.agents.spec import DeviceSpec
 from edgematrix.errors import EdgeMatrixError, PathError, ProtocolError, TopicError
@@ -181,11 +181,21 @@ def test_a_held_command_may_expire():
     device = lamp(dwell="1m")
     state = device.start()
     device.write(state, "set", 1, 0)
-    assert device.write(state, "set", 2, SECOND) == ([], SECOND + EXPIRY_US)
-    (refused,), deadline_us = device.tick(state, SECOND + EXPIRY_US)
+    assert device.write(state, "set", 2, SECOND, expiry_us=31 * SECOND) == ([], 31 * SECOND)
+    (refused,), deadline_us = device.tick(state, 31 * SECOND)
     assert isinstance(refused, Refuse)
     assert "expired" in refused.reason
     assert deadline_us is None
+
+
+def test_a_held_command_that_names_no_expiry_is_sent_however_long_the_dwell():
+    device = lamp(dwell="10m")
+    state = device.start()
+    device.write(state, "set", 1, 0)
+    assert device.write(state, "set", 2, SECOND) == ([], 600 * SECOND)
+    (sent,), _ = device.tick(state, 600 * SECOND)
+    assert isinstance(sent, Publish)
+    assert sent.value == 2
 
 
 def test_commands_beyond_the_rate_are_refused():
