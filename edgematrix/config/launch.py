@@ -15,8 +15,9 @@ from edgematrix.config.build import Surroundings, build
 from edgematrix.config.opened import Opened
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
+from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.assembly import Assembly
-from edgematrix.runtime.clock import SystemClock
+from edgematrix.runtime.clock import PlayClock, SystemClock
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.session import offline_will
@@ -43,12 +44,29 @@ class Launch:
 
     `name` is the host's; `folder` is where states and an embedded broker's data go; `url` overrides the broker that the matrix
     names; `changed` is called with a sentence when the connection comes or goes.
+
+    `speed` and `start_us` are for a recording that is played: time begins there, and runs so fast. Such a run begins with
+    fresh states and leaves none behind.
     """
 
     name: str
     folder: Path
     url: str | None = None
     changed: Callable[[str], None] = _log.info
+    speed: float = 1.0
+    start_us: int | None = None
+
+    @property
+    def plays(self) -> bool:
+        """Whether time is that of a recording."""
+        return self.speed != 1.0 or self.start_us is not None
+
+    def clock(self) -> Clock:
+        """The time that the host goes by."""
+        real = SystemClock()
+        if not self.plays:
+            return real
+        return PlayClock(self.speed, real.wall_us() if self.start_us is None else self.start_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         UsageError: the broker's address is wrong.
         StateError: the states cannot be read.
     """
-    clock, new_id, spec = SystemClock(), id_maker(), opened.spec
+    clock, new_id, spec = how.clock(), id_maker(), opened.spec
     assembly = build(spec, Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader))
     session = new_id(clock.wall_us())
     async with AsyncExitStack() as stack:
@@ -83,8 +101,9 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             embedded = await stack.enter_async_context(EmbeddedBroker(how.folder / "broker"))
             address, broker = embedded.url, embedded.kind
         endpoint = Endpoint.parse(address)
-        store = SqliteStore(how.folder / f"{spec.matrix}.sqlite")
-        stack.callback(store.close)
+        store = None if how.plays else SqliteStore(how.folder / f"{spec.matrix}.sqlite")
+        if store is not None:
+            stack.callback(store.close)
         settings = Settings(
             client_id=f"{spec.root.replace('/', '-')}-{spec.matrix}-{how.name}",
             will=offline_will(spec.root, how.name, session),
@@ -121,5 +140,5 @@ def local_name() -> str:
     return check_name(letters.strip("-_")[:64] or "host", "host")
 
 
-def _workshop(clock: SystemClock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:
+def _workshop(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:
     return lambda limits, stalled: Workshop(clock, limits, stalled)

@@ -23,6 +23,9 @@ class Clock(Protocol):
     def wall_us(self) -> int:
         """The wall clock, for people and calendars."""
 
+    def wait_s(self, until_us: int) -> float:
+        """How many real seconds it takes until the timeline shows `until_us`; below 0 if it does already."""
+
 
 class Link(Protocol):
     """What a transport tells its owner. Called on the event loop; must return quickly and must not raise."""

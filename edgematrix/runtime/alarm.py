@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock
 
 __all__ = ["Alarm"]
 
-_SLEEP_MAX_US = 3_600 * SECOND_US
+_SLEEP_MAX_S = 3_600.0
 """The loop's clock and ours run apart by little in an hour; so a long wait is cut."""
 
 
@@ -36,8 +35,8 @@ class Alarm:
             self._handle.cancel()
             self._handle = None
         if due_us is not None:
-            wait_us = min(max(due_us - self._clock.now_us(), 0), _SLEEP_MAX_US)
-            self._handle = asyncio.get_running_loop().call_later(wait_us / SECOND_US, self._woken)
+            wait_s = min(max(self._clock.wait_s(due_us), 0.0), _SLEEP_MAX_S)
+            self._handle = asyncio.get_running_loop().call_later(wait_s, self._woken)
 
     def _woken(self) -> None:
         due_us, self._due_us, self._handle = self._due_us, None, None

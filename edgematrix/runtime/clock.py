@@ -1,10 +1,12 @@
-"""The real clock."""
+"""The real clock, and the same clock in a hurry for a recording that is played faster than it was made."""
 
 from __future__ import annotations
 
 import time
 
-__all__ = ["SystemClock"]
+from edgematrix.protocol.duration import SECOND_US
+
+__all__ = ["PlayClock", "SystemClock"]
 
 
 class SystemClock:
@@ -20,3 +22,28 @@ class SystemClock:
     def wall_us(self) -> int:
         """The wall clock, microseconds since the epoch."""
         return time.time_ns() // 1_000
+
+    def wait_s(self, until_us: int) -> float:
+        """Seconds until the timeline shows `until_us`."""
+        return (until_us - self.now_us()) / SECOND_US
+
+
+class PlayClock:
+    """A timeline that begins where it is told and runs `speed` times as fast as the monotonic clock; the wall clock goes with it."""
+
+    def __init__(self, speed: float, start_us: int) -> None:
+        self._speed = speed
+        self._start_us = start_us
+        self._began_ns = time.monotonic_ns()
+
+    def now_us(self) -> int:
+        """The host's timeline, microseconds."""
+        return self._start_us + int((time.monotonic_ns() - self._began_ns) * self._speed) // 1_000
+
+    def wall_us(self) -> int:
+        """What stands for the wall clock."""
+        return self.now_us()
+
+    def wait_s(self, until_us: int) -> float:
+        """Real seconds until the timeline shows `until_us`."""
+        return (until_us - self.now_us()) / SECOND_US / self._speed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgematrix.protocol.duration import SECOND_US
+
 __all__ = ["VirtualClock"]
 
 
@@ -18,6 +20,10 @@ class VirtualClock:
     def wall_us(self) -> int:
         """The wall clock shows the same."""
         return self._now_us
+
+    def wait_s(self, until_us: int) -> float:
+        """Virtual seconds: nobody waits for a clock that stands still."""
+        return (until_us - self._now_us) / SECOND_US
 
     def set(self, now_us: int) -> None:
         """Go on to a later moment."""

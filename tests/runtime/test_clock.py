@@ -33,6 +33,9 @@ class SetClock:
     def wall_us(self) -> int:
         return self.wall
 
+    def wait_s(self, until_us: int) -> float:
+        return (until_us - self.timeline_us) / SECOND_US
+
     def pass_us(self, length_us: int) -> None:
         self.timeline_us += length_us
         self.wall += length_us
