@@ -27,3 +27,7 @@ class Limits:
     """Threads for agents that are plain functions."""
     observations_max: int = 10_000
     """Observations that a host keeps for whoever asks later."""
+    watches_max: int = 64
+    """Watchers of traces, each of one part of the tree."""
+    traces_per_second_max: int = 200
+    """Traces that a host publishes in a second while somebody watches; what is beyond is counted, and the count is told."""

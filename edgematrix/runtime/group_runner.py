@@ -11,7 +11,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
 from edgematrix.runtime.run import Body, Run
-from edgematrix.triggers import Arrival, Cancel, ClockStepped, DeadLetter, Group, Start, Step, Tick
+from edgematrix.triggers import Arrival, Cancel, ClockStepped, DeadLetter, Group, Start, Step, Tick, describe_match
 from edgematrix.triggers import RunEnded as RunIsOver
 
 __all__ = ["GroupRunner"]
@@ -45,6 +45,11 @@ class GroupRunner:
         """Under which the state is stored."""
         return f"{self.agent}#{self.group.name}"
 
+    @property
+    def keyed(self) -> bool:
+        """Whether the group has a state for each key."""
+        return self.group.plan.keyed
+
     def start(self, now_us: int) -> None:
         """Begin with a fresh state."""
         self._apply(self.group.start(now_us), now_us)
@@ -77,6 +82,10 @@ class GroupRunner:
     def set_clock(self, skew_us: int, now_us: int) -> None:
         """Take note that the wall clock was set: it is the timeline plus `skew_us`."""
         self._apply(self.group.step(self._state, ClockStepped(skew_us), now_us), now_us)
+
+    def match(self, now_us: int, key: str | None = None) -> str:
+        """What the group has and what it waits for, in one line."""
+        return describe_match(self.group, self._state, now_us, key)
 
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """Take note that a run is over; it may let the next one start."""

@@ -1,0 +1,264 @@
+"""Keeps what happened of late, and puts it on the bus while somebody watches (docs/spec/topics.md, `trace` and `op`)."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from heapq import nlargest
+from itertools import count
+
+from edgematrix.errors import EdgeMatrixError, PathError, QueueFullError
+from edgematrix.protocol.codec import encode_value
+from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.event import Trail
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.message import NO_TRAIL, Message
+from edgematrix.protocol.moment import format_moment
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.account import Account, account_of, compact, group_of, key_of
+from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.group_runner import GroupRunner
+from edgematrix.runtime.matches import Match, Matches
+from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, NotFired, Observation, Published, Received
+from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_watch
+
+__all__ = ["Tracer"]
+
+_SETTLE_US = SECOND_US // 10
+"""How long a partial match may go on changing before it is told."""
+_TICK_US = SECOND_US
+"""How often leases are looked at, and what runs down by time alone is told."""
+_ANSWERS_MAX = 20
+"""Answers within a second."""
+_ANSWER_BYTES_MAX = 100_000
+"""An answer that is longer comes in parts."""
+
+
+class Tracer:
+    """The newest observations of a host, and whoever watches them.
+
+    It observes the engine, listens for watches, and is a timer of the engine for as long as somebody watches. Each agent has
+    an equal share of `observations_max`, so that a chatty one pushes out nothing of a quiet one. Messages that are received
+    and published are not kept: they are on the bus, or were.
+
+    Args:
+        groups: the trigger groups of the host.
+        agents: the paths of its agents.
+        host: its name, from which its answers come.
+        is_linked: whether the broker is there. Traces that wait for it would push other messages out of the queue.
+    """
+
+    order = 1 << 30
+    """After all else that is due at the same instant."""
+
+    def __init__(
+        self, engine: Engine, groups: Sequence[GroupRunner], agents: Iterable[AgentPath], *, host: str, is_linked: Callable[[], bool]
+    ) -> None:
+        self._engine = engine
+        self._groups = groups
+        self._agents = (engine.matrix, *agents)
+        self._host = host
+        self._is_linked = is_linked
+        self._head = f"{engine.root}/{Kind.OP}/"
+        self._own = f"{engine.root}/{Kind.TRACE}/"
+        self._each_max = max(engine.limits.observations_max // len(self._agents), 1)
+        self._rings: dict[str, deque[tuple[int, Observation]]] = {path: deque(maxlen=self._each_max) for path in self._agents}
+        self._next_number = count().__next__
+        self._watches = Watches(engine.limits.watches_max)
+        self._matches = Matches(groups)
+        self._watched = False
+        self._due_us: int | None = None
+        self._tick_us = 0
+        self._second_max = engine.limits.traces_per_second_max
+        self._second_count = 0
+        self._left_out: Counter[str] = Counter()
+        self._answers_from_us = 0
+        self._answers_count = 0
+        self.filter = f"{self._head}+/watch/{engine.matrix}/#"
+        """What a host subscribes to; `#` takes the level before it in (MQTT 3.1.1, 4.7.1.2), which is the matrix as a whole."""
+        self.published_count = 0
+        self.left_out_count = 0
+        engine.listen(TopicFilter.parse(self.filter), self)
+        engine.observers.append(self.observe)
+
+    # What the engine tells
+
+    def observe(self, seen: Observation) -> None:
+        """Keep an observation, and publish it if somebody watches its agent."""
+        kind = type(seen)
+        if kind is NotFired:  # by far the most
+            self._rings[seen.path].append((self._next_number(), seen))  # type: ignore[union-attr]  # kind says that it has one
+        elif kind is Received or kind is Published or not self._keep(seen):
+            return
+        if self._watched:
+            self._tell(seen)
+
+    def _keep(self, seen: Observation) -> bool:
+        if isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
+            return False  # a trace about a trace that was given up would be given up too
+        ring = self._rings.get(_path_of(seen), self._rings[self._engine.matrix])
+        ring.append((self._next_number(), compact(seen)))
+        return True
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
+        """Take a watch."""
+        try:
+            watcher, watch = read_watch(message, self._head)
+        except EdgeMatrixError as error:
+            self._engine.dead_letter(self._engine.matrix, message.topic, message.value, error.what, now_us)
+            return
+        try:
+            self._check(watcher.path, watch.group)
+            if watch.newest and watch.session:
+                self._check_pace(now_us)
+            if watch.follow:
+                self._watches.renew(watcher, now_us)
+            else:
+                self._watches.end(watcher)
+        except EdgeMatrixError as error:
+            self._engine.dead_letter(self._engine.matrix, message.topic, message.value, error.what, now_us)
+            self._reply(watcher, {"refused": error.what, "remedy": error.remedy}, message.trail, now_us, last=True)
+            return
+        if watch.newest and watch.session:
+            self._answer(watcher, watch, message.trail, now_us)
+        self._begin_or_end(now_us)
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """Tell what has changed; once a second look at the leases, and at what time alone changes."""
+        if due_us != self._due_us:
+            return
+        self._due_us = None
+        if now_us >= self._tick_us:
+            self._watches.expire(now_us)
+            self._begin_or_end(now_us)
+            self._second_count = 0
+            self._tell_left_out(now_us)
+            self._tell_matches(self._matches.run_down(now_us, self._moment(now_us)), now_us)
+            self._tick_us = now_us + _TICK_US
+        self._tell_matches(self._matches.changed(now_us, self._moment(now_us)), now_us)
+        if self._watched:
+            self._wake(self._tick_us)
+
+    # Traces
+
+    def _tell(self, seen: Observation) -> None:
+        path = seen.path  # type: ignore[union-attr]  # all but those received have a path
+        if not self._watches.cover(path):
+            return
+        group = group_of(seen)
+        if group is not None:
+            self._matches.touch(path, group, key_of(seen))
+            self._wake(seen.at_us + _SETTLE_US)
+        cause = seen.firing.trail if isinstance(seen, Fired) else NO_TRAIL
+        self._publish(path, account_of(seen, self._engine.skew_us), cause, seen.at_us)
+
+    def _tell_matches(self, changed: Iterator[tuple[Match, Account]], now_us: int) -> None:
+        for match, account in changed:
+            self._publish(match.path, account, NO_TRAIL, now_us)
+
+    def _tell_left_out(self, now_us: int) -> None:
+        for path, number in self._left_out.most_common(self._second_max):
+            del self._left_out[path]
+            text = f"{number} traces were left out: traces_per_second_max is {self._second_max}"
+            self._publish(path, {"kind": "left_out", "at": self._moment(now_us), "count": number, "text": text}, NO_TRAIL, now_us)
+
+    def _publish(self, path: str, account: Account, cause: Trail, now_us: int) -> None:
+        if not self._is_linked():
+            return
+        if self._second_count >= self._second_max:
+            self._left_out[path] += 1
+            self.left_out_count += 1
+            return
+        self._second_count += 1
+        self.published_count += 1
+        engine = self._engine
+        trail = engine.next_trail(cause, now_us)
+        topic = topic_for(engine.root, Kind.TRACE, path)
+        engine.outbox.append(Outbound(topic, account, path, now_us, type="em.trace", trail=trail, cause=cause.id))
+
+    # Answers
+
+    def _answer(self, watcher: Watcher, watch: Watch, cause: Trail, now_us: int) -> None:
+        """What has been kept of that part of the tree, oldest first, then how far its groups are from firing."""
+        group, skew_us = watch.group, self._engine.skew_us
+        found = self._newest(watcher.path, group, watch.newest)
+        accounts: list[Account] = [{"path": _path_of(seen), **account_of(seen, skew_us)} for seen in found]
+        heard_of = (Match(_path_of(seen), group_of(seen) or "", key_of(seen)) for seen in found)
+        accounts += self._matches.begin(
+            lambda runner: covers(watcher.path, runner.agent) and group in ("", runner.group.name), heard_of, now_us, self._moment(now_us)
+        )
+        part: list[Account] = []
+        size_bytes = 0
+        for account in accounts:
+            account_bytes = len(encode_value(account))
+            if part and size_bytes + account_bytes > _ANSWER_BYTES_MAX:
+                self._reply(watcher, {"observations": part}, cause, now_us, last=False)
+                part, size_bytes = [], 0
+            part.append(account)
+            size_bytes += account_bytes
+        self._reply(watcher, {"observations": part}, cause, now_us, last=True)
+
+    def _reply(self, watcher: Watcher, about: Account, cause: Trail, now_us: int, *, last: bool) -> None:
+        """Speak to who asked, on a topic that nobody chooses: the session is a name, and stands last."""
+        if not watcher.session:
+            return
+        engine = self._engine
+        topic = topic_for(engine.root, Kind.REPLY, self._host, watcher.session)
+        data = {"watch": watcher.path, **about, "last": last}
+        trail = engine.next_trail(cause, now_us)
+        engine.outbox.append(Outbound(topic, data, engine.matrix, now_us, 1, type="em.reply", trail=trail, cause=cause.id))
+
+    def _newest(self, path: str, group: str, number_max: int) -> list[Observation]:
+        kept = (
+            entry
+            for agent, ring in self._rings.items()
+            if covers(path, agent)
+            for entry in ring
+            if not group or group_of(entry[1]) == group
+        )
+        return [seen for _, seen in reversed(nlargest(number_max, kept))]
+
+    # Leases
+
+    def _check(self, path: AgentPath, group: str) -> None:
+        """Refuse what is not here, with the nearest that is."""
+        if not any(covers(path, agent) for agent in self._agents):
+            near = get_close_matches(path, self._agents, n=1, cutoff=0.5)
+            raise PathError(f"no agent {path} is here", remedy=f"did you mean {near[0]}?" if near else "")
+        names = {runner.group.name for runner in self._groups if covers(path, runner.agent)} if group else {group}
+        if group not in names:
+            near = get_close_matches(group, names, n=1, cutoff=0.5)
+            known = f"its groups are {', '.join(sorted(names)[:20])}" if names else "it has no trigger groups"
+            raise PathError(f"{path} has no trigger group {group[:80]!r}", remedy=f"did you mean {near[0]}?" if near else known)
+
+    def _check_pace(self, now_us: int) -> None:
+        if now_us - self._answers_from_us >= SECOND_US:
+            self._answers_from_us, self._answers_count = now_us, 0
+        self._answers_count += 1
+        if self._answers_count > _ANSWERS_MAX:
+            raise QueueFullError(f"more than {_ANSWERS_MAX} questions within a second")
+
+    def _begin_or_end(self, now_us: int) -> None:
+        """Follow what is watched, and nothing else."""
+        was, self._watched = self._watched, len(self._watches) > 0
+        self._matches.keep(self._watches.cover)
+        if self._watched and not was:
+            self._tick_us = now_us + _TICK_US
+            self._wake(self._tick_us)
+        elif was and not self._watched:
+            self._left_out.clear()
+
+    def _wake(self, due_us: int) -> None:
+        if self._due_us is None or due_us < self._due_us:
+            self._due_us = due_us
+            self._engine.schedule(self, due_us)
+
+    def _moment(self, now_us: int) -> str:
+        return format_moment(now_us + self._engine.skew_us)
+
+
+def _path_of(seen: Observation) -> AgentPath:
+    return AgentPath(seen.path)  # type: ignore[union-attr]  # all that are kept have one
