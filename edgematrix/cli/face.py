@@ -9,10 +9,8 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Protocol
 
-import msgspec
-
 from edgematrix.cli.console import plain, style, wants_colour
-from edgematrix.cli.display import clock_time
+from edgematrix.cli.display import clock_time, json_text
 from edgematrix.cli.log_line import json_line, text_line
 from edgematrix.protocol.moment import format_moment
 from edgematrix.runtime.observation import Observation
@@ -141,7 +139,7 @@ class JsonLines(_Lines):
     """One JSON object a line."""
 
     def _sentence(self, text: str, at_us: int) -> str:
-        return msgspec.json.encode({"time": format_moment(at_us), "kind": "note", "text": text}).decode()
+        return json_text({"time": format_moment(at_us), "kind": "note", "text": text})
 
     def _line(self, observation: Observation) -> str | None:
         return json_line(observation)

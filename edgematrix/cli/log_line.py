@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from edgematrix.cli.console import plain, style
-from edgematrix.cli.display import VALUE_LENGTH_MAX, clock_time, value_text
+from edgematrix.cli.display import VALUE_LENGTH_MAX, clock_time, json_text, value_text
 from edgematrix.protocol.moment import format_moment
 from edgematrix.runtime.observation import (
     DeadLettered,
@@ -29,8 +27,6 @@ __all__ = ["json_line", "readings", "text_line"]
 _KIND_WIDTH = 9
 _PATH_WIDTH = 24
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
 
 def text_line(observation: Observation, *, colour: bool) -> str | None:
     """A line for people; None for what is no news (a message received, a level that stays as it is, a run that went well)."""
@@ -48,7 +44,7 @@ def text_line(observation: Observation, *, colour: bool) -> str | None:
 def json_line(observation: Observation) -> str:
     """One JSON object with `time`, `kind` and what the observation holds."""
     kind, rest = _JSON[type(observation)](observation)
-    return _encode({"time": format_moment(observation.at_us), "kind": kind, **rest}).decode()
+    return json_text({"time": format_moment(observation.at_us), "kind": kind, **rest})
 
 
 def readings(firing: Firing, length_max: int = VALUE_LENGTH_MAX) -> str:

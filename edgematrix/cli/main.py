@@ -27,6 +27,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 """Each command: its module (`command` is the function, `EXAMPLE` what its help shows), its heading in the help, its line there."""
 
+_INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it; for who is interrupted before there is anything to end in order."""
+
 _EPILOG = """New here? `edgematrix init my-home` makes a project and tells what comes next.
 `edgematrix COMMAND --help` shows examples."""
 
@@ -62,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 if all went well, 1 if what was asked for failed, 2 for wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if any(argument in COMMANDS for argument in given):
+            from edgematrix.cli.logs import show_logs  # noqa: PLC0415 - help needs no log
+
+            show_logs()
         application(given)(given, prog_name="edgematrix")
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
@@ -70,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         show_error(error)
         return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     return 0
 
 

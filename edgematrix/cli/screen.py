@@ -83,13 +83,14 @@ def _agents(now: Picture, shown: list[AgentRow], total: int) -> Table:
     table.add_column("out", no_wrap=True, justify="right", min_width=6)
     table.add_column("fires/min", no_wrap=True, justify="right")
     for row, prefix in zip(shown, _branches([row.path for row in shown]), strict=True):
-        name = Text(prefix, "dim").append(row.path.rpartition("/")[2], "bold" if row.open_runs else "")
-        if row.path in now.about.composites:
-            table.add_row(name)
+        name = row.path.rpartition("/")[2]
+        if row.path in now.about.composites or row.path in now.tally.frames:
+            table.add_row(Text(prefix + name, "dim"))
             continue
         recent = row.fired_count - now.fired_before.get(row.path, 0)
         rate = str(recent) if recent else "·" if row.fired_count else ""
-        table.add_row(name, _state(row, now), _last(row.last, now), f"{row.published_count:,}" if row.published_count else "", rate)
+        branch = Text(prefix, "dim").append(name, "not dim bold" if row.open_runs else "not dim")
+        table.add_row(branch, _state(row, now), _last(row.last, now), f"{row.published_count:,}" if row.published_count else "", rate)
     if len(shown) < total:
         table.add_row(Text(f"… {total - len(shown)} more, quiet now", "dim"))
     return table

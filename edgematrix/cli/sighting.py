@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import msgspec
-
 from edgematrix.cli.console import plain, style
-from edgematrix.cli.display import clock_time, value_text
+from edgematrix.cli.display import clock_time, json_text, value_text
 from edgematrix.errors import CodecError, EdgeMatrixError
 from edgematrix.protocol.codec import decode
 from edgematrix.protocol.event import Trail
@@ -22,8 +20,6 @@ __all__ = ["Sighting", "json_line", "text_line"]
 _COLOURS = {"out": "green", "in": "cyan", "state": "blue", "host": "blue", "dead": "red", "topic": "magenta"}
 _KIND_WIDTH = 5
 _SUBJECT_WIDTH = 36
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +89,7 @@ def json_line(seen: Sighting) -> str:
     if seen.kind != "topic":
         about |= {"path": seen.path} if seen.port is None else {"path": seen.path, "port": seen.port}
     known = {name: value for name, value in optional.items() if value}
-    return _encode({**about, "value": seen.value, "qos": seen.qos, "retained": seen.retained, **known}).decode()
+    return json_text({**about, "value": seen.value, "qos": seen.qos, "retained": seen.retained, **known})
 
 
 def _shared(subject: str, before: str) -> int:

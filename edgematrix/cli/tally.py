@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,12 +53,15 @@ class Tally:
         boards: agents that run elsewhere and are shown too, as far as an agent here listens to them.
     """
 
-    def __init__(self, spec: MatrixSpec, boards: Iterable[str] = ()) -> None:
-        paths = [spec.matrix, *AgentTree.of(spec).nodes]
-        self.boards = frozenset(board for board in boards if board not in paths)
-        for board in sorted(self.boards):
-            paths.insert(_place_of(board, paths), board)
+    def __init__(self, spec: MatrixSpec, boards: Collection[str] = ()) -> None:
+        here = [spec.matrix, *AgentTree.of(spec).nodes]
+        paths = here.copy()
+        for board in sorted(boards):
+            _grow(paths, board)
         self.agents = {path: AgentRow(path) for path in paths}
+        self.boards = frozenset(boards) - frozenset(here)
+        self.frames = frozenset(paths) - self.boards - frozenset(here)
+        """What holds nothing but boards."""
         self.runs: deque[RunRow] = deque(maxlen=RUNS_MAX)
         self.troubles: deque[Trouble] = deque(maxlen=TROUBLES_MAX)
         self.counts: Counter[str] = Counter()
@@ -119,11 +122,12 @@ class Tally:
             self.troubles.append(seen)
 
 
-def _place_of(path: str, paths: list[str]) -> int:
-    """Where a path belongs in a list in the order of the tree: last among what its nearest known ancestor holds."""
-    while path:
-        path = path.rpartition("/")[0]
-        held = [place for place, known in enumerate(paths) if known == path or is_below(known, path)]
-        if held:
-            return held[-1] + 1
-    return len(paths)
+def _grow(paths: list[str], path: str) -> None:
+    """Add a path, and those that it is in, to a list in the order of the tree: last among what its parent holds."""
+    if path in paths:
+        return
+    parent = path.rpartition("/")[0]
+    if parent:
+        _grow(paths, parent)
+    held = [place for place, known in enumerate(paths) if known == parent or is_below(known, parent)]
+    paths.insert(held[-1] + 1 if held else len(paths), path)

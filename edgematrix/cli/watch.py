@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgematrix.cli.console import complain, say, style
+from edgematrix.cli.console import complain, plain, say, style
 from edgematrix.cli.options import Duration, ForOption, RootOption, UrlOption
 from edgematrix.cli.sighting import Sighting, json_line, text_line
 from edgematrix.cli.stop import on_stop
@@ -84,6 +84,7 @@ class Watching:
 
 async def _watch(target: Target, filters: Sequence[str], watching: Watching, duration: Duration | None) -> None:
     async with visit(target.url, filters, watching.show, changed=_note) as guest:
+        complain(style(f"{', '.join(map(plain, filters))} on {guest.where}; Ctrl-C ends it", dim=True))
         with on_stop(watching.ended.set):
             ended = asyncio.create_task(watching.ended.wait())
             waited = {ended, guest.running} if guest.running else {ended}

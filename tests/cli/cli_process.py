@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import paho.mqtt.client as mqtt
 
 WAIT_S = 20.0
 CALM = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
@@ -72,6 +77,47 @@ class Running:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+class Ear:
+    """Somebody else on the bus, who hears one filter and may speak."""
+
+    def __init__(self, port: int, topic_filter: str) -> None:
+        self._heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        ready = threading.Event()
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self._client.on_connect = lambda *_: self._client.subscribe(topic_filter, 1)
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.on_message = lambda _client, _data, message: self._heard.put((message.topic, message.payload))
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert ready.wait(WAIT_S)
+
+    def say(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        self._client.publish(topic, payload, 1, retain).wait_for_publish(WAIT_S)
+
+    def wait_for(self, accept: Callable[[str, bytes], bool]) -> tuple[str, bytes]:
+        until = time.monotonic() + WAIT_S
+        while True:
+            found = self._heard.get(timeout=max(0.001, until - time.monotonic()))
+            if accept(*found):
+                return found
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def wait_for_port(port: int) -> None:
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert time.monotonic() < until, f"nothing listens on {port}"
+            time.sleep(0.01)
+        else:
+            return
 
 
 def descendants(pid: int) -> set[int]:

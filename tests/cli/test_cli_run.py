@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess, free_port
-from cli_process import CALM, WAIT_S, Running, call, descendants, lives, no_traceback, words_of
+from cli_process import CALM, WAIT_S, Ear, Running, call, descendants, lives, no_traceback, words_of
 
 Start = Callable[..., Running]
 ECHO = "matrix: m\nagents:\n  r: {triggers: {g: {on: {x: {topic: t/in}}, do: [{publish: {topic: t/out, payload: '${x.value}'}}]}}}\n"
@@ -133,7 +138,10 @@ def test_a_broker_that_is_down_is_told_once_and_taken_when_it_comes(project: Pat
     broker = own_broker("mosquitto")
     running = start("run", "home.yaml", "--broker", broker.url, cwd=project)
     running.wait_for("trying again")
-    time.sleep(1.0)  # several attempts fail
+    with socket.create_server(("127.0.0.1", broker.port)) as deaf:
+        deaf.settimeout(WAIT_S)
+        for _ in range(3):
+            deaf.accept()[0].close()
 
     broker.start()
     running.wait_for("  connected")
@@ -248,34 +256,19 @@ def test_a_reader_that_goes_ends_the_run(project: Path):
 
 def test_a_reader_that_stops_reading_does_not_stop_the_host(tmp_path: Path, mosquitto: BrokerProcess):
     (tmp_path / "m.yaml").write_text(ECHO)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "edgematrix", "run", "m.yaml", "--log", "json", "--broker", mosquitto.url],
-        cwd=tmp_path,
-        env=CALM,
-        stdout=subprocess.PIPE,
-    )
+    lines = [json.dumps({"at": 0, "topic": "t/in", "payload": payload}) for payload in [*["x" * 500] * 600, "the last"]]
+    (tmp_path / "flood.jsonl").write_text("\n".join(lines) + "\n")
+    ear = Ear(mosquitto.port, "t/out")
+    words = [sys.executable, "-m", "edgematrix", "run", "m.yaml", "--log", "json", "--broker", mosquitto.url]
+    process = subprocess.Popen([*words, "--play", "flood.jsonl", "--speed", "max"], cwd=tmp_path, env=CALM, stdout=subprocess.PIPE)
     try:
-        messages = "".join(json.dumps({"at": 0, "topic": "t/in", "payload": "x" * 500}) + "\n" for _ in range(600))
-        (tmp_path / "flood.jsonl").write_text(messages + json.dumps({"at": 0, "topic": "t/in", "payload": "the last"}) + "\n")
-        _wait_for(tmp_path / ".edgematrix" / "run.json")
-        watching = subprocess.Popen(
-            [sys.executable, "-m", "edgematrix", "watch", "t/out", "--count", "601", "--for", "20s"],
-            cwd=tmp_path, env=CALM, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        time.sleep(1.0)  # `watch` has no word for being there
-        subprocess.run(
-            [sys.executable, "-m", "edgematrix.testing.player", "--url", mosquitto.url, "--speed", "max", "flood.jsonl"],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-        )
-
-        seen, _ = watching.communicate(timeout=WAIT_S + 5)
-
-        assert '"the last"' in seen, "nobody read the host's lines, which fill more than a pipe, and it worked on"
+        ear.wait_for(lambda _, payload: payload == b"the last")  # nobody has read the host's lines, which fill more than a pipe
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) == 0, "and it can be ended"
     finally:
         process.kill()
         process.communicate()
+        ear.close()
 
 
 def test_the_module_can_be_run(tmp_path: Path):
@@ -294,3 +287,31 @@ def _wait_for(file: Path) -> None:
     while not file.exists():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_in_a_terminal_it_is_a_live_view_and_the_terminal_is_given_back(project: Path):
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    environment = {**CALM, "TERM": "xterm-256color"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgematrix", "run", "home.yaml"], cwd=project, env=environment, stdin=theirs, stdout=theirs
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        until = time.monotonic() + WAIT_S
+        while b"helper" not in seen or b"ready" not in seen:
+            assert time.monotonic() < until, seen
+            seen += os.read(ours, 65_536)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(2.0) == 0
+        seen += os.read(ours, 65_536)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
+    assert "● mqtt://127.0.0.1:" in text
+    assert "└─ helper" in text
+    assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l"), "the cursor is shown again"

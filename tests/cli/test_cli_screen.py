@@ -188,5 +188,6 @@ def test_a_board_stands_in_the_tree_and_shows_what_is_heard_of_it():
 
     lines = shown(tally, spec)
 
-    assert list(tally.agents)[3:] == ["home/hall/lux0", "home/hall/board", "home/helper", "home/attic/board"]
+    assert list(tally.agents)[3:] == ["home/hall/lux0", "home/hall/board", "home/helper", "home/attic", "home/attic/board"]
+    assert "└─ attic" in [line.rstrip() for line in lines], "what holds only boards has no state"
     assert row(lines, "board").split() == ["│", "└─", "board", "board", "temperature", "21.5", "1"]
