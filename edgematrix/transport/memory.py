@@ -280,7 +280,10 @@ class MemoryTransport:
             _log.warning("%s: not connected: %s; trying again", self._settings.client_id, change.reason)
             self._tell("disconnected", change.reason)
         if self._observer is not None:
-            self._observer(change)
+            try:
+                self._observer(change)
+            except Exception:  # noqa: BLE001 - whatever the observer does, the connection goes on
+                self._owner_failed("observer", change.after)
 
     def _drop(self, publication: Publication, reason: str) -> None:
         self._tell("dropped", publication.topic, reason)
@@ -291,8 +294,11 @@ class MemoryTransport:
         try:
             getattr(self._link, what)(*details)
         except Exception:  # noqa: BLE001 - whatever the owner does, the connection goes on
-            self._tally.owner_errors += 1
-            _log.exception("the owner of the connection failed in %s about %s", what, str(details[0])[:120])
+            self._owner_failed(what, str(details[0]))
+
+    def _owner_failed(self, what: str, about: str) -> None:
+        self._tally.owner_errors += 1
+        _log.exception("the owner of the connection failed in %s about %s", what, about[:120])
 
     @staticmethod
     def _now_s() -> float:

@@ -346,7 +346,10 @@ class PahoTransport:
         elif change.after is State.ONLINE:
             _log.info("%s: connected, MQTT %s", where, self._connection.version)
         if self._observer is not None:
-            self._observer(change)
+            try:
+                self._observer(change)
+            except Exception:  # noqa: BLE001 - whatever the observer does, the connection goes on
+                self._owner_failed("observer", change.after)
 
     # To the broker
 

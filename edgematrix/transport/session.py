@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -59,6 +60,12 @@ class SessionOwner(Protocol):
 
     def broken(self, reason: str, *, again: bool) -> None:
         """The conversation cannot go on."""
+
+    def published(self, topic: str, payload: bytes, head: int, packet_id: int, identifiers: tuple[int, ...]) -> None:
+        """A message of QoS 2 came in, which paho has confirmed: nobody here asks for it, an older session may have."""
+
+    def unreadable(self, topic: str, reason: str, packet_id: int) -> None:
+        """A message of QoS 2 was thrown away."""
 
 
 class Session:
@@ -167,6 +174,7 @@ class Session:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
         return client
 
     def _ask(self, filters: list[tuple[str, int]], properties: Properties | None) -> None:
@@ -219,6 +227,17 @@ class Session:
                 self._owner.subscribed(name, refusal)
 
         self._said.append(tell)
+
+    def _on_message(self, _client: object, _data: object, message: MQTTMessage) -> None:
+        head = 0x30 | message.qos << 1 | message.retain
+        payload = bytes(message.payload)
+        identifiers = tuple(getattr(message.properties, "SubscriptionIdentifier", ()))
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._said.append(lambda: self._owner.unreadable("?", "its topic is not valid UTF-8", 0))
+        else:
+            self._said.append(lambda: self._owner.published(topic, payload, head, 0, identifiers))
 
     def _on_disconnect(self, _client: object, _data: object, flags: Any, reason: ReasonCode, _properties: object) -> None:
         if self._over:

@@ -53,7 +53,7 @@ class Settings:
     outbox_messages_max: int = 10_000
     outbox_bytes_max: int = 64 * 1024 * 1024
     packet_bytes_max: int = 1024 * 1024 + 65_536
-    """A payload of 1 MiB and its topic. Larger messages are not taken: an MQTT 5 broker does not send them, else they are thrown away while they come in."""
+    """A payload of 1 MiB and its topic. An MQTT 5 broker does not send more; what other brokers send is thrown away as it comes."""
     characters_refused: str = ""
     """Characters that the broker carries in no topic, as NATS does with the space."""
     backoff: Backoff = field(default_factory=Backoff)

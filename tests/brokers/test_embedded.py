@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from broker_process import skip_without
+from broker_process import free_port, skip_without
 
 from edgematrix.errors import BrokerError
 from edgematrix.protocol.message import Publication
@@ -25,12 +25,6 @@ from edgematrix.transport.settings import Settings
 
 KINDS = pytest.mark.parametrize("kind", ["mosquitto", "nats"])
 PATIENCE_S = 15.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_alive(pid: int) -> bool:

@@ -11,15 +11,21 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import paho.mqtt.client as mqtt
 import pytest
 from behaviour import QUICK
 from listening import Client, Ears, clients, run
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.publish import multiple
 from real_broker import BrokerPlace
 
 from edgematrix.errors import AccessRefusedError, QueueFullError, TopicError
 from edgematrix.protocol.message import Publication
-from edgematrix.transport.connection import State, Version
+from edgematrix.transport.connection import Change, State, Version
 from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.memory import MemoryTransport
+from edgematrix.transport.memory_bus import MemoryBus
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
@@ -352,6 +358,53 @@ def test_two_clients_with_one_id_take_turns_slowly(own_broker: Callable[..., Bro
             await first.ears.until(lambda ears: len(ears.outages) > 0)
             await asyncio.sleep(1)
             assert len(first.ears.connections) + len(second.ears.connections) < 40
+
+    run(test())
+
+
+def test_messages_that_an_older_session_asked_for_with_qos_2_are_heard(own_broker: Callable[..., BrokerProcess]) -> None:
+    async def test() -> None:
+        broker = own_broker("mosquitto")
+        broker.start()
+        older = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="one", protocol=mqtt.MQTTv5)
+        properties = mqtt.Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 60
+        older.connect("127.0.0.1", broker.port, clean_start=False, properties=properties)
+        subscribed = asyncio.Event()
+        older.on_connect = lambda *_: older.subscribe("q", 2)
+        older.on_subscribe = lambda *_: subscribed.set()
+        for _ in range(100):
+            older.loop(0.05)
+            if subscribed.is_set():
+                break
+        older.disconnect()
+        multiple([("q", b"%d" % number, 2, False) for number in range(3)], port=broker.port)
+        async with clients(BrokerPlace(broker), "one", session_expiry_s=60) as (one,):
+            await one.ears.until(lambda ears: len(ears.messages) == 3)
+            assert one.ears.connections == [True]
+            assert one.ears.messages == [("q", b"%d" % number, 2, False) for number in range(3)]
+
+    run(test())
+
+
+@pytest.mark.parametrize("bus", ["memory", "mosquitto"])
+def test_an_observer_that_fails_does_not_harm_the_connection(bus: str, own_broker: Callable[..., BrokerProcess]) -> None:
+    async def test() -> None:
+        def observe(_change: Change) -> None:
+            raise ValueError("the observer's own mistake")
+
+        settings = Settings(client_id="one")
+        transport: PahoTransport | MemoryTransport
+        if bus == "memory":
+            transport = MemoryTransport(MemoryBus(), settings, observer=observe)
+        else:
+            broker = own_broker(bus)
+            broker.start()
+            transport = PahoTransport(Endpoint.parse(broker.url), settings, observer=observe)
+        one = Client(transport, Ears())
+        await one.online()
+        await one.close()
+        assert transport.counts()["owner_errors"] == 5
 
     run(test())
 
