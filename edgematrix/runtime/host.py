@@ -64,11 +64,9 @@ class Host:
             session=session,
             agents=assembly.agents,
             elsewhere=assembly.elsewhere,
-           
             changed=changed,
         )
-
-        self.tracer = Tracer(engine, assembly.groups, assembly.agents, host=name, is_linked=lambda: self.session.is_linked)
+        self.tracer = Tracer(engine, assembly.groups, assembly.agents, clock, host=name, is_linked=lambda: self.session.is_linked)
 
     async def run(self) -> None:
         """Run until `stop` is called.
@@ -126,6 +124,7 @@ class Host:
 
     async def _close(self, link: asyncio.Task[None]) -> None:
         self._alarm.set(None)
+        self.tracer.close()
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         if self._keeper is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
@@ -10,12 +11,12 @@ from itertools import count
 
 from edgematrix.errors import EdgeMatrixError, PathError, QueueFullError
 from edgematrix.protocol.codec import encode_value
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.account import Account, account_of, compact, group_of, key_of
 from edgematrix.runtime.engine import Engine, Hits
@@ -27,9 +28,9 @@ from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_wat
 
 __all__ = ["Tracer"]
 
-_SETTLE_US = SECOND_US // 10
+_SETTLE_S = 0.1
 """How long a partial match may go on changing before it is told."""
-_TICK_US = SECOND_US
+_TICK_S = 1.0
 """How often leases are looked at, and what runs down by time alone is told."""
 _ANSWERS_MAX = 20
 """Answers within a second."""
@@ -40,24 +41,29 @@ _ANSWER_BYTES_MAX = 100_000
 class Tracer:
     """The newest observations of a host, and whoever watches them.
 
-    It observes the engine, listens for watches, and is a timer of the engine for as long as somebody watches. Each agent has
-    an equal share of `observations_max`, so that a chatty one pushes out nothing of a quiet one. Messages that are received
-    and published are not kept: they are on the bus, or were.
+    It observes the engine and listens for watches. Each agent has an equal share of `observations_max`, so that a chatty one
+    pushes out nothing of a quiet one. Messages that are received and published are not kept: they are on the bus, or were.
 
     Args:
         groups: the trigger groups of the host.
         agents: the paths of its agents.
+        clock: the host's time. Leases, and how often something is told, go by the event loop's.
         host: its name, from which its answers come.
         is_linked: whether the broker is there. Traces that wait for it would push other messages out of the queue.
     """
 
-    order = 1 << 30
-    """After all else that is due at the same instant."""
-
     def __init__(
-        self, engine: Engine, groups: Sequence[GroupRunner], agents: Iterable[AgentPath], *, host: str, is_linked: Callable[[], bool]
+        self,
+        engine: Engine,
+        groups: Sequence[GroupRunner],
+        agents: Iterable[AgentPath],
+        clock: Clock,
+        *,
+        host: str,
+        is_linked: Callable[[], bool],
     ) -> None:
         self._engine = engine
+        self._clock = clock
         self._groups = groups
         self._agents = (engine.matrix, *agents)
         self._host = host
@@ -70,12 +76,12 @@ class Tracer:
         self._watches = Watches(engine.limits.watches_max)
         self._matches = Matches(groups)
         self._watched = False
-        self._due_us: int | None = None
-        self._tick_us = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick_s = 0.0
         self._second_max = engine.limits.traces_per_second_max
         self._second_count = 0
         self._left_out: Counter[str] = Counter()
-        self._answers_from_us = 0
+        self._answers_from_s = 0.0
         self._answers_count = 0
         self.filter = f"{self._head}+/watch/{engine.matrix}/#"
         """What a host subscribes to; `#` takes the level before it in (MQTT 3.1.1, 4.7.1.2), which is the matrix as a whole."""
@@ -110,12 +116,13 @@ class Tracer:
         except EdgeMatrixError as error:
             self._engine.dead_letter(self._engine.matrix, message.topic, message.value, error.what, now_us)
             return
+        now_s = asyncio.get_running_loop().time()
         try:
             self._check(watcher.path, watch.group)
             if watch.newest and watch.session:
-                self._check_pace(now_us)
+                self._check_pace(now_s)
             if watch.follow:
-                self._watches.renew(watcher, now_us)
+                self._watches.renew(watcher, now_s)
             else:
                 self._watches.end(watcher)
         except EdgeMatrixError as error:
@@ -124,23 +131,45 @@ class Tracer:
             return
         if watch.newest and watch.session:
             self._answer(watcher, watch, message.trail, now_us)
-        self._begin_or_end(now_us)
+        self._begin_or_end(now_s)
 
-    def due(self, due_us: int, now_us: int) -> None:
-        """Tell what has changed; once a second look at the leases, and at what time alone changes."""
-        if due_us != self._due_us:
-            return
-        self._due_us = None
-        if now_us >= self._tick_us:
-            self._watches.expire(now_us)
-            self._begin_or_end(now_us)
+    # Time
+
+    def look(self, now_s: float) -> None:
+        """Tell what has changed; once a second look at the leases, and at what time alone changes.
+
+        Args:
+            now_s: the event loop's time.
+        """
+        now_us = self._clock.now_us()
+        if now_s >= self._tick_s:
+            self._watches.expire(now_s)
+            self._begin_or_end(now_s)
             self._second_count = 0
             self._tell_left_out(now_us)
             self._tell_matches(self._matches.run_down(now_us, self._moment(now_us)), now_us)
-            self._tick_us = now_us + _TICK_US
+            self._tick_s = now_s + _TICK_S
         self._tell_matches(self._matches.changed(now_us, self._moment(now_us)), now_us)
         if self._watched:
-            self._wake(self._tick_us)
+            self._wake(self._tick_s)
+        self._engine.settled()
+
+    def close(self) -> None:
+        """Look at nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake(self, due_s: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= due_s:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due_s, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self.look(asyncio.get_running_loop().time())
 
     # Traces
 
@@ -151,7 +180,7 @@ class Tracer:
         group = group_of(seen)
         if group is not None:
             self._matches.touch(path, group, key_of(seen))
-            self._wake(seen.at_us + _SETTLE_US)
+            self._wake(asyncio.get_running_loop().time() + _SETTLE_S)
         cause = seen.firing.trail if isinstance(seen, Fired) else NO_TRAIL
         self._publish(path, account_of(seen, self._engine.skew_us), cause, seen.at_us)
 
@@ -234,27 +263,22 @@ class Tracer:
             known = f"its groups are {', '.join(sorted(names)[:20])}" if names else "it has no trigger groups"
             raise PathError(f"{path} has no trigger group {group[:80]!r}", remedy=f"did you mean {near[0]}?" if near else known)
 
-    def _check_pace(self, now_us: int) -> None:
-        if now_us - self._answers_from_us >= SECOND_US:
-            self._answers_from_us, self._answers_count = now_us, 0
+    def _check_pace(self, now_s: float) -> None:
+        if now_s - self._answers_from_s >= 1:
+            self._answers_from_s, self._answers_count = now_s, 0
         self._answers_count += 1
         if self._answers_count > _ANSWERS_MAX:
             raise QueueFullError(f"more than {_ANSWERS_MAX} questions within a second")
 
-    def _begin_or_end(self, now_us: int) -> None:
+    def _begin_or_end(self, now_s: float) -> None:
         """Follow what is watched, and nothing else."""
         was, self._watched = self._watched, len(self._watches) > 0
         self._matches.keep(self._watches.cover)
         if self._watched and not was:
-            self._tick_us = now_us + _TICK_US
-            self._wake(self._tick_us)
+            self._tick_s = now_s + _TICK_S
+            self._wake(self._tick_s)
         elif was and not self._watched:
             self._left_out.clear()
-
-    def _wake(self, due_us: int) -> None:
-        if self._due_us is None or due_us < self._due_us:
-            self._due_us = due_us
-            self._engine.schedule(self, due_us)
 
     def _moment(self, now_us: int) -> str:
         return format_moment(now_us + self._engine.skew_us)

@@ -7,13 +7,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from edgematrix.errors import CodecError, QueueFullError
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, check_name, is_below, parse_path
 
-__all__ = ["LEASE_US", "NEWEST_MAX", "Watch", "Watcher", "Watches", "covers", "read_watch"]
+__all__ = ["LEASE_S", "NEWEST_MAX", "Watch", "Watcher", "Watches", "covers", "read_watch"]
 
-LEASE_US = 60 * SECOND_US
+LEASE_S = 60.0
 """How long a watch lasts unless it is renewed (docs/spec/topics.md)."""
 NEWEST_MAX = 1_000
 """How many kept observations one answer may hold."""
@@ -67,7 +66,7 @@ def read_watch(message: Message, head: str) -> tuple[Watcher, Watch]:
 
 
 class Watches:
-    """The leases of those who follow.
+    """The leases of those who follow. Their time is real time, in seconds: people watch, however fast a host's own time runs.
 
     Args:
         watchers_max: how many there may be at once.
@@ -75,38 +74,38 @@ class Watches:
 
     def __init__(self, watchers_max: int) -> None:
         self._watchers_max = watchers_max
-        self._until_us: dict[Watcher, int] = {}
+        self._until_s: dict[Watcher, float] = {}
         self._covered: dict[str, bool] = {}
 
     def __len__(self) -> int:
-        return len(self._until_us)
+        return len(self._until_s)
 
-    def renew(self, watcher: Watcher, now_us: int) -> None:
+    def renew(self, watcher: Watcher, now_s: float) -> None:
         """Begin a lease, or go on with it.
 
         Raises:
             QueueFullError: there are too many watchers.
         """
-        if watcher not in self._until_us and len(self._until_us) >= self._watchers_max:
+        if watcher not in self._until_s and len(self._until_s) >= self._watchers_max:
             raise QueueFullError(f"watches_max, {self._watchers_max}, watch this host already")
-        self._until_us[watcher] = now_us + LEASE_US
+        self._until_s[watcher] = now_s + LEASE_S
         self._covered.clear()
 
     def end(self, watcher: Watcher) -> None:
         """Forget a watcher; one that is not known needs no forgetting."""
-        if self._until_us.pop(watcher, None) is not None:
+        if self._until_s.pop(watcher, None) is not None:
             self._covered.clear()
 
-    def expire(self, now_us: int) -> None:
+    def expire(self, now_s: float) -> None:
         """Forget whoever has not renewed its lease."""
-        for watcher in [watcher for watcher, until_us in self._until_us.items() if until_us <= now_us]:
+        for watcher in [watcher for watcher, until_s in self._until_s.items() if until_s <= now_s]:
             self.end(watcher)
 
     def cover(self, path: str) -> bool:
         """Whether somebody watches this agent, or what it is in."""
         covered = self._covered.get(path)
         if covered is None:
-            covered = self._covered[path] = any(covers(watcher.path, path) for watcher in self._until_us)
+            covered = self._covered[path] = any(covers(watcher.path, path) for watcher in self._until_s)
         return covered
 
 
