@@ -6,6 +6,7 @@ import gc
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -32,7 +33,11 @@ def main() -> None:
     _show("a plain function call", floor_us, floor_us)
     threshold_us = _best(_events(THRESHOLD, [_message("t/temp", {"temperature": 20 + step % 3}) for step in range(6)]))
     _show("threshold, no edge (aim 5)", threshold_us, floor_us)
-    _show("threshold, every second message an edge", _best(_events(THRESHOLD, [_message("t/temp", {"temperature": t}) for t in (30, 20)])), floor_us)
+    _show(
+        "threshold, every second message an edge",
+        _best(_events(THRESHOLD, [_message("t/temp", {"temperature": t}) for t in (30, 20)])),
+        floor_us,
+    )
     _show("threshold with for and expires", _best(_events(TIMED, [_message("t/temp", {"temperature": t}) for t in (30, 31)])), floor_us)
     join = [Arrival(Message(f"t/{place}", 1), ((place, _NO_CAPTURES),)) for place in range(3)]
     _show("3-way all-of join within 30 s, a message (aim 10)", _best(_events(JOIN, join)), floor_us)
@@ -64,7 +69,9 @@ def _message(topic: str, value: Any) -> Arrival:
 THRESHOLD: dict[str, Any] = {"on": {"temp": {"topic": "t/temp", "value": "temperature", "above": 25, "hysteresis": 1}}}
 TIMED: dict[str, Any] = {"on": {"temp": {"topic": "t/temp", "value": "temperature", "above": 25, "for": "2m", "expires": "10m"}}}
 JOIN: dict[str, Any] = {"on": {f"s{place}": {"topic": f"t/{place}"} for place in range(3)}, "within": "30s"}
-WHERE: dict[str, Any] = {"on": {"b": {"topic": "t/button", "value": "action", "where": "value == 'single' && topic != 't/x'", "is": "double"}}}
+WHERE: dict[str, Any] = {
+    "on": {"b": {"topic": "t/button", "value": "action", "where": "value == 'single' && topic != 't/x'", "is": "double"}}
+}
 
 
 def _mean_over(samples: int) -> dict[str, Any]:
@@ -88,8 +95,8 @@ def _timed(work: Callable[[], int]) -> float:
 
 
 def _call_floor() -> Iterator[float]:
-    def plain(state: object, event: object, now_us: int) -> object:
-        return state
+    def plain(*parts: object) -> object:
+        return parts
 
     def work() -> int:
         for now_us in range(200_000):
@@ -178,9 +185,9 @@ def _weights() -> None:
     calendar = Calendar()
     for what, made in (("1 source", spec), ("2 sources", two)):
         Group(made, path="home/rule", name="g", calendar=calendar)
-        held, weight = _weigh(lambda made=made: [Group(made, path="home/rule", name="g", calendar=calendar) for _ in range(2_000)])
+        held, weight = _weigh(partial(_groups_of, made, calendar))
         print(f"a group of {what}: {weight / 2_000:.0f} bytes idle", end="")
-        _, weight = _weigh(lambda held=held: [group.start(_START_US).state for group in held])
+        _, weight = _weigh(partial(_states_of, held))
         print(f", {weight / 2_000:.0f} bytes of fresh state")
     group = _group({"by": "dev", "on": {"temp": {"topic": "t/{dev}", "above": 25}}})
     state = group.start(_START_US).state
@@ -192,6 +199,14 @@ def _weights() -> None:
     _, weight = _weigh(fill)
     group.save(state)
     print(f"a key with one level: {weight / _KEYS:.0f} bytes, its message included")
+
+
+def _groups_of(spec: GroupSpec, calendar: Calendar) -> list[Group]:
+    return [Group(spec, path="home/rule", name="g", calendar=calendar) for _ in range(2_000)]
+
+
+def _states_of(groups: list[Group]) -> list[GroupState]:
+    return [group.start(_START_US).state for group in groups]
 
 
 def _weigh(make: Callable[[], Any]) -> tuple[Any, int]:

@@ -48,6 +48,11 @@ class Cell:
         self.memory: Any = None
         self.window: Window | None = None
 
+    def is_blank(self) -> bool:
+        """Whether forgetting it changes nothing."""
+        parts = (self.message, self.side, self.due_us, self.lapse_us, self.prev, self.memory, self.window)
+        return all(part is None for part in parts)
+
     def newest(self, at_us: int) -> Token:
         """The newest known value as a token of `at_us`."""
         return Token(self.value, self.message or NO_MESSAGE, self.captures, at_us)

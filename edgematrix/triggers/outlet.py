@@ -30,3 +30,8 @@ class Outlet:
         self.running: list[int] = []
         self.queue: deque[Firing] | None = None
         self.started_step = -1
+
+    def is_blank(self) -> bool:
+        """Whether forgetting it changes nothing."""
+        held = self.throttled is not None or self.debounced is not None or self.running or self.queue
+        return not held and self.passed_us is None and self.passes is None and self.throttled_us is None

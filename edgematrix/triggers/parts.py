@@ -29,7 +29,7 @@ VERSION = 1
 _EMPTY_KEY = "\0"
 """Stands for the key that is the empty text; no topic level holds NUL."""
 _BIG_WHOLE = 1
-"""The extension type of whole numbers beyond 64 bits, as decimal text."""
+"""The extension type of whole numbers beyond 64 bits, as hexadecimal text."""
 
 
 class _Token(msgspec.Struct, array_like=True):
@@ -97,7 +97,7 @@ class _Main(msgspec.Struct, array_like=True):
 def _big(code: int, data: memoryview) -> object:
     if code != _BIG_WHOLE:
         raise ValueError(f"unknown extension type {code}")
-    return int(bytes(data))
+    return int(bytes(data), 16)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -119,6 +119,7 @@ def write_parts(plan: Plan, state: GroupState) -> dict[str, bytes | None]:
             parts[key or _EMPTY_KEY] = None
         for key in keys.changed:
             parts[key or _EMPTY_KEY] = _written(_instance(plan, keys.instances[key], state.latest_us))
+            keys.instances[key].stored = True
     if state.changed:
         main = _Main(state.start_us, state.shift_us, state.skew_us, state.runs, _instance(plan, state.main, state.latest_us))
         parts[""] = _written(main)
@@ -153,6 +154,7 @@ def _restore_keys(plan: Plan, state: GroupState, keys: Keys, parts: Mapping[str,
     stored.sort(key=lambda item: item[1].used)
     for key, part in stored:
         instance = keys.instances[key] = _restored(plan, key, part)
+        instance.stored = True
         state.latest_us = max(state.latest_us, part.latest_us)
         keys.born = max(keys.born, instance.ordinal + 1)
         keys.uses = max(keys.uses, instance.used)
@@ -185,7 +187,7 @@ def _written(part: object) -> bytes:
 def _portable(value: Any) -> Any:
     """Whole numbers beyond 64 bits as an extension."""
     if type(value) is int and not -(2**63) <= value < 2**64:
-        return msgspec.msgpack.Ext(_BIG_WHOLE, str(value).encode())
+        return msgspec.msgpack.Ext(_BIG_WHOLE, f"{value:x}".encode())
     if isinstance(value, Mapping):
         return {name: _portable(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):

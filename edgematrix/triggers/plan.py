@@ -43,7 +43,7 @@ class Plan:
     Masks hold the bits of sources: `regular_mask`, `gate_mask`, `optional_mask`, `condition_mask` by role. `holders` are
     the sources that hold tokens while they wait, `token_mask` their bits; the steps of a sequence are kept apart.
     `timed_main` and `timed_own` are the sources with timers whose memory lies with the group or with each key. All
-    are in written order.
+    are in written order. `forgets` tells that a key of which nothing is left to know may go: runs come to an end.
 
     Raises:
         ExpressionError: `where` or `if` does not compile.
@@ -51,10 +51,10 @@ class Plan:
     """
 
     __slots__ = (
-        "by", "calendar", "condition_mask", "gate_mask", "grace_us", "holders", "if_", "if_keeps", "key_of_run", "keyed", "keys_max",
-        "mode", "name", "names", "need", "need_count", "on_restart", "optional_mask", "overflow", "rate_max", "regular", "regular_mask",
-        "required", "resets", "run_max", "sources", "stages", "timed_main", "timed_own", "timeless", "timeout_fires", "timeout_us",
-        "token_mask", "within_us",
+        "by", "calendar", "condition_mask", "forgets", "gate_mask", "grace_us", "holders", "if_", "if_keeps", "key_of_run",
+        "keyed", "keys_max", "mode", "name", "names", "need", "need_count", "on_restart", "optional_mask", "overflow", "rate_max",
+        "regular", "regular_mask", "required", "resets", "run_max", "sources", "stages", "timed_main", "timed_own", "timeless",
+        "timeout_fires", "timeout_us", "token_mask", "within_us",
     )  # fmt: skip
 
     def __init__(self, spec: GroupSpec, name: str, calendar: Calendar, *, key_of_run: bool, fields: Mapping[str, Collection[str]]) -> None:
@@ -82,6 +82,7 @@ class Plan:
         self.on_restart: str = spec.on_restart
         self.grace_us = spec.misfire_grace
         holds = self.stages is not None and (self.stages.throttle_us is not None or self.stages.debounce_us is not None)
+        self.forgets = key_of_run and not any(source.shared for source in self.sources)
         self.timeless = not (self.timed_main or self.timed_own or self.timeout_us is not None or holds)
 
     def _source(self, place: int, name: str, spec: SourceSpec, fields: Collection[str]) -> Source:

@@ -9,14 +9,16 @@ from edgematrix.triggers.cell import Cell
 from edgematrix.triggers.intake import FIRST_VALUE, REFUSED, take
 from edgematrix.triggers.judge import Edges, settle, stands
 from edgematrix.triggers.source import ABSENT
-from edgematrix.triggers.state import NEVER, GroupState, Instance, Keys
+from edgematrix.triggers.state import GroupState, Instance, Keys
 from edgematrix.triggers.timers import touch
 from edgematrix.triggers.trace import Reason, Trace
 
 if TYPE_CHECKING:
     from edgematrix.protocol.message import Message
     from edgematrix.triggers.arrival import Hits
+    from edgematrix.triggers.cell import Token
     from edgematrix.triggers.plan import Plan
+    from edgematrix.triggers.source import Source
 
 __all__ = ["new_instance", "receive"]
 
@@ -67,44 +69,55 @@ def _take_all(plan: Plan, state: GroupState, owner: Instance, message: Message, 
 
 
 def _receive_keyed(plan: Plan, state: GroupState, keys: Keys, message: Message, hits: Hits, at_us: int) -> None:
-    shared: list[tuple[int, dict[str, str]]] = []
-    own: dict[str, list[tuple[int, dict[str, str]]]] = {}
-    for hit in hits:
-        if plan.sources[hit[0]].shared:
-            shared.append(hit)
-        else:
-            own.setdefault(message.trail.runid if plan.key_of_run else hit[1].get(plan.by or "", ""), []).append(hit)
-    candidates = {key: keys.instances.get(key) or new_instance(plan, keys, key, at_us) for key in own}
+    shared, own = _by_key(plan, message, hits)
+    instances = {key: keys.instances.get(key) or new_instance(plan, keys, key, at_us) for key in own}
     stood: dict[int, bool] = {}
     if plan.gate_mask:
-        concerned = [*keys.instances.values(), *candidates.values()] if shared else list(candidates.values())
+        concerned = [*keys.instances.values(), *instances.values()] if shared else list(instances.values())
         stood = {id(instance): stands(plan, state, instance, at_us) for instance in concerned}
-    shared_first = False
-    shared_edges: Edges = []
+    everyone, everyones_first, everyones_edges = False, False, _NO_EDGES
     if shared:
-        passed, shared_first, shared_edges = _take_all(plan, state, state.main, message, tuple(shared), at_us)
+        passed, everyones_first, everyones_edges = _take_all(plan, state, state.main, message, shared, at_us)
+        everyone = bool(everyones_edges) or everyones_first
         if passed:
             touch(plan, state, state.main)
     found: dict[str, tuple[bool, Edges]] = {}
-    for key, instance in candidates.items():
-        passed, first, edges = _take_all(plan, state, instance, message, tuple(own[key]), at_us)
+    for key, instance in instances.items():
+        passed, first, edges = _take_all(plan, state, instance, message, own[key], at_us)
         if passed:
             _use(plan, state, keys, instance)
             found[key] = (first, edges)
-    everyone = bool(shared_edges) or shared_first
-    for key in list(keys.instances) if everyone else list(found):
+    if everyone and not keys.instances:
+        state.traces.append(Trace(Reason.NO_KEY, plan.name))
+    for key in list(keys.instances) if everyone else found:
         current = keys.instances.get(key)
-        if current is None:
-            continue
-        first, edges = found.get(key, (False, _NO_EDGES))
-        if shared_edges:
-            edges = sorted([*shared_edges, *edges], key=lambda edge: edge[0].index)
-        if edges or first or shared_first:
-            settle(plan, state, current, edges, at_us, stood=stood.get(id(current), False), first_value=first or shared_first)
-        touch(plan, state, current)
+        if current is not None:
+            first, edges = found.get(key, (False, _NO_EDGES))
+            if everyones_edges:
+                edges = sorted([*everyones_edges, *edges], key=_place)
+            if edges or first or everyones_first:
+                settle(plan, state, current, edges, at_us, stood=stood.get(id(current), False), first_value=first or everyones_first)
+            touch(plan, state, current)
 
 
 _NO_EDGES: Edges = []
+
+
+def _by_key(plan: Plan, message: Message, hits: Hits) -> tuple[Hits, dict[str, Hits]]:
+    """What of the hits all keys share, and what each key has of its own."""
+    shared: list[tuple[int, dict[str, str]]] = []
+    own: dict[str, list[tuple[int, dict[str, str]]]] = {}
+    for hit in hits:
+        index, captures = hit
+        if plan.sources[index].shared:
+            shared.append(hit)
+        else:
+            own.setdefault(message.trail.runid if plan.key_of_run else captures.get(plan.by or "", ""), []).append(hit)
+    return tuple(shared), {key: tuple(its) for key, its in own.items()}
+
+
+def _place(edge: tuple[Source, Token]) -> int:
+    return edge[0].index
 
 
 def _use(plan: Plan, state: GroupState, keys: Keys, instance: Instance) -> None:
@@ -122,13 +135,9 @@ def _use(plan: Plan, state: GroupState, keys: Keys, instance: Instance) -> None:
 
 
 def _evict(plan: Plan, state: GroupState, keys: Keys) -> None:
-    key, instance = keys.instances.popitem(last=False)
-    instance.when = NEVER
+    key = next(iter(keys.instances))
+    outlet = keys.forget(key).outlet
     held = 0
-    if instance.outlet is not None:
-        held = len(instance.outlet.queue or ()) + (instance.outlet.throttled is not None) + (instance.outlet.debounced is not None)
-        for run in instance.outlet.running:
-            keys.owners.pop(run, None)
-    keys.changed.pop(key, None)
-    keys.gone[key] = None
+    if outlet is not None:
+        held = len(outlet.queue or ()) + (outlet.throttled is not None) + (outlet.debounced is not None)
     state.traces.append(Trace(Reason.EVICTED, plan.name, key, "", (plan.keys_max, held)))

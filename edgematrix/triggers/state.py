@@ -23,10 +23,11 @@ class Instance:
 
     `cells` and `tokens` go by the sources' places. `mask` has the bits of the sources that have a token or, being
     levels, are ready. `done` counts the steps of a sequence. `when` is the next timer: its moment and its place in
-    written order in one number (see `timers`). `used` orders keys by their last use.
+    written order in one number (see `timers`). `used` orders keys by their last use; `stored` tells that a save has
+    written this one, so it must be deleted there when it goes.
     """
 
-    __slots__ = ("cells", "done", "key", "mask", "ordinal", "outlet", "queued_when", "tokens", "used", "when")
+    __slots__ = ("cells", "done", "key", "mask", "ordinal", "outlet", "queued_when", "stored", "tokens", "used", "when")
 
     def __init__(self, key: str | None, sources: int, ordinal: int = 0) -> None:
         self.key = key
@@ -38,7 +39,14 @@ class Instance:
         self.when = NEVER
         self.queued_when = NEVER
         self.used = 0
+        self.stored = False
         self.outlet: Outlet | None = None
+
+    def is_blank(self) -> bool:
+        """Whether forgetting it changes nothing."""
+        if self.mask or self.done or not (self.outlet is None or self.outlet.is_blank()):
+            return False
+        return all(cell is None or cell.is_blank() for cell in self.cells)
 
 
 class Keys:
@@ -58,6 +66,21 @@ class Keys:
         self.owners: dict[int, Instance] = {}
         self.born = 0
         self.uses = 0
+
+    def forget(self, key: str) -> Instance:
+        """Take a key out.
+
+        Raises:
+            KeyError: it is not known.
+        """
+        instance = self.instances.pop(key)
+        instance.when = NEVER
+        for run in () if instance.outlet is None else instance.outlet.running:
+            self.owners.pop(run, None)
+        self.changed.pop(key, None)
+        if instance.stored:
+            self.gone[key] = None
+        return instance
 
 
 class GroupState:

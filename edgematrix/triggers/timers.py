@@ -85,6 +85,11 @@ def touch(plan: Plan, state: GroupState, instance: Instance) -> None:
     if state.keys is None or instance is state.main:
         state.changed = True
     elif instance.key is not None:
+        if state.keys.instances.get(instance.key) is not instance:
+            return
+        if plan.forgets and state.pending is None and instance.is_blank():
+            state.keys.forget(instance.key)
+            return
         state.keys.changed[instance.key] = None
     if not plan.timeless:
         reschedule(plan, state, instance)

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     NOT_ASKED = "not_asked"
     NOT_KEPT = "not_kept"
     NO_CHANGE = "no_change"
+    NO_KEY = "no_key"
     OFF = "off"
     QUEUED = "queued"  # its place
     RATE = "rate"  # rate_max
@@ -117,6 +118,7 @@ _WORDS: dict[Reason, Callable[..., str]] = {
     Reason.NOT_ASKED: lambda source: f"the value of {source} is none of those asked for",
     Reason.NOT_KEPT: lambda source: f"{source} keeps its first token",
     Reason.NO_CHANGE: lambda source: f"{source} has not changed as asked",
+    Reason.NO_KEY: lambda _: "no key is known yet that it could be for",
     Reason.OFF: lambda source: f"{source} turned OFF",
     Reason.QUEUED: lambda _, place: f"it waits for the runs before it, at place {place}",
     Reason.RATE: lambda _, rate_max: f"paused: over {rate_max} firings within a second",

@@ -17,31 +17,29 @@ CONDITIONS: list[tuple[str | None, Any]] = [
 ]
 
 
-@st.composite
-def detectors(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["plain", "plain", "above", "below", "range", "equals", "not", "is", "changes", "from_to", "by", "count", "absent", "every"]))
-    if kind == "plain":
-        return {}
-    if kind in ("above", "below"):
-        return {kind: draw(SMALL), "hysteresis": draw(st.integers(0, 2))}
-    if kind == "range":
-        return {"above": draw(st.integers(-1, 1)), "below": draw(st.integers(3, 4)), "hysteresis": draw(st.integers(0, 1))}
-    if kind in ("equals", "not", "is"):
-        return {kind: draw(SMALL)}
-    if kind == "changes":
-        return {"changes": True}
-    if kind == "from_to":
-        return {"changes": draw(st.sampled_from([{"from": 1}, {"to": 2}, {"from": 1, "to": 2}]))}
-    if kind == "by":
-        return {"changes": {"by": draw(st.integers(1, 3))}}
-    if kind == "count":
-        return {"count": draw(st.sampled_from([{"at_least": 2}, {"at_least": 2, "within": 3}, {"at_least": 3, "within": 8}]))}
-    return {kind: draw(st.integers(2, 9))}
+DETECTORS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "plain": st.just({}),
+    "plain too": st.just({}),
+    "above": st.fixed_dictionaries({"above": SMALL, "hysteresis": st.integers(0, 2)}),
+    "below": st.fixed_dictionaries({"below": SMALL, "hysteresis": st.integers(0, 2)}),
+    "range": st.fixed_dictionaries({"above": st.integers(-1, 1), "below": st.integers(3, 4), "hysteresis": st.integers(0, 1)}),
+    "equals": st.fixed_dictionaries({"equals": SMALL}),
+    "not": st.fixed_dictionaries({"not": SMALL}),
+    "is": st.fixed_dictionaries({"is": SMALL}),
+    "changes": st.just({"changes": True}),
+    "from to": st.sampled_from([{"changes": {"from": 1}}, {"changes": {"to": 2}}, {"changes": {"from": 1, "to": 2}}]),
+    "by": st.fixed_dictionaries({"changes": st.fixed_dictionaries({"by": st.integers(1, 3)})}),
+    "count": st.sampled_from(
+        [{"count": {"at_least": 2}}, {"count": {"at_least": 2, "within": 3}}, {"count": {"at_least": 3, "within": 8}}]
+    ),
+    "absent": st.fixed_dictionaries({"absent": st.integers(2, 9)}),
+    "every": st.fixed_dictionaries({"every": st.integers(2, 9)}),
+}
 
 
 @st.composite
 def sources(draw: st.DrawFn, place: int) -> dict[str, Any]:
-    spec = draw(detectors())
+    spec = dict(draw(draw(st.sampled_from(list(DETECTORS.values())))))
     level = any(key in spec for key in ("above", "below", "equals", "not"))
     if "every" not in spec:
         spec["topic"] = draw(st.sampled_from([f"t/{place}", "t/0", f"t/{place}"]))
@@ -51,7 +49,11 @@ def sources(draw: st.DrawFn, place: int) -> dict[str, Any]:
         if draw(st.integers(0, 3)) == 0:
             spec["retained"] = draw(st.sampled_from(["seed", "fire", "ignore", "changed"]))
     if place and draw(st.integers(0, 2)) == 0:
-        roles = ["gate", "optional", "optional", "reset"] + (["condition"] if level else []) + ([] if set(spec) - {"topic", "aggregate", "retained"} else ["live"])
+        roles = (
+            ["gate", "optional", "optional", "reset"]
+            + (["condition"] if level else [])
+            + ([] if set(spec) - {"topic", "aggregate", "retained"} else ["live"])
+        )
         spec["role"] = draw(st.sampled_from(roles))
         if spec["role"] == "live" and draw(st.booleans()):
             spec["required"] = True
@@ -141,7 +143,8 @@ def naive_runs(spec: dict[str, Any], ok: Any, messages: list[Any], run_s: int, u
 
 def drive_runs(drive: Drive) -> list[Any]:
     return [
-        (at, {name: None if reading is None else reading.value for name, reading in firing.sources.items()}, firing.missing) for at, firing in drive.fired
+        (at, {name: None if reading is None else reading.value for name, reading in firing.sources.items()}, firing.missing)
+        for at, firing in drive.fired
     ]
 
 

@@ -33,7 +33,12 @@ class GroupMachine(RuleBasedStateMachine):
         self.drive = Drive(self.spec, run_s=run_s)
         self.at = 0.0
 
-    @rule(wait=st.sampled_from([0, 0, 1, 1, 2.5, 7]), place=st.integers(0, 3), value=st.sampled_from([0, 1, 2, 3, 4, "unknown"]), old=st.booleans())
+    @rule(
+        wait=st.sampled_from([0, 0, 1, 1, 2.5, 7]),
+        place=st.integers(0, 3),
+        value=st.sampled_from([0, 1, 2, 3, 4, "unknown"]),
+        old=st.booleans(),
+    )
     def hear(self, wait: float, place: int, value: Any, old: bool) -> None:
         self.at += wait
         self.drive.send(self.at, f"t/{place}", value, retained=old and value == 3)

@@ -10,7 +10,21 @@ from pydantic import TypeAdapter
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
-from edgematrix.triggers import Arrival, Calendar, Cancel, ClockStepped, DeadLetter, Firing, Group, GroupSpec, RunEnded, Start, Step, Tick, Trace
+from edgematrix.triggers import (
+    Arrival,
+    Calendar,
+    Cancel,
+    ClockStepped,
+    DeadLetter,
+    Firing,
+    Group,
+    GroupSpec,
+    RunEnded,
+    Start,
+    Step,
+    Tick,
+    Trace,
+)
 
 SPEC = TypeAdapter(GroupSpec)
 START_S = 1_767_225_600  # 2026-01-01T00:00:00Z, a Thursday
@@ -24,7 +38,9 @@ def spec_of(definition: Mapping[str, Any]) -> GroupSpec:
 class Drive:
     """A group and its state. Seconds count from `start_s`; a run takes `run_s` (0: it is over at once, None: it never ends)."""
 
-    def __init__(self, definition: Mapping[str, Any], *, calendar: Calendar = UTC, run_s: float | None = 0, start_s: int = START_S, **options: Any) -> None:
+    def __init__(
+        self, definition: Mapping[str, Any], *, calendar: Calendar = UTC, run_s: float | None = 0, start_s: int = START_S, **options: Any
+    ) -> None:
         self.definition = definition
         self.group = Group(spec_of(definition), path="home/rule", name="g", calendar=calendar, **options)
         self.filters = {name: TopicFilter.parse(source.topic) for name, source in self.group.spec.on.items() if source.topic is not None}
@@ -108,7 +124,9 @@ class Drive:
 
     def values(self, *names: str) -> list[tuple[Any, ...]]:
         """When it fired, and the values of these sources."""
-        return [(at, *(None if (reading := firing.sources[name]) is None else reading.value for name in names)) for at, firing in self.fired]
+        return [
+            (at, *(None if (reading := firing.sources[name]) is None else reading.value for name in names)) for at, firing in self.fired
+        ]
 
     @property
     def times(self) -> list[float]:
