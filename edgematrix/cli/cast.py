@@ -1,28 +1,38 @@
-"""Who takes part when a recording is played: the player, and the boards that stand beside the recording.
+"""How a recording is played: from when, how fast, and which boards take part.
 
-Beside `day.jsonl` may lie `day.devices.yaml`: the path of each board's agent, and its program.
+Beside `day.jsonl` may lie `day.play.yaml`:
 
-    home/greenhouse/board: devices/greenhouse.py
+    start: "2015-02-05T00:00:00Z"
+    speed: 600
+    boards:
+      home/greenhouse/board: devices/greenhouse.py
 
-A program is run by MicroPython with the broker's `HOST:PORT` and the path as its arguments, and finds `upy` there.
+A board's program is run by MicroPython with the broker's `HOST:PORT` and the path as its arguments, and finds `upy` there.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass as definition
+
 from edgematrix.config.document import read_document
+from edgematrix.config.finding import Finding, error, issues_of
 from edgematrix.config.validation import validate_document
-from edgematrix.errors import ConfigError, Issue, PathError, UsageError
+from edgematrix.errors import ConfigError, PathError, UsageError
+from edgematrix.protocol.fields import CLOSED, Number
+from edgematrix.protocol.moment import parse_moment
 from edgematrix.protocol.path import parse_path
 from edgematrix.transport.endpoint import Endpoint
 
-__all__ = ["Board", "boards_beside", "named_board", "player_words"]
+__all__ = ["Board", "Play", "PlaySpec", "named_board", "play_beside", "player_words"]
 
 _URL_VARIABLE = "EDGEMATRIX_URL"
 _PLAY_FROM_ENVIRONMENT = (
@@ -56,6 +66,29 @@ class Board:
         return [*micropython.command(), str(self.program), place, self.path], micropython.environment()
 
 
+def _moment(text: str) -> str:
+    parse_moment(text)
+    return text
+
+
+@definition(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class PlaySpec:
+    """The file beside a recording."""
+
+    start: Annotated[str, AfterValidator(_moment)] | None = None
+    speed: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
+    boards: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """How a recording is played. `start_us` is when it begins, since the epoch; None: now."""
+
+    start_us: int | None = None
+    speed: float | None = None
+    boards: Sequence[Board] = ()
+
+
 def named_board(text: str) -> Board:
     """Read `PATH=PROGRAM.py`.
 
@@ -74,33 +107,32 @@ def named_board(text: str) -> Board:
     return board
 
 
-def boards_beside(recording: Path) -> list[Board]:
-    """The boards that take part in a recording.
+def play_beside(recording: Path) -> Play:
+    """How a recording is to be played, as the file beside it says.
 
     Raises:
-        ConfigError: the file that lists them is wrong, or a program is missing.
+        ConfigError: that file is wrong, or a program is missing.
     """
-    sidecar = recording.with_suffix(".devices.yaml")
+    sidecar = recording.with_suffix(".play.yaml")
     if not sidecar.exists():
-        return []
+        return Play()
     document = read_document(sidecar)
-    listed = validate_document(dict[str, str], document)
-    boards: list[Board] = []
-    issues: list[Issue] = []
-    places = document.places((path,) for path in listed)
-    for path, program in listed.items():
-        found = Board(path, sidecar.parent / program)
-        place = places[path,]
-        try:
-            parse_path(path)
-        except PathError as error:
-            issues.append(Issue("error", error.what, place.file, place.key_line, place.key_column, remedy=error.remedy))
-        if not found.program.is_file():
-            issues.append(Issue("error", f"there is no program {found.program}", place.file, place.line, place.column))
-        boards.append(found)
-    if issues:
-        raise ConfigError(issues)
-    return boards
+    spec = validate_document(PlaySpec, document)
+    boards = [Board(path, sidecar.parent / program) for path, program in spec.boards.items()]
+    findings = [found for board in boards for found in _board_findings(board)]
+    if findings:
+        raise ConfigError(issues_of(findings, document, ()))
+    return Play(None if spec.start is None else parse_moment(spec.start), spec.speed, boards)
+
+
+def _board_findings(board: Board) -> Iterator[Finding]:
+    place = ("boards", board.path)
+    try:
+        parse_path(board.path)
+    except PathError as problem:
+        yield error(place, problem.what, problem.remedy, at_key=True)
+    if not board.program.is_file():
+        yield error(place, f"there is no program {board.program}")
 
 
 def player_words(recording: Path, url: str, speed: str) -> tuple[list[str], Mapping[str, str] | None]:

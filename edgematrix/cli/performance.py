@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +38,10 @@ class Order:
     state: Path
     broker: str | None = None
     recording: Path | None = None
-    speed: str = "60"
+    pace: float = 1.0
+    """Seconds of the recording in one; infinity is as fast as it goes."""
+    start_us: int | None = None
+    """When the recording begins, since the epoch; None: now."""
     boards: Sequence[Board] = ()
     duration_s: float | None = None
     live: bool = False
@@ -85,7 +89,14 @@ class Performance:
     async def _launch(self, face: Face) -> None:
         order, spec = self._order, self._opened.spec
         refuse_second_run(order.state)
-        how = Launch(name=order.host, folder=order.state, url=order.broker, changed=lambda text: self._linked(text, face))
+        how = Launch(
+            name=order.host,
+            folder=order.state,
+            url=order.broker,
+            changed=lambda text: self._linked(text, face),
+            speed=order.pace if order.recording is not None and math.isfinite(order.pace) else 1.0,
+            start_us=None if order.recording is None else order.start_us,
+        )
         async with launch(self._opened, how) as launched:
             url = launched.url if self._address == _EMBEDDED else self._address
             self._about.broker = without_password(url) + (f" ({launched.broker}, started here)" if self._address == _EMBEDDED else "")
@@ -144,8 +155,9 @@ class Performance:
                 continue
             await self._accompany(face, board.name, f"{board.name}: {board.program} on MicroPython", words, own_environment)
         if order.recording is not None:
-            words, environment = player_words(order.recording, url, order.speed)
-            pace = "as fast as it goes" if order.speed == "max" else f"{float(order.speed):g} times as fast"
+            hurries = math.isinf(order.pace)
+            words, environment = player_words(order.recording, url, "max" if hurries else f"{order.pace:g}")
+            pace = "as fast as it goes" if hurries else f"{order.pace:g} times as fast"
             await self._accompany(face, order.recording.name, f"{order.recording.name}, {pace}", words, environment)
 
     async def _accompany(self, face: Face, name: str, shown: str, words: Sequence[str], environment: Mapping[str, str] | None) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from edgematrix.cli.cast import boards_beside, named_board
+from edgematrix.cli.cast import Play, named_board, play_beside
 from edgematrix.cli.finding import show_issue
 from edgematrix.cli.options import ForOption
 from edgematrix.cli.performance import Order, Performance
@@ -30,6 +30,9 @@ edgematrix run home.yaml --broker mqtt://192.168.1.10   # the broker that you ha
 edgematrix run home.yaml --log json > events.jsonl"""
 
 
+_PACE = 60.0
+
+
 class Log(StrEnum):
     """Lines in place of the live view."""
 
@@ -40,7 +43,10 @@ class Log(StrEnum):
 def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them by name
     matrix: Annotated[Path, typer.Argument(metavar="MATRIX", help="A YAML file, or a Python file that defines a matrix.")],
     play: Annotated[Path | None, typer.Option("--play", metavar="FILE", help="Play a recording meanwhile.")] = None,
-    speed: Annotated[str, typer.Option("--speed", metavar="N", help="How many seconds of it pass in one; or max.")] = "60",
+    speed: Annotated[
+        str | None,
+        typer.Option("--speed", metavar="N", help="How many seconds of it pass in one, for the agents too; or max. Default: 60."),
+    ] = None,
     device: Annotated[
         list[str] | None,
         typer.Option("--device", metavar="PATH=PROGRAM", help="A board's program for MicroPython; again for more."),
@@ -59,10 +65,11 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
     In a terminal it shows the agents at work; where the output goes elsewhere it writes a line for what happens.
     """
     boards = [named_board(text) for text in device or ()]
+    told = Play()
     if play is not None:
         _check_recording(play)
-        _check_speed(speed)
-        boards += boards_beside(play)
+        told = play_beside(play)
+        boards += told.boards
     opened = open_matrix(matrix, allow or ())
     for warning in opened.warnings:
         show_issue(warning)
@@ -72,7 +79,8 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
         state=state,
         broker=broker,
         recording=play,
-        speed=speed,
+        pace=_pace(speed, told),
+        start_us=told.start_us,
         boards=boards,
         duration_s=None if duration is None else duration.seconds,
         live=log is None and sys.stdout.isatty(),
@@ -95,10 +103,14 @@ def _check_recording(recording: Path) -> None:
     del lines
 
 
-def _check_speed(text: str) -> None:
+def _pace(text: str | None, told: Play) -> float:
+    """Seconds of the recording in one; infinity is as fast as it goes."""
+    if text is None:
+        return told.speed or _PACE
     try:
         speed = math.inf if text == "max" else float(text)
     except ValueError:
         speed = math.nan
     if not speed > 0:
         raise UsageError(f"expected a number above 0, or max, found {text[:40]!r}", where="--speed")
+    return speed

@@ -18,6 +18,7 @@ from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.clock import PlayClock, SystemClock
+from edgematrix.runtime.engine import COMMAND_EXPIRY_US
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.session import offline_will
@@ -92,6 +93,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     """
     clock, new_id, spec = how.clock(), id_maker(), opened.spec
     assembly = build(spec, Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader))
+    assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
     session = new_id(clock.wall_us())
     async with AsyncExitStack() as stack:
         address, broker = how.url or spec.broker, "a broker elsewhere"

@@ -26,6 +26,12 @@ class Clock(Protocol):
     def wait_s(self, until_us: int) -> float:
         """How many real seconds it takes until the timeline shows `until_us`; below 0 if it does already."""
 
+    def to_wall_us(self, at_us: int) -> int:
+        """What clocks on walls show when the timeline shows `at_us`: for what leaves the host."""
+
+    def from_wall_us(self, wall_us: int) -> int:
+        """What the timeline shows when clocks on walls show `wall_us`: for what comes in."""
+
 
 class Link(Protocol):
     """What a transport tells its owner. Called on the event loop; must return quickly and must not raise."""

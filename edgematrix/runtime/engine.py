@@ -77,6 +77,7 @@ class Engine:
         self.root = root
         self.matrix = AgentPath(matrix)
         self.limits = limits or Limits()
+        self.command_expiry_us = COMMAND_EXPIRY_US
         self.skew_us = 0
         """The wall clock less the timeline: 0 until somebody sets the wall clock."""
         self.outbox: deque[Outbound] = deque()
@@ -260,7 +261,7 @@ class Engine:
         local = self.hears(topic)
         qos, retain = self.deliveries.get(topic, (0, False)) if kind is Kind.OUT else (1, False)
         if kind is Kind.IN and not local:
-            trail = structs.replace(trail, expiry_us=now_us + self.skew_us + COMMAND_EXPIRY_US)
+            trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
         if kind is Kind.OUT or not local:
             self.outbox.append(Outbound(topic, value, sender, now_us, qos, retain, f"em.{kind}.{port}", trail, cause.id))
         self.observe(Published(now_us, sender, topic, value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -34,19 +35,23 @@ class Outbound:
     trail: Trail | None = None
     cause: str = ""
 
-    def publication(self) -> Publication:
+    def publication(self, to_wall_us: Callable[[int], int]) -> Publication:
         """The bytes that travel.
+
+        Args:
+            to_wall_us: the wall clock's time at a moment of the host's timeline.
 
         Raises:
             CodecError: the value has no JSON form.
         """
         if not self.type:
             return Publication(self.topic, encode_value(self.value), self.qos, self.retain)
-        expiry_us = None if self.trail is None or self.trail.expiry_us is None else self.trail.expiry_us - self.at_us
-        expiry_s = None if expiry_us is None else max(1, expiry_us // SECOND_US)
-        return Publication(self.topic, encode_event(self._event()), self.qos, self.retain, expiry_s)
+        at_us = to_wall_us(self.at_us)
+        expiry_us = None if self.trail is None or self.trail.expiry_us is None else to_wall_us(self.trail.expiry_us)
+        expiry_s = None if expiry_us is None else max(1, (expiry_us - at_us) // SECOND_US)
+        return Publication(self.topic, encode_event(self._event(at_us, expiry_us)), self.qos, self.retain, expiry_s)
 
-    def _event(self) -> Event:
+    def _event(self, at_us: int, expiry_us: int | None) -> Event:
         trail = self.trail
         if trail is None:
             raise CodecError(f"the event for {self.topic} has no trail")
@@ -56,13 +61,13 @@ class Outbound:
             id=trail.id,
             source=f"/{self.source}",
             type=self.type,
-            time=format_moment(self.at_us),
+            time=format_moment(at_us),
             data=UNSET if binary is not None else self.value,
             data_base64=None if binary is None else b64encode(binary).decode(),
             runid=trail.runid,
             causeid=self.cause,
             hops=trail.hops,
-            expirytime=None if trail.expiry_us is None else format_moment(trail.expiry_us),
+            expirytime=None if expiry_us is None else format_moment(expiry_us),
             traceparent=trail.traceparent,
             taint=trail.taint,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from msgspec import structs
+
 from edgematrix.errors import CodecError, QueueFullError, TopicError
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.message import Message, Publication
@@ -88,6 +90,8 @@ class Session:
         except CodecError as error:
             engine.dead_letter(engine.matrix, topic, _shown(payload), str(error), now_us)
         else:
+            if message.source:
+                self._take_over_times(message)
             reason = self._refusal(message)
             if reason is None:
                 engine.receive(message, now_us)
@@ -122,11 +126,11 @@ class Session:
     def flush(self) -> None:
         """Hand everything that is in the engine's outbox to the transport."""
         outbox = self._engine.outbox
-        publish = self._transport.publish
+        publish, to_wall_us = self._transport.publish, self._clock.to_wall_us
         while outbox:
             outbound = outbox.popleft()
             try:
-                publish(outbound.publication())
+                publish(outbound.publication(to_wall_us))
             except (CodecError, QueueFullError, TopicError) as error:
                 self._drop(outbound.topic, outbound.source, error.what)
 
@@ -156,6 +160,13 @@ class Session:
     def _owner(self, topic: str, head: str) -> AgentPath | None:
         """Whose port a topic below `head` is."""
         return parent_of(AgentPath(f"{self._engine.matrix}/{topic[len(head) :]}"))
+
+    def _take_over_times(self, message: Message) -> None:
+        """An event's times are those of wall clocks; here the timeline counts."""
+        from_wall_us, trail = self._clock.from_wall_us, message.trail
+        message.time_us = None if message.time_us is None else from_wall_us(message.time_us)
+        if trail.expiry_us is not None:
+            message.trail = structs.replace(trail, expiry_us=from_wall_us(trail.expiry_us))
 
     def _refusal(self, message: Message) -> str | None:
         """Why an event may not come in; None if it may. On `in` the source is a claim, on `out` it is what the topic spells."""

@@ -25,6 +25,14 @@ class VirtualClock:
         """Virtual seconds: nobody waits for a clock that stands still."""
         return (until_us - self._now_us) / SECOND_US
 
+    def to_wall_us(self, at_us: int) -> int:
+        """The same."""
+        return at_us
+
+    def from_wall_us(self, wall_us: int) -> int:
+        """The same."""
+        return wall_us
+
     def set(self, now_us: int) -> None:
         """Go on to a later moment."""
         self._now_us = max(now_us, self._now_us)

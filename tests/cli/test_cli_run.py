@@ -36,7 +36,7 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything_within_two_seconds_and_leaves_nothing(project: Path, start: Start, number: int):
     (project / "board.py").write_text(BOARD)
-    (project / "evening.devices.yaml").write_text("home/board: board.py\n")
+    (project / "evening.play.yaml").write_text("boards: {home/board: board.py}\n")
     running = start("run", "home.yaml", "--play", "evening.jsonl", cwd=project)
     running.wait_for("published  home/hall/lux")
     below = descendants(running.process.pid)
@@ -55,7 +55,7 @@ def test_a_signal_ends_everything_within_two_seconds_and_leaves_nothing(project:
 
 def test_a_board_beside_the_recording_runs_or_is_left_out_with_the_reason(project: Path, start: Start):
     (project / "board.py").write_text(BOARD)
-    (project / "evening.devices.yaml").write_text("home/board: board.py\n")
+    (project / "evening.play.yaml").write_text("boards: {home/board: board.py}\n")
 
     running = start("run", "home.yaml", "--play", "evening.jsonl", cwd=project)
 
@@ -207,19 +207,22 @@ def test_what_is_wrong_is_told_without_a_traceback(project: Path, arguments: lis
 @pytest.mark.parametrize(
     ("listed", "told"),
     [
-        ("home/board: none.py\n", ":1:13: error: there is no program"),
-        ("home/+: board.py\n", ":1:1: error:"),
+        ("boards:\n  home/board: none.py\n", ":2:15: error: there is no program"),
+        ("boards:\n  home/+: board.py\n", ":2:3: error:"),
         ("- a\n", "error: expected a mapping"),
+        ("sped: 60\n", "did you mean 'speed'?"),
+        ("speed: 0\n", ":1:8: error:"),
+        ("start: yesterday\n", ":1:8: error:"),
     ],
 )
 def test_a_wrong_list_of_boards_is_told_with_its_place(project: Path, listed: str, told: str):
     (project / "board.py").write_text(BOARD)
-    (project / "evening.devices.yaml").write_text(listed)
+    (project / "evening.play.yaml").write_text(listed)
 
     done = call("run", "home.yaml", "--play", "evening.jsonl", cwd=project)
 
     assert done.returncode == 1
-    assert f"evening.devices.yaml{told}" in done.stderr or told in done.stderr
+    assert f"evening.play.yaml{told}" in done.stderr or told in done.stderr
     no_traceback(done)
 
 

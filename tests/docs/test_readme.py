@@ -82,8 +82,8 @@ def test_the_first_automation_goes_as_it_is_told(tmp_path: Path) -> None:
                 matrix = folder / "home.yaml"
                 matrix.write_text(matrix.read_text().replace("brightness: 180", "brightness: 60"))
         elif kind == "sh run":
-            said = run_until(text.split(), folder, "ON")
-            assert "60" in said
+            said = run_until(text.split(), folder, '{"state":"ON"')
+            assert '"brightness":60' in said
         elif kind.startswith("sh"):
             for command in text.strip().splitlines():
                 if command.startswith("cd "):

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from edgematrix.cli.cast import play_beside
 from edgematrix.config.code_loader import load_file
-from edgematrix.config.document import read_document
 from edgematrix.config.opening import open_matrix
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.moment import parse_moment
@@ -107,9 +107,8 @@ def test_the_same_day_comes_out_the_same(day: list[Seen]) -> None:
 
 
 def test_the_boards_beside_the_day_are_there() -> None:
-    boards = read_document(DAY.with_suffix(".devices.yaml")).value
-    assert boards == {"home/greenhouse/board": "devices/greenhouse.py"}
-    assert (HOME / "devices" / "greenhouse.py").is_file()
+    (board,) = play_beside(DAY).boards
+    assert (board.path, board.program) == ("home/greenhouse/board", HOME / "devices" / "greenhouse.py")
 
 
 def test_every_topic_of_the_day_is_accounted_for() -> None:

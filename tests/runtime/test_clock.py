@@ -7,6 +7,7 @@ from bus_fixtures import open_bus
 
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Message
+from edgematrix.runtime.clock import PlayClock
 from edgematrix.runtime.observation import Observation, Published
 
 MATRIX = """
@@ -35,6 +36,12 @@ class SetClock:
 
     def wait_s(self, until_us: int) -> float:
         return (until_us - self.timeline_us) / SECOND_US
+
+    def to_wall_us(self, at_us: int) -> int:
+        return at_us + self.wall - self.timeline_us
+
+    def from_wall_us(self, wall_us: int) -> int:
+        return wall_us - self.wall + self.timeline_us
 
     def pass_us(self, length_us: int) -> None:
         self.timeline_us += length_us
@@ -98,3 +105,13 @@ def test_a_time_that_was_stepped_over_by_less_than_the_grace_still_comes(tmp_pat
 def test_a_time_that_was_stepped_over_by_more_is_missed(tmp_path: Path) -> None:
     steps = (("pass", 6 * HOUR_US), ("set", 2 * HOUR_US), ("pass", 22 * HOUR_US), ("pass", HOUR_US))
     assert after_steps(tmp_path, *steps) == [["t/held"], [], [], ["t/morning"]]
+
+
+def test_a_clock_in_a_hurry_and_the_walls_agree_on_every_moment() -> None:
+    clock = PlayClock(speed=600, start_us=MIDNIGHT_US)
+    now_us = clock.now_us()
+    assert MIDNIGHT_US <= now_us < MIDNIGHT_US + 600 * SECOND_US
+    assert clock.wait_s(now_us + 600 * SECOND_US) <= 1.0
+    hour_later_us = clock.to_wall_us(MIDNIGHT_US + HOUR_US)
+    assert hour_later_us - clock.to_wall_us(MIDNIGHT_US) == 6 * SECOND_US
+    assert clock.from_wall_us(hour_later_us) == MIDNIGHT_US + HOUR_US
