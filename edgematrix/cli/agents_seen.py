@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from edgematrix.cli.console import plain
 from edgematrix.cli.sighting import Sighting
+from edgematrix.protocol.path import is_below
 from edgematrix.protocol.topic import Kind
 
 __all__ = ["AgentsSeen"]
@@ -38,6 +39,14 @@ class AgentsSeen:
     def ready(self) -> list[str]:
         """The agents that work."""
         return [path for path in self._states if self.is_ready(path)]
+
+    def hosts_of(self, path: str) -> set[str]:
+        """The hosts that run an agent, or what is in it; of all agents if the path is empty. A board that connects by itself is none."""
+        return {
+            str(self._states[agent].get("host"))
+            for agent in self.ready
+            if (not path or agent == path or is_below(agent, path)) and self._states[agent].get("host") in self._hosts
+        }
 
     def is_ready(self, path: str) -> bool:
         """Whether an agent says that it is ready, and the host that runs it is online."""

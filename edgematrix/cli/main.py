@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("edgematrix.cli.run", "Run", "Run a matrix, with a broker if it needs one."),
     "send": ("edgematrix.cli.send", "Run", "Send work to an agent of a running matrix."),
     "watch": ("edgematrix.cli.watch", "Run", "Show what travels on the bus."),
+    "trace": ("edgematrix.cli.trace", "Run", "Show what fired, and why the rest did not."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
 }
 """Each command: its module (`command` is the function, `EXAMPLE` what its help shows), its heading in the help, its line there."""
