@@ -24,6 +24,7 @@ class TransportBehaviour:
     """
 
     expires = True
+    redelivers_first = True
 
     def test_a_message_arrives_with_the_lower_of_the_two_qualities(self, place: Any) -> None:
         async def test() -> None:
@@ -379,6 +380,26 @@ class TransportBehaviour:
                 await one.online(times=3)
                 await one.heard(b"1", b"2", b"3", b"3", b"3")
                 one.transport.acknowledge(one.transport.receipt)
+
+        run(test())
+
+    def test_what_was_not_acknowledged_comes_again_before_what_came_meanwhile(self, place: Any) -> None:
+        if not self.redelivers_first:
+            pytest.skip("it delivers again after a while of its own, not when the client comes back")
+
+        async def test() -> None:
+            async with clients(place, "two") as (two,):
+                async with clients(place, "one", session_expiry_s=60, acks_held=True) as (one,):
+                    one.transport.subscribe({"h": 1})
+                    await place.settled(one)
+                    for payload in (b"1", b"2"):
+                        two.transport.publish(Publication("h", payload, 1))
+                    await one.heard(b"1", b"2")
+                two.transport.publish(Publication("h", b"3", 1))
+                await place.settled(two)
+                back = Client(place.transport("one", session_expiry_s=60), Ears())
+                await back.heard(b"1", b"2", b"3")
+                await back.close()
 
         run(test())
 

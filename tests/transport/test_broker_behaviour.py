@@ -21,6 +21,7 @@ class TestNats(TransportBehaviour):
     """MQTT 3.1.1 only, with a copy for each filter."""
 
     expires = False
+    redelivers_first = False
 
     @pytest.fixture
     def place(self, own_broker: Any) -> BrokerPlace:

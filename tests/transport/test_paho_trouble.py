@@ -24,6 +24,7 @@ from edgematrix.errors import AccessRefusedError, QueueFullError, TopicError
 from edgematrix.protocol.message import Publication
 from edgematrix.transport.connection import Change, State, Version
 from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.frame import puback, publish, topic_field
 from edgematrix.transport.memory import MemoryTransport
 from edgematrix.transport.memory_bus import MemoryBus
 from edgematrix.transport.paho import PahoTransport
@@ -290,6 +291,51 @@ def test_an_oversize_message_is_not_taken_and_the_next_ones_are(own_broker: Call
             if kind == "nats":
                 assert one.transport.counts()["unreadable"] == 2
                 assert {topic for topic, _ in one.ears.drops} == {"a"}
+
+    run(test())
+
+
+def test_an_oversize_message_is_confirmed_lest_it_come_for_ever() -> None:
+    async def test() -> None:
+        confirmed = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connect = await reader.read(1000)
+            if connect[8] == 5:
+                writer.write(b"\x20\x02\x00\x01")
+            else:
+                large = bytearray()
+                publish(large, 2, topic_field("a"), b"\x12\x34", bytes(100_000))
+                writer.write(b"\x20\x02\x00\x00" + large)
+                confirmed.set_result(await reader.readexactly(4))
+                await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        one = Client(make(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", packet_bytes_max=10_000), Ears())
+        assert await asyncio.wait_for(confirmed, 5) == puback(0x1234)
+        assert one.ears.drops == [("a", "a packet of 100005 bytes, at most 10000 are read")]
+        await one.close()
+        server.close()
+        await server.wait_closed()
+
+    run(test())
+
+
+def test_an_outage_after_a_connection_that_held_begins_with_short_waits(own_broker: Callable[..., BrokerProcess]) -> None:
+    async def test() -> None:
+        broker = own_broker("mosquitto")
+        broker.start()
+        place = BrokerPlace(broker)
+        now_s = 0.0
+        transport = PahoTransport(Endpoint.parse(broker.url), Settings(client_id="one", backoff=QUICK), now_s=lambda: now_s)
+        one = Client(transport, Ears())
+        for times, held_s, failures in ((1, 1, 1), (2, 1, 2), (3, 10, 1)):
+            await one.online(times)
+            now_s += held_s
+            place.cut(one)
+            assert transport._connection.failures == failures
+        await one.close()
 
     run(test())
 
