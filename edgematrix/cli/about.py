@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.spec import AgentSpec, MatrixSpec
@@ -18,6 +20,10 @@ class About:
     matrix: str
     file: str
     root: str
+    zone: tzinfo
+    """In which times of day are shown: the matrix's own."""
+    plays: bool = False
+    """Whether time is that of a recording."""
     broker: str = ""
     link: str = "connecting"
     companions: list[str] = field(default_factory=list)
@@ -30,10 +36,10 @@ class About:
         return self.link.startswith("connected")
 
 
-def about(spec: MatrixSpec, file: Path) -> About:
+def about(spec: MatrixSpec, file: Path, *, plays: bool = False) -> About:
     """What is known before anything runs."""
     idle = [node.path for node in AgentTree.of(spec) if node.spec.agents and not works(node.spec)]
-    return About(spec.matrix, str(file), spec.root, composites=frozenset((spec.matrix, *idle)))
+    return About(spec.matrix, str(file), spec.root, ZoneInfo(spec.timezone), plays, composites=frozenset((spec.matrix, *idle)))
 
 
 def works(agent: AgentSpec) -> bool:

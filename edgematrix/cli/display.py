@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -17,9 +17,9 @@ VALUE_LENGTH_MAX = 200
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def clock_time(at_us: int) -> str:
-    """The time of day where this process runs, with milliseconds."""
-    return datetime.fromtimestamp(at_us / SECOND_US).astimezone().strftime("%H:%M:%S.%f")[:-3]
+def clock_time(at_us: int, zone: tzinfo | None = None) -> str:
+    """The time of day in `zone`, by default where this process runs, with milliseconds."""
+    return datetime.fromtimestamp(at_us / SECOND_US, zone).strftime("%H:%M:%S.%f")[:-3]
 
 
 def value_text(value: object, length_max: int = VALUE_LENGTH_MAX) -> str:

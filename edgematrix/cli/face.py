@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
+from datetime import tzinfo
 from threading import Event, Thread
 from typing import Protocol
 
@@ -20,7 +20,6 @@ __all__ = ["Face", "JsonLines", "TextLines"]
 _WAITING_MAX = 20_000
 """Observations that wait to be written; beyond it they are counted, for no host waits for whoever reads its lines."""
 _END_S = 0.5
-_MICROSECONDS = 1_000
 
 
 class Face(Protocol):
@@ -47,10 +46,12 @@ class _Lines:
 
     Args:
         gone: called, in that thread, when standard output is closed.
+        now_us: the time that the host goes by.
     """
 
-    def __init__(self, gone: Callable[[], None]) -> None:
+    def __init__(self, gone: Callable[[], None], now_us: Callable[[], int]) -> None:
         self._gone = gone
+        self._now_us = now_us
         self._waiting: deque[Observation | str] = deque()
         self._left_out = 0
         self._wake = Event()
@@ -81,7 +82,7 @@ class _Lines:
 
     def note(self, text: str) -> None:
         """Queue a sentence."""
-        self._waiting.append(self._sentence(text, time.time_ns() // _MICROSECONDS))
+        self._waiting.append(self._sentence(text, self._now_us()))
         self._wake.set()
 
     def linked(self, text: str) -> None:
@@ -112,7 +113,7 @@ class _Lines:
                 lines.append(line)
         if self._left_out:
             count, self._left_out = self._left_out, 0
-            lines.append(self._sentence(f"{count:,} lines are left out: whoever reads them is too slow", time.time_ns() // _MICROSECONDS))
+            lines.append(self._sentence(f"{count:,} lines are left out: whoever reads them is too slow", self._now_us()))
         if lines:
             sys.stdout.write("\n".join(lines) + "\n")
             sys.stdout.flush()
@@ -121,18 +122,17 @@ class _Lines:
 class TextLines(_Lines):
     """Lines for people."""
 
-    def __init__(self, gone: Callable[[], None]) -> None:
-        super().__init__(gone)
+    def __init__(self, gone: Callable[[], None], now_us: Callable[[], int], zone: tzinfo) -> None:
+        super().__init__(gone, now_us)
+        self._zone = zone
         self._colour = wants_colour(sys.stdout)
 
     def _sentence(self, text: str, at_us: int) -> str:
-        return f"{self._dressed(style(clock_time(at_us), dim=True), clock_time(at_us))}  {plain(text)}"
+        moment = clock_time(at_us, self._zone)
+        return f"{style(moment, dim=True) if self._colour else moment}  {plain(text)}"
 
     def _line(self, observation: Observation) -> str | None:
-        return text_line(observation, colour=self._colour)
-
-    def _dressed(self, coloured: str, bare: str) -> str:
-        return coloured if self._colour else bare
+        return text_line(observation, colour=self._colour, zone=self._zone)
 
 
 class JsonLines(_Lines):

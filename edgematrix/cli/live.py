@@ -30,14 +30,16 @@ class LiveView:
 
     Args:
         gone: called, in its thread, when the terminal is gone.
+        now_us: the time that the host goes by.
     """
 
-    def __init__(self, tally: Tally, about: About, gone: Callable[[], None], console: Console | None = None) -> None:
+    def __init__(self, tally: Tally, about: About, gone: Callable[[], None], now_us: Callable[[], int]) -> None:
         self.observe = tally
         self._tally = tally
         self._gone = gone
         self._about = about
-        self._console = console or Console(highlight=False)
+        self._now_us = now_us
+        self._console = Console(highlight=False)
         self._notes: deque[str] = deque(maxlen=_NOTES_MAX)
         self._ended = Event()
         self._thread = Thread(target=self._draw_on, name="view", daemon=True)
@@ -86,7 +88,10 @@ class LiveView:
     def _draw(self, live: Live, now_s: float) -> None:
         self._print_notes()
         uptime_us = int((now_s - self._started_s) * SECOND_US)
-        live.update(picture(Picture(self._tally, self._about, uptime_us, self._a_minute_ago(now_s), self._console.height)), refresh=True)
+        live.update(
+            picture(Picture(self._tally, self._about, uptime_us, self._now_us(), self._a_minute_ago(now_s), self._console.height)),
+            refresh=True,
+        )
 
     def _print_notes(self) -> None:
         while self._notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from typing import Any
 
 from edgematrix.cli.console import plain, style
@@ -28,14 +29,17 @@ _KIND_WIDTH = 9
 _PATH_WIDTH = 24
 
 
-def text_line(observation: Observation, *, colour: bool) -> str | None:
-    """A line for people; None for what is no news (a message received, a level that stays as it is, a run that went well)."""
+def text_line(observation: Observation, *, colour: bool, zone: tzinfo | None = None) -> str | None:
+    """A line for people, with the time of day in `zone`.
+
+    None for what is no news: a message received, a level that stays as it is, a run that went well.
+    """
     told = _TEXT[type(observation)](observation)
     if told is None:
         return None
     kind, hue, text = told
     path = "" if isinstance(observation, Received) else observation.path
-    moment, kind = clock_time(observation.at_us), kind.ljust(_KIND_WIDTH)
+    moment, kind = clock_time(observation.at_us, zone), kind.ljust(_KIND_WIDTH)
     if colour:
         moment, kind = style(moment, dim=True), style(kind, fg=hue)
     return f"{moment}  {kind}  {plain(path).ljust(_PATH_WIDTH)}  {text}"

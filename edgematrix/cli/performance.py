@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,14 @@ class Performance:
         self._order = order
         self._opened = opened
         self._address = order.broker or opened.spec.broker
-        self._about = about(opened.spec, order.matrix)
+        self._launch_order = Launch(
+            name=order.host,
+            folder=order.state,
+            url=order.broker,
+            speed=order.pace if order.recording is not None and math.isfinite(order.pace) else 1.0,
+            start_us=None if order.recording is None else order.start_us,
+        )
+        self._about = about(opened.spec, order.matrix, plays=self._launch_order.plays)
         self._stopped = asyncio.Event()
         self._main: asyncio.Task[object] | None = None
         self._runs = False
@@ -89,14 +96,7 @@ class Performance:
     async def _launch(self, face: Face) -> None:
         order, spec = self._order, self._opened.spec
         refuse_second_run(order.state)
-        how = Launch(
-            name=order.host,
-            folder=order.state,
-            url=order.broker,
-            changed=lambda text: self._linked(text, face),
-            speed=order.pace if order.recording is not None and math.isfinite(order.pace) else 1.0,
-            start_us=None if order.recording is None else order.start_us,
-        )
+        how = replace(self._launch_order, changed=lambda text: self._linked(text, face))
         async with launch(self._opened, how) as launched:
             url = launched.url if self._address == _EMBEDDED else self._address
             self._about.broker = without_password(url) + (f" ({launched.broker}, started here)" if self._address == _EMBEDDED else "")
@@ -194,10 +194,12 @@ class Performance:
         def gone() -> None:
             loop.call_soon_threadsafe(self._nobody_reads)
 
+        now_us = self._launch_order.clock().wall_us  # the host's own is as near as it takes to start it
         if self._order.json:
-            return JsonLines(gone)
+            return JsonLines(gone, now_us)
         if not self._order.live:
-            return TextLines(gone)
+            return TextLines(gone, now_us, self._about.zone)
         from edgematrix.cli.live import LiveView  # noqa: PLC0415 - rich costs more than a host needs to start
 
-        return LiveView(Tally(self._opened.spec, [board.path for board in self._order.boards]), self._about, gone)
+        boards = [board.path for board in self._order.boards]
+        return LiveView(Tally(self._opened.spec, boards), self._about, gone, now_us)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -30,11 +31,12 @@ _VALUE_WIDTH = 60
 
 @dataclass(slots=True)
 class Picture:
-    """One moment. `fired_before` are the counts of firings a minute ago, by path."""
+    """One moment. `now_us` is the host's time, `fired_before` are the counts of firings a minute ago, by path."""
 
     tally: Tally
     about: About
     uptime_us: int
+    now_us: int
     fired_before: dict[str, int]
     height: int
 
@@ -68,7 +70,10 @@ def _heading(now: Picture) -> Text:
     linked = about.is_linked
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append("edgematrix ", "dim").append(about.matrix, "bold").append(f"  {plain(about.file)}", "dim")
-    text.append(f"  up {format_duration(now.uptime_us // SECOND_US * SECOND_US)}\n", "dim")
+    text.append(f"  up {format_duration(now.uptime_us // SECOND_US * SECOND_US)}", "dim")
+    if about.plays:
+        text.append("  ").append(datetime.fromtimestamp(now.now_us / SECOND_US, about.zone).strftime("%a %Y-%m-%d %H:%M"), "cyan")
+    text.append("\n")
     text.append("● ", "green" if linked else "red").append(plain(about.broker)).append(f"  {plain(about.link)}", "dim" if linked else "red")
     for companion in about.companions:
         text.append("\n▶ ", "cyan").append(plain(companion))
@@ -101,8 +106,8 @@ def _state(row: AgentRow, now: Picture) -> Text:
         return Text("starting", "yellow")
     if row.failed:
         return Text("failed", "red")
-    if row.path in now.tally.boards:
-        return Text("board", "magenta" if row.published_count else "dim")
+    if row.path in now.tally.elsewhere:
+        return Text("heard" if row.published_count else "silent", "magenta" if row.published_count else "dim")
     return Text("running", "cyan") if row.open_runs else Text("ready", "green")
 
 
@@ -129,14 +134,16 @@ def _runs(now: Picture, runs: list[RunRow]) -> Table:
             what.append(f"  and {run.effect_count - len(run.effects)} more", "dim")
         if run.outcome not in (None, "done"):
             what.append(f"  {run.outcome}", "red" if run.outcome == "failed" else "yellow")
-        table.add_row(Text(clock_time(fired.at_us), "dim"), Text(_short(fired.path, now.about)).append(f" {fired.group}", "dim"), what)
+        table.add_row(
+            Text(clock_time(fired.at_us, now.about.zone), "dim"), Text(_short(fired.path, now.about)).append(f" {fired.group}", "dim"), what
+        )
     if not runs:
         table.add_row(Text("none yet", "dim"))
     return table
 
 
 def _trouble(now: Picture, trouble: Trouble) -> Text:
-    text = Text(no_wrap=True, overflow="ellipsis").append(f"{clock_time(trouble.at_us)}  ", "dim")
+    text = Text(no_wrap=True, overflow="ellipsis").append(f"{clock_time(trouble.at_us, now.about.zone)}  ", "dim")
     text.append(f"{_short(trouble.path, now.about)} ", "yellow")
     if isinstance(trouble, DeadLettered):
         return text.append(plain(f"cannot handle {trouble.topic}: {trouble.reason}"))

@@ -50,17 +50,19 @@ class Tally:
     """An observer of an engine. The matrix's own row takes what is no agent's.
 
     Args:
-        boards: agents that run elsewhere and are shown too, as far as an agent here listens to them.
+        boards: agents that are shown too, though the matrix may not name them.
     """
 
     def __init__(self, spec: MatrixSpec, boards: Collection[str] = ()) -> None:
-        here = [spec.matrix, *AgentTree.of(spec).nodes]
+        tree = AgentTree.of(spec)
+        here = [spec.matrix, *tree.nodes]
         paths = here.copy()
         for board in sorted(boards):
             _grow(paths, board)
         self.agents = {path: AgentRow(path) for path in paths}
-        self.boards = frozenset(boards) - frozenset(here)
-        self.frames = frozenset(paths) - self.boards - frozenset(here)
+        self.elsewhere = frozenset(node.path for node in tree if node.is_elsewhere) | (frozenset(boards) - frozenset(here))
+        """Agents that run elsewhere; of them is shown what an agent here listens to."""
+        self.frames = frozenset(paths) - self.elsewhere - frozenset(here)
         """What holds nothing but boards."""
         self.runs: deque[RunRow] = deque(maxlen=RUNS_MAX)
         self.troubles: deque[Trouble] = deque(maxlen=TROUBLES_MAX)
@@ -75,7 +77,7 @@ class Tally:
             Stalled: self.troubles.append,
         }
         self._outputs = f"{spec.root}/{Kind.OUT}/"
-        if self.boards:
+        if self.elsewhere:
             self._handlers[Received] = self._received
 
     def __call__(self, observation: Observation) -> None:
@@ -104,10 +106,10 @@ class Tally:
                 row.effects.append(seen)
 
     def _received(self, seen: Received) -> None:
-        """Take in what a board says."""
+        """Take in what an agent elsewhere says."""
         if seen.topic.startswith(self._outputs):
             path = seen.topic[len(self._outputs) :].rpartition("/")[0]
-            if path in self.boards:
+            if path in self.elsewhere:
                 row = self.agents[path]
                 row.published_count += 1
                 row.last = Published(seen.at_us, path, seen.topic, seen.value)

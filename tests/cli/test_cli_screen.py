@@ -50,7 +50,7 @@ def shown(
     heading.broker = "mqtt://127.0.0.1:1883"
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, color_system=None, highlight=False)
-    console.print(picture(Picture(tally, heading, 61_000_000, before or {}, height)))
+    console.print(picture(Picture(tally, heading, 61_000_000, AT_US, before or {}, height)))
     return [line.rstrip() for line in out.getvalue().rstrip("\n").split("\n")]
 
 
@@ -190,4 +190,4 @@ def test_a_board_stands_in_the_tree_and_shows_what_is_heard_of_it():
 
     assert list(tally.agents)[3:] == ["home/hall/lux0", "home/hall/board", "home/helper", "home/attic", "home/attic/board"]
     assert "└─ attic" in [line.rstrip() for line in lines], "what holds only boards has no state"
-    assert row(lines, "board").split() == ["│", "└─", "board", "board", "temperature", "21.5", "1"]
+    assert row(lines, "board").split() == ["│", "└─", "board", "heard", "temperature", "21.5", "1"]
