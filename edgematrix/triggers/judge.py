@@ -64,7 +64,7 @@ def settle(
 
 
 def time_out(plan: Plan, state: GroupState, instance: Instance, at_us: int) -> None:
-    """The oldest token has waited as long as `timeout` says."""
+    """The oldest token has waited as long as `timeout` says: whatever comes of it, all tokens are gone."""
     have = _have(plan, state, instance)
     done = sum(source.bit for source in plan.regular[: instance.done])
     chosen = done if plan.need == NEED_SEQUENCE else have & plan.regular_mask
@@ -73,7 +73,7 @@ def time_out(plan: Plan, state: GroupState, instance: Instance, at_us: int) -> N
     if not plan.timeout_fires:
         state.traces.append(Trace(Reason.TIMED_OUT, plan.name, instance.key, "", (missing,)))
     elif not _blocked(plan, state, instance):
-        _fire(plan, state, instance, chosen, at_us, missing=missing, timed_out=True)
+        _fire(plan, state, instance, chosen, at_us, missing)
     clear(plan, instance)
 
 
@@ -224,9 +224,7 @@ def _blocked(plan: Plan, state: GroupState, instance: Instance) -> bool:
     return False
 
 
-def _fire(
-    plan: Plan, state: GroupState, instance: Instance, chosen: int, at_us: int, *, missing: tuple[str, ...] = (), timed_out: bool = False
-) -> None:
+def _fire(plan: Plan, state: GroupState, instance: Instance, chosen: int, at_us: int, missing: tuple[str, ...] = ()) -> None:
     have = _have(plan, state, instance)
     parts = chosen | have & (plan.gate_mask | plan.optional_mask)
     unmet = plan.condition_mask & ~have
@@ -243,7 +241,7 @@ def _fire(
             refusal = Trace(Reason.IF_ERROR, plan.name, instance.key, "", (error.what,))
         if refusal is not None:
             state.traces.append(refusal)
-            if timed_out or not plan.if_keeps:
+            if not plan.if_keeps:
                 _consume(plan, instance, parts)
             return
     _consume(plan, instance, parts)

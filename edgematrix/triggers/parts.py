@@ -1,4 +1,4 @@
-"""The stored form of a group's state: MessagePack, in small parts, each with its version.
+"""The stored form of a group's state: MessagePack, in small parts, each with its version and a CRC-32 of the rest.
 
 The part of what all keys share (of everything, where there are none) is the empty text; the others go by key. Sources
 go by name, so a definition that has changed takes over what it still has.
@@ -6,6 +6,7 @@ go by name, so a definition that has changed takes over what it still has.
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -101,7 +102,7 @@ def _big(code: int, data: memoryview) -> object:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_head = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
+_decode_head = msgspec.msgpack.Decoder(tuple[int, int, msgspec.Raw]).decode
 _decode_main = msgspec.msgpack.Decoder(_Main, ext_hook=_big).decode
 _decode_instance = msgspec.msgpack.Decoder(_Instance, ext_hook=_big).decode
 
@@ -165,10 +166,12 @@ def _restore_keys(plan: Plan, state: GroupState, keys: Keys, parts: Mapping[str,
 def _read(plan: Plan, key: str, data: bytes, decode: Any) -> Any:
     where = f"group {plan.name!r}" + (f", key {key!r}" if key else "")
     try:
-        version, body = _decode_head(data)
+        version, checksum, body = _decode_head(data)
         if version != VERSION:
             what = f"the stored state is of version {version}, known is {VERSION}"
             raise StateError(what, where=where, remedy="a newer release may have written it")
+        if zlib.crc32(body) != checksum:
+            raise StateError("the stored state is damaged: its checksum does not fit", where=where)
         return decode(body)
     except (msgspec.DecodeError, ValueError, OverflowError) as error:
         raise StateError(f"the stored state is damaged: {error}", where=where) from None
@@ -177,11 +180,12 @@ def _read(plan: Plan, key: str, data: bytes, decode: Any) -> Any:
 def _written(part: object) -> bytes:
     try:
         try:
-            return _encode((VERSION, part))
+            body = _encode(part)
         except OverflowError:
-            return _encode((VERSION, _portable(msgspec.to_builtins(part, builtin_types=(bytes,)))))
+            body = _encode(_portable(msgspec.to_builtins(part, builtin_types=(bytes,))))
     except (TypeError, ValueError, RecursionError) as error:
         raise StateError(f"a value has no stored form: {error}") from None
+    return _encode((VERSION, zlib.crc32(body), msgspec.Raw(body)))
 
 
 def _portable(value: Any) -> Any:
@@ -291,7 +295,8 @@ def _restored_cell(part: _Cell, kind: int, aggregate: Any) -> Cell:
     cell.prev = part.prev
     cell.memory = deque(part.memory) if kind == COUNT and isinstance(part.memory, list) else part.memory
     if aggregate is not None and part.samples:
-        cell.window = window_of(aggregate, part.samples)
+        any_value = aggregate.fn in ("count", "last")
+        cell.window = window_of(aggregate, [one for one in part.samples if any_value or type(one[1]) in (int, float)])
     return cell
 
 

@@ -1,5 +1,7 @@
 """What a message does that scenarios cannot show: times of events, trails, fields, odd values."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -167,6 +169,11 @@ def test_a_late_tick_takes_the_last_one_that_is_due():
     step = drive.group.step(drive.state, Tick(), drive.start_us + 35 * S)
     assert [effect.firing.sources["v"].time_us - drive.start_us for effect in step.effects] == [30 * S]
     assert step.deadline_us == drive.start_us + 40 * S
+
+
+def test_only_who_goes_by_the_calendar_pays_for_it():
+    code = "import sys, edgematrix.triggers; print(*sorted({'apscheduler', 'astral', 'asyncio', 'numpy', 'tzlocal'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
 
 
 def test_a_group_that_cannot_be_compiled_says_which_source():
