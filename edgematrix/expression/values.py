@@ -124,7 +124,10 @@ def _key(key: object) -> str:
 
 def _text_of(value: object) -> str:
     if isinstance(value, Timestamp):
-        return format_moment(value)
+        try:
+            return format_moment(value)
+        except OverflowError:
+            raise ExpressionError("the moment is before the year 1 or after the year 9999") from None
     if isinstance(value, datetime):
         return format_moment((value - _EPOCH) // _MICROSECOND)
     if not isinstance(value, timedelta):

@@ -68,7 +68,8 @@ def test_an_event_is_acknowledged_once_carried_out_and_never_twice(broker: Broke
     listener.wait_for(ACK)
     assert process.interrupt() == 0
     counts = counts_of(process)
-    assert (counts["done"], counts["repeated"]) == (2, 1)
+    assert counts["done"] == 2
+    assert counts["repeated"] >= 1, "a broker may deliver at QoS 1 once more"
 
 
 def test_what_is_refused_says_why_and_carries_nothing_out(broker: Broker, listener: Listener, board: Start) -> None:
