@@ -79,7 +79,7 @@ class _Chart:
     def _node(self, path: AgentPath, agent: AgentSpec) -> str:
         name = _label(path.rpartition("/")[2])
         head = self._id("agent", path)
-        if agent.device is not None:
+        if agent.device is not None or self._tree.nodes[path].is_elsewhere:
             return f"{head}[[{name}]]:::device"
         if agent.sentences is not None:
             return f"{head}>{name}]:::agent"
