@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from edgematrix.errors import ExpressionError
 from edgematrix.expression.fast import quick
 from edgematrix.expression.library import Program, Refusal, program
-from edgematrix.expression.names import Read, Scope, Shape, reader
-from edgematrix.expression.source import VARIABLE, Source, read_source
+from edgematrix.expression.names import Key, Read, Scope, Shape, key_of, reader
+from edgematrix.expression.source import VARIABLE, read_source
 from edgematrix.expression.values import finished
 
 __all__ = ["Condition", "Expression"]
+
+_SHARED_MAX = 1_024
+"""Expressions that are kept for sharing."""
 
 
 class Expression:
@@ -34,9 +37,22 @@ class Expression:
     def compile(cls, text: str, names: Mapping[str, Shape], *, whole: str | None = None, start: int = 0) -> Expression:
         """Compile an expression that stands at `start` of the text `whole` (by default it is the whole).
 
+        Rules with the same text over the same names share one expression.
+
         Raises:
             ExpressionError: its syntax, a name, a function or a type is wrong; `where` is `line:column` in `whole`.
         """
+        key = (text, key_of(names))
+        found = _shared.get(key)
+        if found is None:
+            found = cls._compile(text, names, whole, start)
+            if len(_shared) >= _SHARED_MAX:
+                _shared.clear()
+            _shared[key] = found
+        return found
+
+    @classmethod
+    def _compile(cls, text: str, names: Mapping[str, Shape], whole: str | None, start: int) -> Expression:
         source = read_source(text, names, whole, start)
         roots = frozenset(path[0] for path in source.paths)
         simple = quick(source)
@@ -45,8 +61,8 @@ class Expression:
         try:
             compiled = program(source.canonical, source.effort)
         except Refusal as refusal:
-            raise source.error(_renamed(refusal.what, source), source.original(refusal.offset)) from None
-        return cls(text, _runner(source, compiled), compiled.gives, constant=False, roots=roots)
+            raise source.error(_renamed(refusal.what, source.paths), source.original(refusal.offset)) from None
+        return cls(text, _runner(source.paths, compiled), compiled.gives, constant=False, roots=roots)
 
     def evaluate(self, scope: Scope) -> object:
         """The value in this scope, in JSON's types; timestamps as RFC 3339 text, durations as text such as `90s`.
@@ -55,6 +71,9 @@ class Expression:
             ExpressionError: something that it needs is missing, a type does not fit, or it would cost too much.
         """
         return finished(self._run(scope))
+
+
+_shared: dict[tuple[str, Key], Expression] = {}
 
 
 class Condition:
@@ -110,8 +129,8 @@ class Condition:
         raise ExpressionError(f"{self.text[:80]!r} gave {_shown(found)}, expected true or false")
 
 
-def _runner(source: Source, compiled: Program) -> Read:
-    reads = tuple(reader(path) for path in source.paths)
+def _runner(paths: tuple[tuple[str, ...], ...], compiled: Program) -> Read:
+    reads = tuple(reader(path) for path in paths)
 
     def run(scope: Scope) -> object:
         values: dict[int, object] = {}
@@ -126,15 +145,15 @@ def _runner(source: Source, compiled: Program) -> Read:
             reads[missing.args[0]](scope)
             raise
         except ExpressionError as error:
-            raise ExpressionError(_renamed(error.what, source), remedy=error.remedy) from None
+            raise ExpressionError(_renamed(error.what, paths), remedy=error.remedy) from None
 
     return run
 
 
-def _renamed(what: str, source: Source) -> str:
+def _renamed(what: str, paths: tuple[tuple[str, ...], ...]) -> str:
     """Put the paths back where a message names a variable."""
-    for number in range(len(source.paths) - 1, -1, -1):
-        what = what.replace(f"{VARIABLE}{number}", ".".join(source.paths[number]))
+    for number in range(len(paths) - 1, -1, -1):
+        what = what.replace(f"{VARIABLE}{number}", ".".join(paths[number]))
     return what
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from edgematrix.errors import ExpressionError
 from edgematrix.expression.lexer import Kind, Token, scan
@@ -28,8 +29,7 @@ _INT64_MOST = 2**63 - 1
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-@dataclass(frozen=True, slots=True)
-class Quick:
+class Quick(msgspec.Struct, frozen=True):
     """An expression that is judged without the library. `gives` is its CEL type, `dyn` where only the run tells."""
 
     evaluate: Read
@@ -37,8 +37,7 @@ class Quick:
     constant: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Literal:
+class _Literal(msgspec.Struct, frozen=True):
     value: object
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 __all__ = ["Kind", "Token", "place", "scan"]
 
@@ -19,8 +20,7 @@ class Kind(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True, gc=False):
     """One token; `start` and `end` are offsets into the scanned text."""
 
     kind: Kind
@@ -44,12 +44,15 @@ _TOKEN = re.compile(
 )
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 def scan(text: str, start: int = 0) -> Iterator[Token]:
     """Yield the tokens of `text` from `start`; white space and comments are left out. Any text has tokens."""
     for match in _TOKEN.finditer(text, start):
-        kind = match.lastgroup
-        if kind != "space":
-            yield Token(Kind(kind), match.group(), match.start(), match.end())
+        kind = _KINDS.get(match.lastgroup or "")
+        if kind is not None:
+            yield Token(kind, match.group(), match.start(), match.end())
 
 
 def place(text: str, offset: int) -> str:

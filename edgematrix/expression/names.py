@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from edgematrix.errors import ExpressionError
 
-__all__ = ["ANY", "Any_", "Read", "Scope", "Shape", "nearest", "reader"]
+__all__ = ["ANY", "Any_", "Key", "Read", "Scope", "Shape", "key_of", "nearest", "reader"]
 
 
 class Any_:  # noqa: N801  the type of ANY, which is a value and not for use by others
@@ -25,18 +25,27 @@ ANY: Final = Any_()
 Shape: TypeAlias = Any_ | Mapping[str, "Shape"]
 """`ANY`, or the fields that exist, each with its own shape."""
 
+Key: TypeAlias = tuple[tuple[str, "Key"], ...] | None
 Scope: TypeAlias = Mapping[str, object]
 Read: TypeAlias = Callable[[Scope], object]
 
 
+def key_of(shape: Shape) -> Key:
+    """What tells one shape from another in a cache: shapes of one key allow the same names."""
+    return None if isinstance(shape, Any_) else tuple([(name, key_of(part)) for name, part in shape.items()])
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that is most like `name`, else empty."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only what is wrong needs it
+
     found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else ""
 
 
+@lru_cache(1_024)
 def reader(path: tuple[str, ...]) -> Read:
-    """Make the function that reads a path out of a scope.
+    """Make the function that reads a path out of a scope; whoever reads the same path shares it.
 
     The function raises ExpressionError where a step is missing or the value before it is no object.
     """

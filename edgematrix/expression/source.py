@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from edgematrix.errors import ExpressionError
 from edgematrix.expression.lexer import Kind, Token, place, scan
@@ -32,8 +33,7 @@ _KEYWORDS = frozenset({"true", "false", "null", "in"})
 _TYPES = frozenset({"bool", "bytes", "double", "google", "int", "list", "map", "null_type", "string", "type", "uint"})
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
+class Effort(msgspec.Struct, frozen=True):
     """What an evaluation may cost, as far as the text tells.
 
     `length` is how many tokens there are, `depth` how deep macros nest, `inner` which variables occur inside the body
@@ -48,8 +48,7 @@ class Effort:
     builds: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """An expression whose names have been checked. `paths[i]` is what variable i of `canonical` stands for."""
 
     text: str

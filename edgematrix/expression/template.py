@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from edgematrix.errors import ExpressionError
 from edgematrix.expression.condition import Expression
 from edgematrix.expression.lexer import place, scan
-from edgematrix.expression.names import Read, Scope, Shape
+from edgematrix.expression.names import Key, Read, Scope, Shape, key_of
 from edgematrix.expression.values import written
 
 __all__ = ["Template", "compile_pieces"]
 
 _DEPTH_MAX = 64
+_SHARED_MAX = 1_024
+"""Texts that are kept compiled, for sharing."""
 
 
 class Template:
@@ -22,26 +24,30 @@ class Template:
     written out: text as it is, whole numbers without `.0`, the rest as JSON. `$${` stands for `${`.
     """
 
-    __slots__ = ("_render", "constant")
+    __slots__ = ("_value", "read")
 
-    def __init__(self, render: Read, *, constant: bool) -> None:
-        self._render = render
-        self.constant = constant
-        """Whether it holds no `${…}`, so that every scope gives the same."""
+    def __init__(self, read: Read | None, value: object = None) -> None:
+        self.read = read
+        """What fills it in; None where it holds no `${…}`, so that every scope gives the same."""
+        self._value = value
+
+    @property
+    def constant(self) -> bool:
+        """Whether every scope gives the same."""
+        return self.read is None
 
     @classmethod
     def compile(cls, value: object, names: Mapping[str, Shape]) -> Template:
-        """Compile the texts in a value.
+        """Compile the texts in a value. Rules with the same text over the same names share what it is compiled to.
 
         Raises:
             ExpressionError: an expression is wrong. `where` is `line:column` in its text, after the path to the text
                 in the value if it is not the value itself (`battery.0 1:5`).
         """
-        render = _compile(value, names, ())
-        if render is not None:
-            return cls(render, constant=False)
-        plain = _unescaped(value)
-        return cls(lambda _scope: plain, constant=True)
+        if isinstance(value, str) and "${" in value:
+            return _of_text(value, names)
+        read = _compile(value, names, ())
+        return cls(None, _unescaped(value)) if read is None else cls(read)
 
     def render(self, scope: Scope) -> object:
         """The value in this scope. What is constant in it is shared, not copied.
@@ -49,7 +55,7 @@ class Template:
         Raises:
             ExpressionError: an expression failed.
         """
-        return self._render(scope)
+        return self._value if self.read is None else self.read(scope)
 
 
 def compile_pieces(text: str, names: Mapping[str, Shape]) -> list[str | Expression]:
@@ -98,7 +104,7 @@ def _end_of(text: str, start: int) -> int:
 def _compile(value: object, names: Mapping[str, Shape], path: tuple[str, ...]) -> Read | None:
     """How to render a value; None where nothing in it depends on the scope."""
     if isinstance(value, str):
-        return _compile_text(value, names, path) if "${" in value else None
+        return _inside(value, names, path) if "${" in value else None
     if len(path) > _DEPTH_MAX:
         raise ExpressionError(f"the value nests deeper than {_DEPTH_MAX}", where=".".join(path))
     if isinstance(value, Mapping):
@@ -110,17 +116,34 @@ def _compile(value: object, names: Mapping[str, Shape], path: tuple[str, ...]) -
     return None
 
 
-def _compile_text(text: str, names: Mapping[str, Shape], path: tuple[str, ...]) -> Read | None:
+def _inside(text: str, names: Mapping[str, Shape], path: tuple[str, ...]) -> Read | None:
+    """As `_compile`, for a text in a value."""
     try:
-        pieces = compile_pieces(text, names)
+        return _of_text(text, names).read
     except ExpressionError as error:
-        where = f"{'.'.join(path)} {error.where}" if path else error.where
-        raise ExpressionError(error.what, where=where, remedy=error.remedy) from None
-    if len(pieces) == 1 and isinstance(pieces[0], Expression):
-        return pieces[0].evaluate
+        raise ExpressionError(error.what, where=f"{'.'.join(path)} {error.where}", remedy=error.remedy) from None
+
+
+def _of_text(text: str, names: Mapping[str, Shape]) -> Template:
+    key = (text, key_of(names))
+    found = _shared.get(key)
+    if found is None:
+        found = _of_pieces(compile_pieces(text, names))
+        if len(_shared) >= _SHARED_MAX:
+            _shared.clear()
+        _shared[key] = found
+    return found
+
+
+_shared: dict[tuple[str, Key], Template] = {}
+
+
+def _of_pieces(pieces: list[str | Expression]) -> Template:
     if all(isinstance(piece, str) for piece in pieces):
-        return None
-    return lambda scope: "".join([piece if isinstance(piece, str) else written(piece.evaluate(scope)) for piece in pieces])
+        return Template(None, "".join(map(str, pieces)))
+    if len(pieces) == 1 and isinstance(pieces[0], Expression):
+        return Template(pieces[0].evaluate)
+    return Template(lambda scope: "".join([piece if isinstance(piece, str) else written(piece.evaluate(scope)) for piece in pieces]))
 
 
 def _render_fields(fields: list[tuple[object, object, Read | None]]) -> Read:

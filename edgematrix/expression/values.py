@@ -17,6 +17,7 @@ INT_LEAST, INT_MOST = -(2**63), 2**64 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _WHOLE_TEXT_MAX = 1e15
+_NO_DATE = "the moment is before the year 1 or after the year 9999"
 _DEPTH_MAX = 64
 
 
@@ -42,7 +43,7 @@ def admit(value: object, extent: Extent, depth: int = 0) -> object:
     The library's wrapper cuts text and bytes at a NUL, so these are refused.
 
     Raises:
-        ExpressionError: it holds NUL, a whole number beyond 64 bits, or nests too deeply.
+        ExpressionError: it holds NUL, a whole number beyond 64 bits, a moment without a date, or nests too deeply.
     """
     kind = type(value)
     if kind is bool or kind is float or value is None:
@@ -56,7 +57,7 @@ def admit(value: object, extent: Extent, depth: int = 0) -> object:
         if ("\0" if kind is str else b"\0") in value:  # type: ignore[operator]  # kind is str or bytes
             raise ExpressionError("a text or bytes with NUL cannot be judged by CEL")
     elif isinstance(value, Timestamp):
-        return format_moment(value)
+        return _moment(value)
     elif depth > _DEPTH_MAX:
         raise ExpressionError(f"a value nests deeper than {_DEPTH_MAX}")
     elif isinstance(value, (list, tuple)):
@@ -107,8 +108,22 @@ def written(value: object) -> str:
 
 
 def to_datetime(moment_us: int) -> datetime:
-    """A moment as CEL's wrapper takes it."""
-    return _EPOCH + moment_us * _MICROSECOND
+    """A moment as CEL's wrapper takes it.
+
+    Raises:
+        ExpressionError: no calendar reaches so far.
+    """
+    try:
+        return _EPOCH + moment_us * _MICROSECOND
+    except OverflowError:
+        raise ExpressionError(_NO_DATE) from None
+
+
+def _moment(moment_us: int) -> str:
+    try:
+        return format_moment(moment_us)
+    except OverflowError:
+        raise ExpressionError(_NO_DATE) from None
 
 
 def _grow(extent: Extent, length: int) -> None:
@@ -124,10 +139,7 @@ def _key(key: object) -> str:
 
 def _text_of(value: object) -> str:
     if isinstance(value, Timestamp):
-        try:
-            return format_moment(value)
-        except OverflowError:
-            raise ExpressionError("the moment is before the year 1 or after the year 9999") from None
+        return _moment(value)
     if isinstance(value, datetime):
         return format_moment((value - _EPOCH) // _MICROSECOND)
     if not isinstance(value, timedelta):

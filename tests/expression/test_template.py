@@ -14,6 +14,33 @@ def render(template: object, **scope: Any) -> object:
     return Template.compile(template, NAMES).render(scope)
 
 
+@pytest.mark.parametrize("template", ["${temp.time}", "at ${temp.time}", "${string(temp.time)}", "${[temp.time]}"])
+def test_a_moment_beyond_the_calendar_is_an_error(template: str):
+    for moment_us in (10**18, -(10**30)):
+        with pytest.raises(ExpressionError, match="before the year 1 or after"):
+            render(template, temp={"time": Timestamp(moment_us)})
+
+
+@pytest.mark.parametrize("template", ["${temp.value}", "cold ${temp.value}", "${temp.value + 1}", "lamp $${temp.value} ${key}"])
+def test_rules_with_the_same_text_over_the_same_names_share_what_it_is_compiled_to(template: str):
+    assert Template.compile(template, NAMES) is Template.compile(template, dict(NAMES))
+
+
+def test_rules_over_other_names_share_nothing():
+    Template.compile("${temp.value}", NAMES)
+    with pytest.raises(ExpressionError, match="no field `value`"):
+        Template.compile("${temp.value}", {"temp": {"payload": ANY}})
+    with pytest.raises(ExpressionError, match="unknown name `temp`"):
+        Template.compile("${temp.value}", {"hall": ANY})
+
+
+def test_an_error_says_where_it_is_each_time():
+    for _ in range(2):
+        with pytest.raises(ExpressionError) as failure:
+            Template.compile({"a": ["x ${temp.value} ${nope}"]}, NAMES)
+        assert failure.value.where == "a.0 1:19"
+
+
 @pytest.mark.parametrize("value", [18, 18.0, 1.5, "x", None, True, [1, {"a": 2}], {"a": [None]}, b"\0\xff"])
 def test_a_text_that_is_one_expression_keeps_the_type(value: object):
     found = render("${temp.value}", temp={"value": value})
