@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "send": ("edgematrix.cli.send", "Run", "Send work to an agent of a running matrix."),
     "watch": ("edgematrix.cli.watch", "Run", "Show what travels on the bus."),
     "trace": ("edgematrix.cli.trace", "Run", "Show what fired, and why the rest did not."),
+    "record": ("edgematrix.cli.record", "Run", "Record what is published, for simulate and replay."),
+    "replay": ("edgematrix.cli.replay", "Run", "Publish what was recorded, at its pace or faster."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
 }
 """Each command: its module (`command` is the function, `EXAMPLE` what its help shows), its heading in the help, its line there."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgematrix.cli.console import complain, style
-from edgematrix.cli.options import Duration, RootOption, UrlOption, read_duration
+from edgematrix.cli.options import Duration, UrlOption, read_duration
 from edgematrix.cli.run_file import without_password
 from edgematrix.cli.target import find_target
 from edgematrix.errors import UsageError
@@ -25,14 +25,13 @@ edgematrix replay day.jsonl --url mqtt://192.168.1.10"""
 
 def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording, one JSON object a line.")],
-    speed: Annotated[float, typer.Option("--speed", metavar="N", help="How many seconds of it pass in one.")] = 1.0,
-    fast: Annotated[bool, typer.Option("--fast", help="As fast as the broker takes it.")] = False,
+    speed: Annotated[str, typer.Option("--speed", metavar="N", help="How many seconds of it pass in one; or max.")] = "1",
+    fast: Annotated[bool, typer.Option("--fast", help="As fast as the broker takes it: --speed max.")] = False,
     from_: Annotated[
         Duration | None, typer.Option("--from", metavar="AT", parser=read_duration, help="Begin here, such as 6h; it is now.")
     ] = None,
     until: Annotated[Duration | None, typer.Option("--until", metavar="AT", parser=read_duration, help="End here, included.")] = None,
     url: UrlOption = None,
-    root: RootOption = None,
 ) -> None:
     """Publish what was recorded, each message at its moment; what was retained is retained.
 
@@ -47,21 +46,25 @@ def command(
     if until_us is not None and until_us < from_us:
         raise UsageError(f"it ends at {format_duration(until_us)}, before it begins", where="--until")
     messages = read_recording(file)
-    target = find_target(url, root)
+    target = find_target(url, None)
     player = Player(Endpoint.parse(target.url), speed=pace)
-    shown = "as fast as it goes" if fast else "as it was" if pace == 1 else f"{pace:g} times as fast"
+    shown = "as fast as it goes" if math.isinf(pace) else "as it was" if pace == 1 else f"{pace:g} times as fast"
     complain(style(f"{file} to {without_password(target.url)}, {shown}", dim=True))
     raise typer.Exit(perform(player, messages, from_us, until_us))
 
 
-def _pace(speed: float, fast: bool) -> float:
+def _pace(speed: str, fast: bool) -> float:
     """How many seconds pass in one.
 
     Raises:
         UsageError: it is none, or there are two.
     """
-    if not (speed > 0 and math.isfinite(speed)):
-        raise UsageError(f"expected a number above 0, found {speed:g}", where="--speed", remedy="--fast for as fast as it goes")
-    if fast and speed != 1:
+    if fast and speed not in ("1", "max"):
         raise UsageError("--fast and --speed are two ways to say how fast", remedy="leave one of them out")
-    return math.inf if fast else speed
+    try:
+        pace = math.inf if fast or speed == "max" else float(speed)
+    except ValueError:
+        pace = math.nan
+    if not pace > 0:
+        raise UsageError(f"expected a number above 0, or max, found {speed[:40]!r}", where="--speed")
+    return pace

@@ -28,13 +28,14 @@ from edgematrix.protocol.duration import SECOND_US, format_duration, parse_durat
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.topic import check_topic
 
-__all__ = ["Recorded", "format_line", "read_recording", "write_recording"]
+__all__ = ["LINE_BYTES_MAX", "Recorded", "format_line", "read_recording", "write_recording"]
 
 CHECK_BYTES_MAX = 67_108_864
 """A file up to this size is checked to its end before its first line is handed out."""
 _ISSUES_MAX = 20
 _LIMITS = Limits()
-_LINE_BYTES_MAX = 2 * _LIMITS.payload_bytes_max
+LINE_BYTES_MAX = 2 * _LIMITS.payload_bytes_max
+"""Longer lines are no lines of a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +168,10 @@ def _yield_all(file: BinaryIO, name: str) -> Iterator[Recorded]:
 
 def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
     number = 0
-    while line := file.readline(_LINE_BYTES_MAX + 1):
+    while line := file.readline(LINE_BYTES_MAX + 1):
         number += 1
-        if len(line) > _LINE_BYTES_MAX:
-            raise ConfigError([Issue("error", f"the line has more than {_LINE_BYTES_MAX} bytes", name, number)])
+        if len(line) > LINE_BYTES_MAX:
+            raise ConfigError([Issue("error", f"the line has more than {LINE_BYTES_MAX} bytes", name, number)])
         if not line.isspace():
             yield number, line
 

@@ -136,6 +136,26 @@ def test_payloads_flags_and_order_are_kept(ground: Ground, play: Play) -> None:
     late.loop_stop()
 
 
+@pytest.mark.parametrize("qos", [0, 1])
+def test_at_full_speed_the_broker_sets_the_pace_and_nothing_is_lost(ground: Ground, play: Play, qos: int) -> None:
+    """More than any queue on the way holds: the player waits for the broker."""
+    count = 15_000
+    ground.listen()
+    lines: list[dict[str, object]] = [{"at": n, "topic": "t", "payload": n, "qos": qos} for n in range(count)]
+    assert outcome(play(lines, "--url", ground.url, "--speed", "max")) == (0, f"played {count} messages, 0 lost\n", "")
+    assert [int(ground.next()[2]) for _ in range(count)] == list(range(count))
+
+
+def test_at_full_speed_all_waits_for_a_broker_that_is_away(ground: Ground, play: Play) -> None:
+    ground.listen()
+    process = play([{"at": n, "topic": "t", "payload": n, "qos": 1} for n in range(10_000)], "--url", ground.url, "--speed", "max")
+    ground.next()
+    ground.kill()
+    ground.start()
+    code, out, err = outcome(process)
+    assert (code, out, err) == (0, "played 10000 messages, 0 lost\n", "")
+
+
 def test_the_schedule_is_absolute(ground: Ground, play: Play) -> None:
     """100 messages, 0.6 s apart, at 60 times the speed: one second, without a drift that adds up."""
     ground.listen()
