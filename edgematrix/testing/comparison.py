@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Protocol
 
 from edgematrix.protocol.codec import encode_value
@@ -75,19 +76,38 @@ class Comparison:
 def compare(expected: Sequence[Expected], seen: Sequence[Seen]) -> Comparison:
     """Put both in one order: a longest common subsequence stands side by side, the rest alone.
 
-    The order within one moment counts.
+    The order within one moment counts. What is of one moment is compared with what is of the same moment, so that long lists
+    cost no more than short ones for each line.
     """
+    rows: list[Row] = []
+    for mine, others in _by_moment(expected, seen):
+        rows += _aligned(mine, others)
+    return Comparison(rows)
+
+
+def _by_moment(expected: Sequence[Expected], seen: Sequence[Seen]) -> Iterator[tuple[Sequence[Expected], Sequence[Seen]]]:
+    """Both sides moment by moment; all at once where one of them is not in order of time."""
+    if any(one.at > two.at for one, two in pairwise(expected)) or any(one.at_us > two.at_us for one, two in pairwise(seen)):
+        yield expected, seen
+        return
+    wanted = {at: list(group) for at, group in groupby(expected, key=lambda item: item.at)}
+    there = {at: list(group) for at, group in groupby(seen, key=lambda item: item.at_us)}
+    for at in sorted(wanted.keys() | there.keys()):
+        yield wanted.get(at, []), there.get(at, [])
+
+
+def _aligned(expected: Sequence[Expected], seen: Sequence[Seen]) -> list[Row]:
     rows: list[Row] = []
     left = right = 0
     for pair_left, pair_right in _common(expected, seen):
         rows += _apart(expected[left:pair_left], seen[right:pair_right])
         rows.append(Row(expected[pair_left], seen[pair_right]))
         left, right = pair_left + 1, pair_right + 1
-    return Comparison([*rows, *_apart(expected[left:], seen[right:])])
+    return rows + _apart(expected[left:], seen[right:])
 
 
 _ALIGNED_MAX = 2_000
-"""Beyond so many lines only the common beginning is aligned: aligning costs the product of both lengths."""
+"""Beyond so many lines of one moment only the common beginning is aligned: aligning costs the product of both lengths."""
 
 
 def _common(expected: Sequence[Expected], seen: Sequence[Seen]) -> list[tuple[int, int]]:

@@ -60,6 +60,16 @@ def test_flag_and_quality_are_compared_where_they_are_given() -> None:
     assert not compare([Wanted(1, "a", 1, qos=1)], [seen(1, "a")]).passed
 
 
+def test_a_long_list_is_aligned_to_its_end() -> None:
+    comparison = compare([Wanted(at, "a", at) for at in range(20_000)], [seen(at, "a", at) for at in range(1, 20_000)])
+    assert [row.expected.at for row in comparison.rows if row.expected and not row.same] == [0]
+
+
+def test_what_is_expected_out_of_order_fails() -> None:
+    comparison = compare([Wanted(2, "a", 1), Wanted(1, "a", 1)], [seen(1, "a"), seen(2, "a")])
+    assert [row.same for row in comparison.rows].count(True) == 1
+
+
 lists = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab")), max_size=8).map(sorted)
 
 
