@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
 
 from edgematrix.agents.effect import Effect
-from edgematrix.agents.plan import RESULT, Delay, Plan, Step, Stop, placed
+from edgematrix.agents.plan import RESULT, Plan, placed
+from edgematrix.agents.step import Delay, Step, Stop
 from edgematrix.errors import EdgeMatrixError, RunError, StateError
 from edgematrix.expression import Scope, Timestamp
 
@@ -18,29 +18,25 @@ _VERSION = 1
 _EXT_TIMESTAMP, _EXT_WHOLE = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """The run is over. `stopped_at` is the `stop` that ended it, as in `do.1.stop`; empty if it came to its end."""
 
     stopped_at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """Advance again at `until_us`."""
 
     until_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Awaiting:
+class Awaiting(msgspec.Struct, frozen=True):
     """Advance again with the answer to the call, or without one at `until_us`: then the run fails."""
 
     until_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The run is over by an error; its `where` says which action."""
 
     error: EdgeMatrixError
@@ -49,8 +45,7 @@ class Failed:
 Pause: TypeAlias = Done | Waiting | Awaiting | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The answer to a call; `error` says why there is none."""
 
     value: object = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from edgematrix.agents.spec import ActionSpec
 from edgematrix.protocol.duration import SECOND_US, format_duration
@@ -18,8 +19,7 @@ _DELAY_MAX_US = 30 * SECOND_US
 _KINDS = ("publish", "emit", "send", "call", "delay", "stop")
 
 
-@dataclass(frozen=True, slots=True)
-class ActionFinding:
+class ActionFinding(msgspec.Struct, frozen=True):
     """One finding; `path` begins at the group, as in `("do", 2, "delay")`."""
 
     severity: Literal["error", "warning"]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from edgematrix.protocol.path import AgentPath
 
 __all__ = ["Call", "Effect", "Emit", "Publish", "Refuse", "Send"]
 
 
-@dataclass(slots=True)
-class Publish:
+class Publish(msgspec.Struct, gc=False):
     """A bare payload on a foreign topic."""
 
     topic: str
@@ -20,8 +20,7 @@ class Publish:
     retain: bool = False
 
 
-@dataclass(slots=True)
-class Emit:
+class Emit(msgspec.Struct, gc=False):
     """A value on the agent's own output port; None is an unknown value. `retained`: the message that it is read from was."""
 
     port: str
@@ -29,8 +28,7 @@ class Emit:
     retained: bool = False
 
 
-@dataclass(slots=True)
-class Send:
+class Send(msgspec.Struct, gc=False):
     """An event to another agent's input port."""
 
     path: AgentPath
@@ -38,8 +36,7 @@ class Send:
     value: object
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct, gc=False):
     """An event to another agent's input port, whose answer is awaited for `timeout_us`."""
 
     path: AgentPath
@@ -48,8 +45,7 @@ class Call:
     timeout_us: int
 
 
-@dataclass(slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, gc=False):
     """A message that was not handled: it goes to `dead` with the reason. `cause` is what the caller knows it by."""
 
     port: str

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import blake2s
-from typing import TypeAlias
+
+import msgspec
 
 from edgematrix.agents.check import check_actions
-from edgematrix.agents.effect import Call, Effect, Emit, Publish, Send
 from edgematrix.agents.spec import ActionSpec, CallSpec, PublishSpec, SendSpec
+from edgematrix.agents.step import Calling, Delay, Delaying, Emitting, Publishing, Sending, Step, Stopping
 from edgematrix.agents.topic import TopicTemplate
 from edgematrix.errors import EdgeMatrixError, ExpressionError
-from edgematrix.expression import ANY, Condition, Expression, Scope, Shape, Template, compile_pieces
+from edgematrix.expression import ANY, Condition, Expression, Shape, Template, compile_pieces
 from edgematrix.protocol.path import AgentPath, resolve
 from edgematrix.protocol.topic import DEFAULT_ROOT
 
-__all__ = ["RESULT", "Act", "Delay", "Plan", "Step", "Stop", "placed"]
+__all__ = ["RESULT", "Plan", "placed"]
 
 RESULT = "result"
 """The name of the last call's answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """Go on after so long."""
-
-    length_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The run is over."""
-
-
-Act: TypeAlias = Callable[[Scope], "list[Effect] | Delay | Stop"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One action. `place` is where it stands, as in `do.2.publish`."""
-
-    place: str
-    act: Act
-    when: Condition | None = None
-    calls: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """A compiled `do:` list; it is shared by all runs.
 
     `wires` are the input ports that it sends to or calls. `mark` tells one plan from another, so that a run that
@@ -58,7 +32,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     wires: tuple[tuple[AgentPath, str], ...]
-    mark: str
+    mark: bytes
 
     @property
     def calls(self) -> bool:
@@ -79,7 +53,7 @@ class Plan:
                 raise ExpressionError(finding.what, where=finding.where, remedy=finding.remedy)
         compiler = _Compiler(dict(names), agent, root)
         steps = tuple(compiler.step(number, action) for number, action in enumerate(actions))
-        mark = blake2s(repr((agent, root, list(actions))).encode(errors="replace"), digest_size=8).hexdigest()
+        mark = blake2s(repr((agent, root, list(actions))).encode(errors="replace"), digest_size=8).digest()
         return cls(steps, tuple(dict.fromkeys(compiler.wires)), mark)
 
 
@@ -97,39 +71,35 @@ class _Compiler:
             with _at(f"{place}.when"):
                 when = self._condition(action.when)
         if action.publish is not None:
-            return Step(f"{place}.publish", self._publish(f"{place}.publish", action.publish), when)
+            return self._publish(number, when, f"{place}.publish", action.publish)
         if action.emit is not None:
-            return Step(f"{place}.emit", self._emit(f"{place}.emit", action.emit), when)
+            return self._emit(number, when, f"{place}.emit", action.emit)
         if action.send is not None:
-            return Step(f"{place}.send", self._send(f"{place}.send", action.send), when)
+            return self._send(number, when, f"{place}.send", action.send)
         if action.call is not None:
-            return Step(f"{place}.call", self._call(f"{place}.call", action.call), when, calls=True)
+            return self._call(number, when, f"{place}.call", action.call)
         if action.delay is not None:
-            delay = Delay(action.delay)
-            return Step(f"{place}.delay", lambda _scope: delay, when)
+            return Delaying(number, when, Delay(action.delay))
         with _at(f"{place}.stop"):
-            return Step(f"{place}.stop", self._stop(action.stop), when)
+            return Stopping(number, when, self._condition(action.stop) if isinstance(action.stop, str) else bool(action.stop))
 
-    def _publish(self, place: str, spec: PublishSpec) -> Act:
+    def _publish(self, number: int, when: Condition | None, place: str, spec: PublishSpec) -> Step:
         with _at(f"{place}.topic"):
             topic = TopicTemplate.compile(spec.topic, self.names, self.root)
-        payload = self._payload(place, spec.payload)
-        qos, retain = spec.qos, spec.retain
-        return lambda scope: [Publish(topic.render(scope), payload.render(scope), qos, retain)]
+        return Publishing(number, when, topic, self._payload(place, spec.payload), spec.qos, spec.retain)
 
-    def _emit(self, place: str, ports: Mapping[str, object]) -> Act:
+    def _emit(self, number: int, when: Condition | None, place: str, ports: Mapping[str, object]) -> Step:
         values: list[tuple[str, Template]] = []
         for port, value in ports.items():
             with _at(f"{place}.{port}"):
                 values.append((port, Template.compile(value, self.names)))
-        return lambda scope: [Emit(port, value.render(scope)) for port, value in values]
+        return Emitting(number, when, tuple(values))
 
-    def _send(self, place: str, spec: SendSpec) -> Act:
+    def _send(self, number: int, when: Condition | None, place: str, spec: SendSpec) -> Step:
         path, port = self._wire(f"{place}.to", spec.to)
-        payload = self._payload(place, spec.payload)
-        return lambda scope: [Send(path, port, payload.render(scope))]
+        return Sending(number, when, path, port, self._payload(place, spec.payload))
 
-    def _call(self, place: str, spec: CallSpec) -> Act:
+    def _call(self, number: int, when: Condition | None, place: str, spec: CallSpec) -> Step:
         path, port = self._wire(f"{place}.agent", spec.agent)
         payload = self._payload(place, spec.payload)
         if self.names.get(RESULT, ANY) is not ANY:
@@ -137,15 +107,7 @@ class _Compiler:
                 f"a source is named `{RESULT}`, which is the name of a call's answer", where=place, remedy="rename the source"
             )
         self.names[RESULT] = ANY
-        timeout_us = spec.timeout
-        return lambda scope: [Call(path, port, payload.render(scope), timeout_us)]
-
-    def _stop(self, stop: str | bool | None) -> Act:
-        over = Stop()
-        if not isinstance(stop, str):
-            return lambda _scope: over if stop else []
-        condition = self._condition(stop)
-        return lambda scope: over if condition.holds(scope) else []
+        return Calling(number, when, path, port, payload, spec.timeout)
 
     def _payload(self, place: str, payload: object) -> Template:
         with _at(f"{place}.payload"):

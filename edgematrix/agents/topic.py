@@ -29,26 +29,22 @@ def check_foreign(topic: str, root: str = DEFAULT_ROOT) -> str:
 class TopicTemplate:
     """A topic whose interpolated values can never add a level or a wildcard, nor lead below the root."""
 
-    __slots__ = ("_pieces", "_root", "constant")
+    __slots__ = ("_pieces", "_root")
 
     def __init__(self, pieces: list[str | Expression], root: str) -> None:
         self._pieces = pieces
         self._root = root
-        self.constant = all(isinstance(piece, str) for piece in pieces)
-        """Whether every scope gives the same topic."""
 
     @classmethod
-    def compile(cls, text: str, names: Mapping[str, Shape], root: str = DEFAULT_ROOT) -> TopicTemplate:
-        """Compile a topic.
+    def compile(cls, text: str, names: Mapping[str, Shape], root: str = DEFAULT_ROOT) -> TopicTemplate | str:
+        """Compile a topic; one without an expression is the text itself.
 
         Raises:
             ExpressionError: an expression in it is wrong.
             TopicError: it has no expression, and may not be published on.
         """
         template = cls(compile_pieces(text, names), root)
-        if template.constant:
-            template.render({})
-        return template
+        return template if any(isinstance(piece, Expression) for piece in template._pieces) else template.render({})
 
     def render(self, scope: Scope) -> str:
         """The topic in this scope.
