@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+import msgspec
 
 from edgematrix.agents.capability import Capability, Refused
 from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
@@ -21,8 +22,7 @@ from edgematrix.protocol.value import compile_value
 __all__ = ["Device", "DeviceState", "Reading"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A compiled `reads` entry: what is on `filter` becomes values of the output `port`."""
 
     port: str
@@ -32,12 +32,11 @@ class Reading:
     schema: Schema | None
 
 
-@dataclass(slots=True)
-class DeviceState:
+class DeviceState(msgspec.Struct):
     """What a device agent remembers. `online` is None as long as the device has not said; a step changes the state in place."""
 
     online: bool | None = None
-    paces: dict[str, Pace] = field(default_factory=dict)
+    paces: dict[str, Pace] = {}
 
 
 class Device:

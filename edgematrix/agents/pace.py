@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from edgematrix.agents.spec import Rate
 from edgematrix.protocol.duration import format_duration
@@ -11,8 +12,7 @@ from edgematrix.protocol.duration import format_duration
 __all__ = ["Command", "Pace"]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A command that passed every other limit.
 
     It is worth nothing from `expiry_us` on (None: never); `cause` is what the caller knows it by.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import product
 from math import prod
+
+import msgspec
 
 from edgematrix.agents.heard import Names, Numbers, Reading, TooManyReadings, readings
 from edgematrix.agents.phrase import Node, always_said, first_words, parse_phrase, said_slots, words_of
@@ -25,8 +26,7 @@ RECEIVERS_MAX = 1_000
 """Input ports that one `to` with `${…}` may stand for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """What a sentence asks for: a payload to an agent's input port, an answer to the speaker, or both.
 
     `path` is None where there is only an answer. `rule` is the position of the rule, `said` its pattern, `slots` the
@@ -39,19 +39,17 @@ class Command:
     answer: str
     rule: int
     said: str
-    slots: dict[str, object] = field(default_factory=dict)
+    slots: dict[str, object] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """No rule knows the sentence; `reason` says more where there is more to say."""
 
     text: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
+class Ambiguous(msgspec.Struct, frozen=True):
     """The sentence asks for different things by different readings, so it is not carried out."""
 
     text: str
@@ -67,8 +65,7 @@ class Ambiguous:
 Heard = Command | Unknown | Ambiguous
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(msgspec.Struct, frozen=True):
     """A compiled rule. `receivers` are the input ports by the reference that `to` gives."""
 
     number: int
@@ -79,8 +76,7 @@ class _Rule:
     answer: Template
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(msgspec.Struct, frozen=True):
     rule: _Rule
     said: str
     node: Node
