@@ -42,6 +42,7 @@ class GroupMachine(RuleBasedStateMachine):
     def hear(self, wait: float, place: int, value: Any, old: bool) -> None:
         self.at += wait
         self.drive.send(self.at, f"t/{place}", value, retained=old and value == 3)
+        self.drive.to(self.at)  # what is pending is settled at this instant
 
     @rule(wait=st.sampled_from([0.5, 1, 3, 11]))
     def wait(self, wait: float) -> None:
