@@ -43,8 +43,10 @@ class Assembly:
         """
         for runner in self.groups:
             parts = stored.get(runner.store_key)
-            if parts is None or not runner.resume(parts, now_us, damaged):
+            if parts is None:
                 runner.start(now_us)
+            elif not runner.resume(parts, now_us, damaged):
+                runner.start_afresh(now_us)
         for opening in self.openings:
             opening(now_us)
         self.engine.advance(now_us)
