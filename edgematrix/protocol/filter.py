@@ -10,6 +10,7 @@ from edgematrix.errors import TopicError
 __all__ = ["TopicFilter"]
 
 _CAPTURE = re.compile(r"\{([^{}]*)\}")
+_SPECIAL = re.compile(r"[+#{}]")
 _CAPTURE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -35,6 +36,8 @@ class TopicFilter:
         """
         if not text or "\0" in text:
             raise TopicError(f"filter {text[:120]!r} is empty or holds NUL")
+        if _SPECIAL.search(text) is None:
+            return cls(text, text)
         levels = text.split("/")
         names: list[str] = []
         subscribed: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from edgematrix.protocol.filter import TopicFilter
 
@@ -11,6 +11,8 @@ __all__ = ["Router"]
 L = TypeVar("L")
 
 _NO_CAPTURES: dict[str, str] = {}
+_Entry: TypeAlias = tuple[int, TopicFilter | None, L]
+"""A listener: when it was added, and its filter if that captures anything."""
 
 
 class _Node(Generic[L]):
@@ -18,7 +20,7 @@ class _Node(Generic[L]):
 
     def __init__(self) -> None:
         self.children: dict[str, _Node[L]] = {}
-        self.entries: list[tuple[int, TopicFilter, L]] = []
+        self.entries: list[_Entry[L]] = []
 
 
 class Router(Generic[L]):
@@ -34,14 +36,15 @@ class Router(Generic[L]):
     def __init__(self, cache_max: int = 20_000) -> None:
         self._cache_max = cache_max
         self._root: _Node[L] = _Node()
-        self._exact: dict[str, list[tuple[int, TopicFilter, L]]] = {}
+        self._exact: dict[str, _Entry[L] | list[_Entry[L]]] = {}
+        """By topic, the only entry as most have it, or several: 10,000 lists would take 1 MB."""
         self._cache: dict[str, tuple[tuple[L, dict[str, str]], ...]] = {}
         self._added = 0
 
     def add(self, topic_filter: TopicFilter, listener: L) -> None:
         """Let `listener` have what matches `topic_filter`."""
         self._added += 1
-        entry = (self._added, topic_filter, listener)
+        entry = (self._added, topic_filter if topic_filter.names else None, listener)
         levels = topic_filter.subscription
         if "+" in levels or "#" in levels:
             node = self._root
@@ -50,14 +53,20 @@ class Router(Generic[L]):
             node.entries.append(entry)
             self._cache.clear()
         else:
-            self._exact.setdefault(levels, []).append(entry)
+            held = self._exact.get(levels)
+            if held is None:
+                self._exact[levels] = entry
+            elif isinstance(held, list):
+                held.append(entry)
+            else:
+                self._exact[levels] = [held, entry]
             self._cache.pop(levels, None)
 
     def discard(self, listener: L) -> None:
         """Take every filter of `listener` out."""
         self._cache.clear()
-        for topic, entries in list(self._exact.items()):
-            kept = [entry for entry in entries if entry[2] is not listener]
+        for topic, held in list(self._exact.items()):
+            kept = [entry for entry in _several(held) if entry[2] is not listener]
             if kept:
                 self._exact[topic] = kept
             else:
@@ -75,19 +84,23 @@ class Router(Generic[L]):
         return found
 
     def _look_up(self, topic: str) -> tuple[tuple[L, dict[str, str]], ...]:
-        entries = list(self._exact.get(topic, ()))
+        entries = list(_several(self._exact.get(topic, [])))
         levels = topic.split("/")
         _collect(self._root, levels, 0, entries)
         entries.sort(key=lambda entry: entry[0])
         matched: list[tuple[L, dict[str, str]]] = []
         for _, topic_filter, listener in entries:
-            captures = topic_filter.captures(topic) if topic_filter.names else _NO_CAPTURES
+            captures = _NO_CAPTURES if topic_filter is None else topic_filter.captures(topic)
             if captures is not None:
                 matched.append((listener, captures))
         return tuple(matched)
 
 
-def _collect(node: _Node[L], levels: list[str], depth: int, entries: list[tuple[int, TopicFilter, L]]) -> None:
+def _several(held: _Entry[L] | list[_Entry[L]]) -> list[_Entry[L]]:
+    return held if isinstance(held, list) else [held]
+
+
+def _collect(node: _Node[L], levels: list[str], depth: int, entries: list[_Entry[L]]) -> None:
     hidden = depth == 0 and levels[0].startswith("$")
     rest = None if hidden else node.children.get("#")
     if rest is not None:
