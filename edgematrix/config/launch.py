@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.opened import Opened
@@ -27,6 +28,9 @@ from edgematrix.runtime.workshop import Workshop
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.broker import BrokerEvent
 
 __all__ = ["STATE_FOLDER", "Launch", "Launched", "launch", "local_name", "run_here"]
 
@@ -96,12 +100,15 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
     session = new_id(clock.wall_us())
     async with AsyncExitStack() as stack:
-        address, broker = how.url or spec.broker, "a broker elsewhere"
+        address, broker, refused = how.url or spec.broker, "a broker elsewhere", ""
         if address == "embedded":
             from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
+            from edgematrix.runtime.capabilities import load_capabilities  # noqa: PLC0415
 
-            embedded = await stack.enter_async_context(EmbeddedBroker(how.folder / "broker"))
+            program = EmbeddedBroker(how.folder / "broker", observer=lambda event: _tell_of_broker(how, event))
+            embedded = await stack.enter_async_context(program)
             address, broker = embedded.url, embedded.kind
+            refused = load_capabilities(embedded.kind).topic_characters_refused
         endpoint = Endpoint.parse(address)
         store = None if how.plays else SqliteStore(how.folder / f"{spec.matrix}.sqlite")
         if store is not None:
@@ -110,6 +117,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             client_id=f"{spec.root.replace('/', '-')}-{spec.matrix}-{how.name}",
             will=offline_will(spec.root, how.name, session),
             session_expiry_s=_SESSION_EXPIRY_S if assembly.session_durable else 0,
+            characters_refused=refused,
             outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
         )
         transport = PahoTransport(endpoint, settings)
@@ -140,6 +148,12 @@ def local_name() -> str:
         letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "-" for letter in socket.gethostname().lower()
     )
     return check_name(letters.strip("-_")[:64] or "host", "host")
+
+
+def _tell_of_broker(how: Launch, event: BrokerEvent) -> None:
+    """Tell what happens to the embedded broker after its start."""
+    if event.what != "started":
+        how.changed(f"embedded broker {event.what.replace('_', ' ')}: {event.detail}")
 
 
 def _workshop(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:

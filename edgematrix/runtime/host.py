@@ -129,7 +129,8 @@ class Host:
             self._clock_timer.cancel()
         if self._keeper is not None:
             await self._keeper.close()
-        self.session.farewell()
+        if not link.done():
+            self.session.farewell()
         await self._transport.close()
         if not link.done():
             link.cancel()

@@ -13,7 +13,7 @@ __all__ = ["PART_SEPARATOR", "StateKeeper", "collect", "parts_by_owner"]
 
 _log = logging.getLogger(__name__)
 
-_WRITE_BEHIND_S = 0.05
+_WRITE_BEHIND_S = 0.08
 """With the time of a commit this stays below the 100 ms that docs/spec/triggers.md allows."""
 
 PART_SEPARATOR = "\x1f"

@@ -67,7 +67,7 @@ class SourceSpec:
     from_: str | None = Field(default=None, alias="from")
     value: str | list[str | Whole] | dict[str, str | list[str | Whole]] | None = None
     schema: dict[str, Any] | None = None
-    """JSON Schema of the value; a value that breaks it is dead-lettered. Its properties are names in `where`."""
+    """JSON Schema of the value: its properties are names in `where`. Agents with code check it when they read the value."""
     as_: Literal["number", "bool"] | None = Field(default=None, alias="as")
     where: str | None = None
     aggregate: Aggregate | None = None
