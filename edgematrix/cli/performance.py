@@ -21,12 +21,11 @@ from edgematrix.cli.stop import on_stop
 from edgematrix.cli.tally import Tally
 from edgematrix.config.launch import Launch, Launched, launch
 from edgematrix.config.opened import Opened
+from edgematrix.config.spec import EMBEDDED_BROKERS
 from edgematrix.errors import BusError, UsageError
 from edgematrix.transport.endpoint import Endpoint
 
 __all__ = ["Order", "Performance"]
-
-_EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +97,9 @@ class Performance:
         refuse_second_run(order.state)
         how = replace(self._launch_order, changed=lambda text: self._linked(text, face))
         async with launch(self._opened, how) as launched:
-            url = launched.url if self._address == _EMBEDDED else self._address
-            self._about.broker = without_password(url) + (f" ({launched.broker}, started here)" if self._address == _EMBEDDED else "")
+            is_ours = self._address in EMBEDDED_BROKERS
+            url = launched.url if is_ours else self._address
+            self._about.broker = without_password(url) + (f" ({launched.broker}, started here)" if is_ours else "")
             launched.host.engine.observers.append(face.observe)
             with announced(order.state, url=without_password(url), matrix=order.matrix, name=spec.matrix, root=spec.root, host=order.host):
                 self._introduce(face, launched)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.opened import Opened
+from edgematrix.config.spec import EMBEDDED_BROKERS
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock
@@ -101,11 +102,12 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     session = new_id(clock.wall_us())
     async with AsyncExitStack() as stack:
         address, broker, refused = how.url or spec.broker, "a broker elsewhere", ""
-        if address == "embedded":
+        if address in EMBEDDED_BROKERS:
             from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
             from edgematrix.runtime.capabilities import load_capabilities  # noqa: PLC0415
 
-            program = EmbeddedBroker(how.folder / "broker", observer=lambda event: _tell_of_broker(how, event))
+            kind = None if address == "embedded" else address
+            program = EmbeddedBroker(how.folder / "broker", kind=kind, observer=lambda event: _tell_of_broker(how, event))
             embedded = await stack.enter_async_context(program)
             address, broker = embedded.url, embedded.kind
             refused = load_capabilities(embedded.kind).topic_characters_refused

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -21,7 +20,7 @@ from edgematrix.protocol.schema import SHORT_NAMES
 from edgematrix.protocol.topic import DEFAULT_ROOT
 from edgematrix.triggers.spec import GroupSpec
 
-__all__ = ["LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
+__all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
 LATER = frozenset(
     {"chat", "deadline", "escalate", "failover", "flow", "human", "llm", "max_steps", "onnx", "pool", "retry", "switch", "tools", "voice"}
@@ -31,9 +30,11 @@ LATER = frozenset(
 PORT_TYPES = tuple(SHORT_NAMES)
 """Short names for the type of a port."""
 
+EMBEDDED_BROKERS = ("embedded", "mosquitto", "nats")
+"""Brokers that a host starts for itself: whichever is installed, or one by its profile in `brokers/`."""
+
 _MODULE_NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_<][\w.<>]*$"
 _ROOT = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}$"
-_PROFILE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LIMITS = tuple(field.name for field in fields(Limits))
 _PORT_KEYS = frozenset({"type", "schema", "retain", "initial", "qos", "from"})
 
@@ -51,8 +52,10 @@ def _timezone(name: str) -> str:
 
 def _broker(text: str) -> str:
     if "://" not in text:
-        if _PROFILE.fullmatch(text) is None:
-            raise ValueError(f"expected embedded, mqtt://host, mqtts://host or the name of a broker profile, found {text[:80]!r}")
+        if text not in EMBEDDED_BROKERS:
+            near = get_close_matches(text, EMBEDDED_BROKERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"expected {', '.join(EMBEDDED_BROKERS)}, mqtt://host or mqtts://host, found {text[:80]!r}{hint}")
         return text
     try:
         parts = urlsplit(text)
@@ -187,7 +190,7 @@ class MatrixSpec:
     """What stands first in every topic of the bus."""
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     broker: Annotated[str, AfterValidator(_broker)] = "embedded"
-    """`embedded`, `mqtt://…`, `mqtts://…`, or the name of a profile in `brokers/`."""
+    """`embedded`, `mqtt://…`, `mqtts://…`, or one by its profile in `brokers/`: `mosquitto`, `nats`."""
     defaults: DefaultsSpec | None = None
     location: LocationSpec | None = None
     limits: LimitValues = Field(default_factory=dict)

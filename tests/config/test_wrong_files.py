@@ -67,7 +67,7 @@ def of_matrix(line: str) -> str:
         (of_matrix("broker: ¶http://x"), "broker", "expected a broker's address with mqtt:// or mqtts://, found http://"),
         (of_matrix("broker: ¶mqtt://"), "broker", "names no host"),
         (of_matrix("broker: ¶mqtt://x:99999"), "broker", "cannot be read"),
-        (of_matrix("broker: ¶My Broker"), "broker", "expected embedded, mqtt://host, mqtts://host or the name of a broker profile"),
+        (of_matrix("broker: ¶My Broker"), "broker", "expected embedded, mosquitto, nats, mqtt://host or mqtts://host"),
         (of_matrix("root: ¶em/#"), "root", "expected a text such as 'em', found 'em/#'"),
         (
             of_matrix("defaults: {durable: ¶yes}"),
