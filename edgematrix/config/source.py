@@ -70,7 +70,7 @@ class Source(Generic[T]):
         return Source(name, self._spec, self._kind, self._origin)
 
     def where(self, condition: str) -> Source[T]:
-        """Only messages for which this CEL condition holds. The fields of T are names in it, beside `value`, `prev` and the others."""
+        """Only messages for which this CEL condition holds. The fields of T are names in it, beside `value`, `prev` and others."""
         return self._with(where=condition)
 
     def role(self, role: Role, *, required: bool = False) -> Source[T]:
