@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
-from edgematrix.expression import Shape
 from edgematrix.triggers.admission import run_ended
 from edgematrix.triggers.arrival import Arrival
 from edgematrix.triggers.calendar import Calendar
 from edgematrix.triggers.parts import read_parts, write_parts
-from edgematrix.triggers.plan import Plan, condition_names
+from edgematrix.triggers.plan import Plan
 from edgematrix.triggers.reception import receive
 from edgematrix.triggers.restart import begin, go_on, set_clock
 from edgematrix.triggers.signal import ClockStepped, RunEnded, Tick
@@ -40,7 +39,7 @@ class Group:
         ValueError: a value, a time or a role cannot be made sense of; it names the source.
     """
 
-    __slots__ = ("_plan", "name", "path", "spec")
+    __slots__ = ("_plan", "name", "path")
 
     def __init__(
         self,
@@ -52,15 +51,9 @@ class Group:
         key_of_run: bool = False,
         fields: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        self.spec = spec
         self.path = path
         self.name = name
-        self._plan = Plan(spec, name, calendar, key_of_run=key_of_run, fields=fields or {})
-
-    @property
-    def names(self) -> dict[str, Shape]:
-        """What conditions and templates may name: the scope of a firing."""
-        return condition_names(self.spec)
+        self._plan = Plan.of(spec, name, calendar, key_of_run=key_of_run, fields=fields or {})
 
     @property
     def plan(self) -> Plan:

@@ -17,6 +17,7 @@ from edgematrix.triggers.membership import Test, one_of
 from edgematrix.triggers.spec import Aggregate, Changes, SourceSpec
 from edgematrix.triggers.ticks import Ticks, at_ticks, cron_ticks, sun_ticks
 from edgematrix.triggers.trace import Trace
+from edgematrix.triggers.wording import asked
 
 __all__ = [
     "ABSENT", "ALL", "CHANGES", "CHANGES_BY", "CLOCK", "CONDITION", "COUNT", "DURING", "FIRE", "FIRST", "GATE", "IGNORE", "IS",
@@ -67,12 +68,13 @@ class Source:
     """One compiled source; what is not asked for is None.
 
     `bit` stands for it in masks. `level` and `test` are the detector's functions, `span_us` the time of `absent`,
-    `every` or `count`, `ticks` a clock that goes by the calendar, `daytime` that of `during`. `shared` sources of a
-    keyed group lack the key's capture. `steady` are the traces of an ON and an OFF that stay, made once needed.
+    `every` or `count`, `ticks` a clock that goes by the calendar, `daytime` that of `during`. `asked` is what a level
+    asks for, in words. `shared` sources of a keyed group lack the key's capture. `steady` are the traces of an ON and an
+    OFF that stay, made once needed.
     """
 
     __slots__ = (
-        "aggregate", "at_least", "base_by", "bit", "breaks", "daytime", "expires_us", "fields", "for_us", "group", "index", "keep",
+        "aggregate", "asked", "at_least", "base_by", "bit", "breaks", "daytime", "expires_us", "fields", "for_us", "group", "index", "keep",
         "keep_max", "kind", "level", "level_like", "max_age_us", "name", "read", "required", "retained", "role", "shared", "span_us",
         "steady", "test", "ticks", "timed", "was", "where",
     )  # fmt: skip
@@ -95,6 +97,7 @@ class Source:
         self.max_age_us = spec.max_age
         self.aggregate: Aggregate | None = spec.aggregate
         self.level: Level | None = level_of(spec)
+        self.asked = asked(spec)
         self.daytime: Daytime | None = None if spec.during is None else daytime_of(spec.during, calendar)
         self.ticks: Ticks | None = ticks_of(spec, calendar)
         self.kind: int = _kind(spec, self)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
-
 from edgematrix.protocol.duration import format_duration
 from edgematrix.triggers.group import Group
 from edgematrix.triggers.plan import NEED_SEQUENCE, Plan
 from edgematrix.triggers.source import ABSENT, CLOCK, LIVE, REGULAR, RESET, Source
-from edgematrix.triggers.spec import SourceSpec
 from edgematrix.triggers.state import GroupState, Instance
+from edgematrix.triggers.wording import short
 
 __all__ = ["describe_match"]
 
-_VALUE_LENGTH_MAX: Final = 40
 _YES, _NO = "✓", "✗"
 
 
@@ -39,10 +35,10 @@ def describe_match(group: Group, state: GroupState, now_us: int, key: str | None
 
 
 def _of_source(group: Group, state: GroupState, instance: Instance, source: Source, at_us: int) -> str:
-    plan, spec = group.plan, group.spec.on[source.name]
+    plan = group.plan
     if source.kind == LIVE:
         cell = (state.main if source.shared else instance).cells[source.index]
-        value = "null" if cell is None or cell.message is None else _short(cell.value)
+        value = "null" if cell is None or cell.message is None else short(cell.value)
         return f"{source.name} = {value}"
     if plan.need == NEED_SEQUENCE and source.role == REGULAR:
         return f"{source.name} {_YES if source in plan.regular[: instance.done] else _NO}"
@@ -50,11 +46,11 @@ def _of_source(group: Group, state: GroupState, instance: Instance, source: Sour
     if source.bit & have:
         tokens = instance.tokens[source.index]
         return f"{source.name} {_YES}" + (f" x{len(tokens)}" if len(tokens) > 1 else "")
-    detail = _lacking(state, instance, source, spec, at_us)
+    detail = _lacking(state, instance, source, at_us)
     return f"{source.name} {_NO}" + (f" ({detail})" if detail else "")
 
 
-def _lacking(state: GroupState, instance: Instance, source: Source, spec: SourceSpec, at_us: int) -> str:
+def _lacking(state: GroupState, instance: Instance, source: Source, at_us: int) -> str:
     """What a source that is not ready has, and what it needs."""
     cell = (state.main if source.shared else instance).cells[source.index]
     if cell is None:
@@ -63,17 +59,8 @@ def _lacking(state: GroupState, instance: Instance, source: Source, spec: Source
         left = f"in {format_duration(_seconds(cell.due_us - at_us))}"
         return f"ON, ready {left}" if source.level_like else left
     if source.level is not None and cell.message is not None:
-        return "expired" if cell.side is None else f"{_short(cell.value)}, needs {_asked(spec)}"
+        return "expired" if cell.side is None else f"{short(cell.value)}, needs {source.asked}"
     return ""
-
-
-def _asked(spec: SourceSpec) -> str:
-    if spec.equals is not None:
-        return f"= {_short(spec.equals)}"
-    if spec.not_ is not None:
-        return f"≠ {_short(spec.not_)}"
-    bounds = [f"> {spec.above:g}" if spec.above is not None else "", f"< {spec.below:g}" if spec.below is not None else ""]
-    return " and ".join(bound for bound in bounds if bound)
 
 
 def _times(plan: Plan, instance: Instance, at_us: int) -> list[str]:
@@ -104,11 +91,3 @@ def _runs(instance: Instance) -> list[str]:
 def _seconds(duration_us: int) -> int:
     """Whole seconds, rounded up, are enough for people; what is over is 0."""
     return max(-(-duration_us // 1_000_000), 0) * 1_000_000
-
-
-def _short(value: Any) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):
-        text = str(type(value))
-    return text if len(text) <= _VALUE_LENGTH_MAX else text[: _VALUE_LENGTH_MAX - 1] + "…"

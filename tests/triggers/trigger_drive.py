@@ -42,8 +42,9 @@ class Drive:
         self, definition: Mapping[str, Any], *, calendar: Calendar = UTC, run_s: float | None = 0, start_s: int = START_S, **options: Any
     ) -> None:
         self.definition = definition
-        self.group = Group(spec_of(definition), path="home/rule", name="g", calendar=calendar, **options)
-        self.filters = {name: TopicFilter.parse(source.topic) for name, source in self.group.spec.on.items() if source.topic is not None}
+        self.spec = spec_of(definition)
+        self.group = Group(self.spec, path="home/rule", name="g", calendar=calendar, **options)
+        self.filters = {name: TopicFilter.parse(source.topic) for name, source in self.spec.on.items() if source.topic is not None}
         self.run_s = run_s
         self.start_us = start_s * SECOND_US
         self.now_us = self.start_us
@@ -77,7 +78,7 @@ class Drive:
         """A message arrives, after all that is due."""
         self.to(at_s)
         hits = []
-        for index, name in enumerate(self.group.spec.on):
+        for index, name in enumerate(self.spec.on):
             captures = self.filters[name].captures(topic) if name in self.filters and _matches(self.filters[name], topic) else None
             if captures is not None:
                 hits.append((index, captures))
