@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgematrix.config.agent_tree import AgentTree
+from edgematrix.config.check_broker import check_broker
 from edgematrix.config.check_compiled import check_compiled
 from edgematrix.config.check_cycles import check_cycles
 from edgematrix.config.check_names import check_names
@@ -22,6 +23,7 @@ def check_matrix(spec: MatrixSpec) -> list[Finding]:
         *check_names(tree),
         *check_references(tree),
         *check_publishes(tree),
+        *check_broker(tree),
         *check_compiled(tree),
         *check_cycles(tree),
     ]

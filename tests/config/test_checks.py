@@ -294,3 +294,21 @@ def test_a_matrix_made_in_python_is_checked_too() -> None:
     (issue,) = caught.value.issues
     assert (issue.path, issue.line) == ("agents.a.sends[0]", 0)
     assert "there is no agent home/nobody" in str(issue)
+
+
+class TestBroker:
+    @pytest.mark.parametrize(
+        "agents",
+        [
+            "  a: {device: {reads: {x: {topic: ¶zigbee2mqtt/Living room}}}}\n",
+            "  a: {device: {writes: {x: {topic: ¶zigbee2mqtt/Living room/set}}}}\n",
+            "  a: {triggers: {g: {on: {s: {topic: ¶a b}}, do: [{publish: {topic: x}}]}}}\n",
+            "  a: {triggers: {g: {on: {s: {topic: a}}, do: [{publish: {topic: ¶x y}}]}}}\n",
+        ],
+    )
+    def test_a_topic_that_the_chosen_broker_does_not_carry_is_an_error(self, agents: str) -> None:
+        issue = error_of(matrix(agents).replace("matrix: home\n", "matrix: home\nbroker: nats\n"))
+        assert "which the broker nats does not carry" in issue.what
+
+    def test_another_broker_carries_it(self) -> None:
+        assert_silent(matrix("  a: {device: {reads: {x: {topic: zigbee2mqtt/Living room}}}}\n"))
