@@ -48,7 +48,7 @@ class Matches:
 
     def touch(self, path: str, group: str, key: str | None) -> None:
         """Note that something has happened to a group. Without its key, in a group that has keys, it concerns all of them."""
-        runner = self._runners.get((AgentPath(path), group))
+        runner = self._known().get((AgentPath(path), group))
         if runner is None:
             return
         if key is None and runner.keyed:
@@ -56,19 +56,23 @@ class Matches:
         elif len(self._touched) < _SHOWN_MAX:
             self._touched[Match(runner.agent, group, key)] = None
 
-    def begin(self, is_meant: Callable[[GroupRunner], bool], heard_of: Iterable[Match], now_us: int, at: str) -> list[Account]:
-        """All matches of the groups that are meant, as they are now, each with its `path`; from now on they are followed.
+    def begin(self, is_meant: Callable[[GroupRunner], bool], heard_of: Iterable[Match], now_us: int, at: str) -> tuple[list[Account], int]:
+        """The matches of the groups that are meant, as they are now, each with its `path`; from now on they are followed.
 
         Args:
             is_meant: whether a group is asked about.
             heard_of: keys that something has happened to before somebody watched.
+
+        Returns:
+            The matches, and how many more there are.
         """
-        meant = {place: runner for place, runner in self._runners.items() if is_meant(runner)}
+        meant = {place: runner for place, runner in self._known().items() if is_meant(runner)}
         found = dict.fromkeys(Match(*place, None) for place, runner in meant.items() if not runner.keyed)
         for match in (*self._shown, *heard_of):
             if match.key is not None and match[:2] in meant:
                 found[match] = None
-        return [{"path": match.path, **self._told(match, self._describe(match, now_us), at)} for match in list(found)[:_SHOWN_MAX]]
+        shown = list(found)[:_SHOWN_MAX]
+        return [{"path": match.path, **self._told(match, self._describe(match, now_us), at)} for match in shown], len(found) - len(shown)
 
     def changed(self, now_us: int, at: str) -> Iterator[tuple[Match, Account]]:
         """Those that something has happened to, and that are not as they were told last."""
@@ -82,10 +86,16 @@ class Matches:
     def run_down(self, now_us: int, at: str) -> Iterator[tuple[Match, Account]]:
         """Those that time alone has changed: a window or a `for` that runs down."""
         for match, before in list(self._shown.items()):
-            text = self._runners[match[:2]].match(now_us, match.key)
+            text = self._known()[match[:2]].match(now_us, match.key)
             if text != before:
                 self._shown[match] = text
                 yield match, self._told(match, text, at, by="time")
+
+    def forget(self) -> None:
+        """Nobody watches."""
+        self._shown.clear()
+        self._touched.clear()
+        self._runners = {}
 
     def keep(self, is_watched: Callable[[str], bool]) -> None:
         """Forget what nobody watches any more."""
@@ -93,8 +103,13 @@ class Matches:
             del self._shown[match]
         self._touched = {match: None for match in self._touched if is_watched(match.path)}
 
+    def _known(self) -> dict[tuple[AgentPath, str], GroupRunner]:
+        if not self._runners:
+            self._runners = {(runner.agent, runner.group.name): runner for runner in self._groups}
+        return self._runners
+
     def _describe(self, match: Match, now_us: int) -> str:
-        text = self._runners[match[:2]].match(now_us, match.key)
+        text = self._known()[match[:2]].match(now_us, match.key)
         self._shown[match] = text
         self._shown.move_to_end(match)
         if len(self._shown) > _SHOWN_MAX:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from heapq import nlargest
 from itertools import count
+from typing import TypeAlias
 
 from edgematrix.errors import EdgeMatrixError, PathError, QueueFullError
 from edgematrix.protocol.codec import encode_value
@@ -28,6 +29,9 @@ from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_wat
 
 __all__ = ["Tracer"]
 
+_Ring: TypeAlias = deque[tuple[int, Observation]] | list[tuple[int, Observation]]
+_DEQUE_MIN = 64
+"""A deque of one takes 760 bytes, which is too much for each of ten thousand agents; a short list is as fast."""
 _SETTLE_S = 0.1
 """How long a partial match may go on changing before it is told."""
 _TICK_S = 1.0
@@ -71,7 +75,9 @@ class Tracer:
         self._head = f"{engine.root}/{Kind.OP}/"
         self._own = f"{engine.root}/{Kind.TRACE}/"
         self._each_max = max(engine.limits.observations_max // len(self._agents), 1)
-        self._rings: dict[str, deque[tuple[int, Observation]]] = {path: deque(maxlen=self._each_max) for path in self._agents}
+        self._new_ring: Callable[[], _Ring] = deque if self._each_max >= _DEQUE_MIN else list
+        self._rings: dict[str, _Ring] = {}
+        """What was kept of each agent that something has happened to, numbered."""
         self._next_number = count().__next__
         self._watches = Watches(engine.limits.watches_max)
         self._matches = Matches(groups)
@@ -95,19 +101,21 @@ class Tracer:
     def observe(self, seen: Observation) -> None:
         """Keep an observation, and publish it if somebody watches its agent."""
         kind = type(seen)
-        if kind is NotFired:  # by far the most
-            self._rings[seen.path].append((self._next_number(), seen))  # type: ignore[union-attr]  # kind says that it has one
-        elif kind is Received or kind is Published or not self._keep(seen):
+        if kind is Received or kind is Published:
             return
+        kept = seen
+        if kind is not NotFired:  # which is by far the most, and small
+            if isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
+                return  # a trace about a trace that was given up would be given up too
+            kept = compact(seen)
+        ring = self._rings.get(seen.path)  # type: ignore[union-attr]  # all but those received have a path
+        if ring is None:
+            ring = self._rings[_path_of(seen)] = self._new_ring()
+        elif len(ring) >= self._each_max:
+            del ring[0]
+        ring.append((self._next_number(), kept))
         if self._watched:
             self._tell(seen)
-
-    def _keep(self, seen: Observation) -> bool:
-        if isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
-            return False  # a trace about a trace that was given up would be given up too
-        ring = self._rings.get(_path_of(seen), self._rings[self._engine.matrix])
-        ring.append((self._next_number(), compact(seen)))
-        return True
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take a watch."""
@@ -216,9 +224,14 @@ class Tracer:
         found = self._newest(watcher.path, group, watch.newest)
         accounts: list[Account] = [{"path": _path_of(seen), **account_of(seen, skew_us)} for seen in found]
         heard_of = (Match(_path_of(seen), group_of(seen) or "", key_of(seen)) for seen in found)
-        accounts += self._matches.begin(
-            lambda runner: covers(watcher.path, runner.agent) and group in ("", runner.group.name), heard_of, now_us, self._moment(now_us)
+        at = self._moment(now_us)
+        matches, left_out = self._matches.begin(
+            lambda runner: covers(watcher.path, runner.agent) and group in ("", runner.group.name), heard_of, now_us, at
         )
+        accounts += matches
+        if left_out:
+            text = f"what {left_out} more groups wait for is left out: ask about a part of {watcher.path}"
+            accounts.append({"path": watcher.path, "kind": "left_out", "at": at, "count": left_out, "text": text})
         part: list[Account] = []
         size_bytes = 0
         for account in accounts:
@@ -273,12 +286,14 @@ class Tracer:
     def _begin_or_end(self, now_s: float) -> None:
         """Follow what is watched, and nothing else."""
         was, self._watched = self._watched, len(self._watches) > 0
+        if not self._watched:
+            self._matches.forget()
+            self._left_out.clear()
+            return
         self._matches.keep(self._watches.cover)
-        if self._watched and not was:
+        if not was:
             self._tick_s = now_s + _TICK_S
             self._wake(self._tick_s)
-        elif was and not self._watched:
-            self._left_out.clear()
 
     def _moment(self, now_us: int) -> str:
         return format_moment(now_us + self._engine.skew_us)

@@ -309,3 +309,18 @@ def test_large_values_are_cut_and_each_agent_has_its_share(tmp_path: Path) -> No
                 assert max(len(value) for item in found for value in (str(item.get("sources", "")), item["text"])) < 1_000
 
     asyncio.run(main())
+
+
+def test_of_many_groups_a_part_is_told_and_the_rest_counted(tmp_path: Path) -> None:
+    rule = "  r{}: {{triggers: {{t: {{on: {{a: {{topic: t/{}}}, b: {{topic: t/b}}}}, do: [{{emit: {{out: 1}}}}]}}}}}}\n"
+    matrix = "matrix: home\nagents:\n" + "".join(rule.format(number, number) for number in range(300))
+
+    async def main() -> None:
+        async with open_bus("memory", tmp_path) as bus, bus.ear() as ear, bus.host(matrix):
+            watch(ear, "home", newest=1, follow=False)
+            found = await answer(ear)
+            assert [item["kind"] for item in found].count("match") == 256
+            assert found[-1]["text"] == "what 44 more groups wait for is left out: ask about a part of home"
+            assert len(ear.on("em/reply/pi/s1")) == 1
+
+    asyncio.run(main())
