@@ -127,6 +127,8 @@ class Host:
         self.tracer.close()
         if self._clock_timer is not None:
             self._clock_timer.cancel()
+        if self.assembly.workshop is not None:
+            await self.assembly.workshop.close()
         if self._keeper is not None:
             await self._keeper.close()
         if not link.done():
