@@ -133,7 +133,8 @@ class Tracing:
         self._heard.set()
 
     def _happens(self, told: Told) -> None:
-        if self._ended.is_set() or (self._question.group and told.get("group") != self._question.group):
+        group = self._question.group
+        if self._ended.is_set() or (group and told.get("kind") != "left_out" and told.get("group") != group):
             return
         if self._early is not None:
             self._early.append(told)
