@@ -93,7 +93,7 @@ class Performance:
             raise BusError("standard output was closed; the run has ended")
 
     async def _launch(self, face: Face) -> None:
-        order, spec = self._order, self._opened.spec
+        order = self._order
         refuse_second_run(order.state)
         how = replace(self._launch_order, changed=lambda text: self._linked(text, face))
         async with launch(self._opened, how) as launched:
@@ -101,6 +101,7 @@ class Performance:
             url = launched.url if is_ours else self._address
             self._about.broker = without_password(url) + (f" ({launched.broker}, started here)" if is_ours else "")
             launched.host.engine.observers.append(face.observe)
+            spec = self._opened.spec  # what is left of it
             with announced(order.state, url=without_password(url), matrix=order.matrix, name=spec.matrix, root=spec.root, host=order.host):
                 self._introduce(face, launched)
                 face.start()

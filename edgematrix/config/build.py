@@ -192,11 +192,8 @@ class _Builder:
             return RuleBody(self._engine, plan)
         code, names = self._around.loader.load(path, place)
         if self._workshop is None:
-            self._workshop = self._around.workshop(self._engine.limits, self._stalled)
+            self._workshop = self._around.workshop(self._engine.limits, partial(_stalled, self._engine, self._around.clock))
         return CodeBody(self._engine, code, self._workshop, self._around.clock, names)
-
-    def _stalled(self, path: str, stall_ms: int) -> None:
-        self._engine.observe(Stalled(self._around.clock.now_us(), path, stall_ms))
 
     # Listening
 
@@ -217,6 +214,11 @@ class _Builder:
     def _next_order(self) -> int:
         self._order += 1
         return self._order
+
+
+def _stalled(engine: Engine, clock: Clock, path: str, stall_ms: int) -> None:
+    """A function, and no method: the workshop would keep the builder, and with it the whole definition."""
+    engine.observe(Stalled(clock.now_us(), path, stall_ms))
 
 
 def _with_policy(source: SourceSpec, target: Target | None) -> SourceSpec:

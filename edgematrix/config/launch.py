@@ -90,14 +90,17 @@ class Launched:
 async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     """Build the host of a matrix, with its broker running; broker and store are closed with the context.
 
+    The matrix's definition is handed over, so that none of it is kept while the host runs.
+
     Raises:
         ConfigError: the matrix cannot be built.
         BusError: an embedded broker does not start.
-        UsageError: the broker's address is wrong.
+        UsageError: the broker's address is wrong, or the matrix was launched before.
         StateError: the states cannot be read.
     """
-    clock, new_id, spec = how.clock(), id_maker(), opened.spec
-    assembly = build(spec, Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader))
+    clock, new_id = how.clock(), id_maker()
+    assembly = build(opened.hand_over(), Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader))
+    spec = opened.spec
     assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
     session = new_id(clock.wall_us())
     async with AsyncExitStack() as stack:
