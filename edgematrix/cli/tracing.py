@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from edgematrix.cli.agents_seen import AgentsSeen
@@ -179,10 +180,20 @@ class Tracing:
             what = self._seen.why_not(self._path) if self._path else f"no agent is online below {self._target.root}/"
             raise BusError(what, remedy=self._seen.nearest(self._path)) from None
         if not self._path:
+            await self._until_quiet()
             names = sorted({path.partition("/")[0] for path in self._seen.ready})
             if len(names) > 1:
                 raise UsageError(f"several matrices are on this bus: {', '.join(names[:20])}", remedy=f"edgematrix trace {names[0]}")
             self._path = names[0]
+
+    async def _until_quiet(self) -> None:
+        """Let all that is retained come in: there may be more than one matrix."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_S_MAX):
+                while True:
+                    self._heard.clear()
+                    async with asyncio.timeout(_QUIET_S):
+                        await self._heard.wait()
 
     async def _answered(self, guest: Visit) -> None:
         """Wait until each host that runs a part of what is meant has said all."""
