@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ def _shared(kind: str, directory: Path) -> Iterator[BrokerProcess]:
     broker.start()
     yield broker
     broker.kill()
+
+
+# Whoever starts the tests in the background of a shell has SIGINT ignored, and so would every program that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
