@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from edgematrix.protocol.duration import format_duration
+from edgematrix.protocol.duration import SECOND_US, format_duration
 from edgematrix.protocol.moment import format_moment
 
 __all__ = ["Reason", "Trace"]
@@ -88,20 +88,27 @@ def _names(names: tuple[str, ...], bits: int) -> str:
 
 _for = format_duration
 
+
+def _about(measured_us: int) -> str:
+    """A measured duration as people want it: in tenths of a second from a second on, never more than it was."""
+    step_us = 100_000 if measured_us >= SECOND_US else 1_000
+    return format_duration(measured_us // step_us * step_us)
+
+
 _WORDS: dict[Reason, Callable[..., str]] = {
     Reason.ABANDONED: lambda _, run: f"run {run} was under way at a restart and is abandoned",
     Reason.ANEW: lambda source: f"the sequence starts anew at {source}",
     Reason.BEFORE_TURN: lambda source, turn: f"{source} came before its turn, which is that of `{turn}`",
     Reason.CLEARED: lambda source: f"{source} cleared its tokens",
     Reason.CONDITION: lambda source: f"the condition {source} is not met",
-    Reason.COOLDOWN: lambda _, left_us: f"in its cooldown for another {_for(left_us)}",
+    Reason.COOLDOWN: lambda _, left_us: f"in its cooldown for another {_about(left_us)}",
     Reason.COUNTED: lambda source, count, needed: f"{source} has {count} of {needed}",
     Reason.DEBOUNCED: lambda _, us: f"held until nothing comes for {_for(us)}",
     Reason.EVICTED: lambda _, keys_max, held: f"forgotten, for there are more than {keys_max} keys; it held {held} firings",
     Reason.EXPIRED: lambda source, us: f"nothing came from {source} for {_for(us)}, so its value is unknown",
     Reason.FIRST: lambda source: f"the first value of {source} is no change",
     Reason.FOR_BROKEN: lambda source, since_us, needed_us, had_us: (
-        f"{source} ON since {_clock(since_us)}, needs {_for(needed_us)}, had {_for(had_us)}"
+        f"{source} ON since {_clock(since_us)}, needs {_for(needed_us)}, had {_about(had_us)}"
     ),
     Reason.FOR_STARTED: lambda source, us: f"{source} turned ON and must stay so for {_for(us)}",
     Reason.FULL: lambda _, run_max, overflow: f"there are {run_max} runs already (overflow: {overflow})",
@@ -113,7 +120,7 @@ _WORDS: dict[Reason, Callable[..., str]] = {
     Reason.IGNORED: lambda source: f"the message of {source} is a retained one",
     Reason.KEEP_FULL: lambda source, keep_max: f"{source} keeps {keep_max} tokens, so the oldest went",
     Reason.LIMIT: lambda _, count, per_us: f"it fired {count} times within {_for(per_us)}",
-    Reason.MISSED: lambda source, tick_us, late_us: f"the tick of {source} at {_clock(tick_us)} was missed, {_for(late_us)} late",
+    Reason.MISSED: lambda source, tick_us, late_us: f"the tick of {source} at {_clock(tick_us)} was missed, {_about(late_us)} late",
     Reason.NOTED: lambda source: f"{source} judges nothing by itself",
     Reason.NOT_ASKED: lambda source: f"the value of {source} is none of those asked for",
     Reason.NOT_KEPT: lambda source: f"{source} keeps its first token",
@@ -129,9 +136,9 @@ _WORDS: dict[Reason, Callable[..., str]] = {
     Reason.SEEDED: lambda source: f"a retained message seeds {source} and is no event",
     Reason.STALE: lambda source, within_us: f"the token of {source} is older than {_for(within_us)}",
     Reason.STEADY: lambda source, side: f"{source} stays {'ON' if side else 'OFF'}, no edge",
-    Reason.THROTTLED: lambda _, us: f"throttled for another {_for(us)}",
+    Reason.THROTTLED: lambda _, us: f"throttled for another {_about(us)}",
     Reason.TIMED_OUT: lambda _, missing: f"the time-out came without {', '.join(f'`{name}`' for name in missing) or 'a firing'}",
-    Reason.TOO_OLD: lambda source, age_us, max_age_us: f"the event of {source} is {_for(age_us)} old, max_age is {_for(max_age_us)}",
+    Reason.TOO_OLD: lambda source, age_us, max_age_us: f"the event of {source} is {_about(age_us)} old, max_age is {_for(max_age_us)}",
     Reason.UNKNOWN: lambda source: f"the value of {source} is unknown",
     Reason.WAITS: lambda _, names, bits: f"it waits for {_names(names, bits)}",
     Reason.WHERE_ERROR: lambda source, error: f"`where` of {source} failed: {error}",
