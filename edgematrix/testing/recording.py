@@ -28,7 +28,7 @@ from edgematrix.protocol.duration import SECOND_US, format_duration, parse_durat
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.topic import check_topic
 
-__all__ = ["LINE_BYTES_MAX", "Recorded", "format_line", "read_recording", "write_recording"]
+__all__ = ["LINE_BYTES_MAX", "Recorded", "format_line", "read_recording", "read_whole", "write_recording"]
 
 CHECK_BYTES_MAX = 67_108_864
 """A file up to this size is checked to its end before its first line is handed out."""
@@ -97,6 +97,33 @@ def read_recording(path: Path) -> Iterator[Recorded]:
         file.close()
         raise
     return _yield_all(file, str(path))
+
+
+def read_whole(path: Path) -> list[Recorded]:
+    """Read a recording that is wanted as a whole: each line is read once.
+
+    Raises:
+        UsageError: the file cannot be read.
+        ConfigError: lines are broken, with file and line; up to `_ISSUES_MAX` of them are told.
+    """
+    found: list[Recorded] = []
+    issues: list[Issue] = []
+    last_us = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in _lines(file, str(path)):
+                try:
+                    found.append(_parse(line, last_us))
+                    last_us = found[-1].at_us
+                except EdgeMatrixError as error:
+                    issues.append(_issue(error, str(path), number))
+                    if len(issues) == _ISSUES_MAX:
+                        break
+    except OSError as error:
+        raise UsageError(f"the recording cannot be read: {error.strerror}", where=str(path)) from None
+    if issues:
+        raise ConfigError(issues)
+    return found
 
 
 def write_recording(path: Path, messages: Iterable[Recorded]) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgematrix.errors import CodecError, ConfigError, UsageError
 from edgematrix.protocol.codec import decode_value
 from edgematrix.testing import recording
-from edgematrix.testing.recording import Recorded, format_line, read_recording, write_recording
+from edgematrix.testing.recording import Recorded, format_line, read_recording, read_whole, write_recording
 
 YEAR_US = 366 * 86_400_000_000
 
@@ -161,3 +161,15 @@ def test_what_has_no_json_form_leaves_the_old_file_alone(tmp_path: Path, payload
         write_recording(path, [Recorded(0, "t", 2), Recorded(1, "t", payload)])
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["r"]
+
+
+def test_a_recording_read_whole_is_the_same_and_tells_every_broken_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"at": 1, "topic": "a", "payload": 1}\n\n{"at": 2, "topic": "b", "payload": "x"}\n')
+    assert read_whole(file) == list(read_recording(file))
+    file.write_text('{"at": 1, "topic": "a", "payload": 1}\nnonsense\n{"at": 0.5, "topic": "b", "payload": "x"}\n')
+    with pytest.raises(ConfigError) as failure:
+        read_whole(file)
+    assert [issue.line for issue in failure.value.issues] == [2, 3]
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_whole(tmp_path / "missing.jsonl")
