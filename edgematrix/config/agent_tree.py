@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from difflib import get_close_matches
+
+import msgspec
 
 from edgematrix.config.finding import Finding, error
 from edgematrix.config.spec import AgentSpec, MatrixSpec
@@ -19,8 +20,7 @@ DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
 """The ports that a reference without one means."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentNode:
+class AgentNode(msgspec.Struct, frozen=True):
     """One agent of the tree. `where` is its place in the document."""
 
     path: AgentPath
@@ -49,8 +49,7 @@ class AgentNode:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True):
     """The ports that an agent's definition names. `fed` are the outputs that something is known to put values on."""
 
     inputs: frozenset[str]
@@ -73,8 +72,7 @@ class Ports:
         return cls(frozenset((*spec.inputs, *writes, *own_inputs)), fed | spec.outputs.keys(), fed)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What a reference means: an input or an output port of an agent."""
 
     kind: Kind
@@ -82,15 +80,14 @@ class Target:
     port: str
 
 
-@dataclass(slots=True)
-class AgentTree:
+class AgentTree(msgspec.Struct):
     """All agents of a matrix, in written order, composites before what they hold."""
 
     matrix: MatrixSpec
-    nodes: dict[str, AgentNode] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    nodes: dict[str, AgentNode] = {}
+    findings: list[Finding] = []
     """What is wrong with the paths themselves."""
-    _ports: dict[str, Ports] = field(default_factory=dict)
+    _ports: dict[str, Ports] = {}
 
     @classmethod
     def of(cls, matrix: MatrixSpec) -> AgentTree:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
+
+import msgspec
 
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
@@ -39,8 +41,7 @@ from edgematrix.triggers.plan import condition_names
 __all__ = ["Surroundings", "build"]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What a matrix finds where it is built.
 
     `new_id` makes an id from a moment; `workshop` makes the place where agents' code runs, when the first agent has any;
@@ -50,7 +51,7 @@ class Surroundings:
     clock: Clock
     new_id: Callable[[int], str]
     workshop: Callable[[Limits, Callable[[str, int], None]], Workshop]
-    loader: CodeLoader = field(default_factory=CodeLoader)
+    loader: CodeLoader = msgspec.field(default_factory=CodeLoader)
     echo: bool = False
 
 

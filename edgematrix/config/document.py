@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from edgematrix.config.file_text import read_text
 from edgematrix.config.yaml_build import Reader, Stage
@@ -21,15 +22,14 @@ ISSUES_MAX = 50
 """How many errors of one file are told; the rest waits until these are mended."""
 
 
-@dataclass(slots=True)
-class Document:
+class Document(msgspec.Struct):
     """What a file holds. `issues` are errors that did not keep it from being read, such as a variable that is not set."""
 
     file: str
     value: object
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = {}
     """The text of the file and of all that it includes, by name."""
-    issues: list[Issue] = field(default_factory=list)
+    issues: list[Issue] = []
 
     def places(self, wanted: Iterable[tuple[Key, ...]]) -> dict[tuple[Key, ...], Place]:
         """Where the values at these paths stand; for what is not in the file, what holds it."""

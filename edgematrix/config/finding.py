@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from edgematrix.config.document import Document, in_file_order
 from edgematrix.config.yaml_position import Key
@@ -13,8 +14,7 @@ from edgematrix.errors import Issue
 __all__ = ["Finding", "dotted", "error", "issues_of", "told", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing that is wrong (`error`) or looks wrong (`warning`).
 
     `at_key` tells that the key is meant, not its value. `offset` counts the characters

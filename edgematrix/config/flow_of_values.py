@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from edgematrix.agents.spec import ReadSpec
 from edgematrix.config.agent_tree import AgentNode, AgentTree
@@ -27,8 +28,7 @@ _RELAYS_MAX = 16
 """How many composites may pass an output on."""
 
 
-@dataclass(slots=True)
-class GroupNode:
+class GroupNode(msgspec.Struct):
     """A group in the graph. `index` is its number in written order."""
 
     index: int
@@ -45,14 +45,13 @@ class GroupNode:
         return f"{self.agent.path}.{self.name}"
 
 
-@dataclass(slots=True, eq=False)
-class SourceNode:
+class SourceNode(msgspec.Struct, eq=False):
     """A source of a group that a value reaches, and every value that is known to: from which group, and which."""
 
     group: GroupNode
     spec: SourceSpec
     read: Callable[[object], object]
-    hits: list[tuple[int, object]] = field(default_factory=list)
+    hits: list[tuple[int, object]] = []
 
 
 _Source = tuple[int, str]

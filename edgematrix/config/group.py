@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict, Unpack
+
+import msgspec
 
 from edgematrix.config.spec import TriggerSpec
 from edgematrix.protocol.fields import read_duration
@@ -50,8 +51,7 @@ class GroupOptions(TypedDict, total=False):
     durable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """A group's definition, and which source is meant by which object."""
 
     spec: TriggerSpec

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from edgematrix.config.spec import AgentSpec, DefaultsSpec
 from edgematrix.triggers import GroupSpec, SourceSpec
@@ -11,8 +12,7 @@ from edgematrix.triggers import GroupSpec, SourceSpec
 __all__ = ["Inherited"]
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(msgspec.Struct, frozen=True):
     """The nearest defaults. `delivery: durable` implies QoS 1 for sources that do not say otherwise."""
 
     durable: bool = True

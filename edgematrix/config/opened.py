@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+import msgspec
 
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.spec import MatrixSpec
@@ -11,14 +13,13 @@ from edgematrix.errors import Issue, UsageError
 __all__ = ["Opened"]
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(msgspec.Struct):
     """A matrix that can be built, what looks wrong in it nevertheless, and where its agents' code is found."""
 
     spec: MatrixSpec
     warnings: list[Issue]
     loader: CodeLoader
-    _is_handed_over: bool = field(default=False, init=False)
+    _is_handed_over: bool = False
 
     def hand_over(self) -> MatrixSpec:
         """The definition, for the host that is built from it. Only its head stays here: the agents of 10,000 rules take 17 MB.

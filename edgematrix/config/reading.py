@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from edgematrix.config.check import check_matrix
@@ -20,8 +20,7 @@ from edgematrix.errors import ConfigError, Issue
 __all__ = ["Reading", "checked", "parse_matrix", "read_matrix"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A matrix that can be used, and what looks wrong in it nevertheless."""
 
     spec: MatrixSpec

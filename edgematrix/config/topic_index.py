@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 from edgematrix.protocol.filter import TopicFilter
 
@@ -12,10 +13,9 @@ __all__ = ["TopicIndex"]
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Level(Generic[T]):
-    children: dict[str, _Level[T]] = field(default_factory=dict)
-    items: list[tuple[TopicFilter, T]] = field(default_factory=list)
+class _Level(msgspec.Struct, Generic[T]):
+    children: dict[str, _Level[T]] = {}
+    items: list[tuple[TopicFilter, T]] = []
 
 
 class TopicIndex(Generic[T]):

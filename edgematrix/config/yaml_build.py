@@ -6,10 +6,10 @@ No tree of nodes is made: for 10,000 rules that tree takes 90 MB and eight times
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from yaml import events
 
@@ -35,15 +35,14 @@ LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """libyaml's parser; PyYAML's own where it was built without."""
 
 
-@dataclass(slots=True)
-class Stage:
+class Stage(msgspec.Struct):
     """Which mappings are made into objects as soon as they are read, so that their plain form need not be kept.
 
     `children` and `rest` are the stages of the values under certain keys, and under all others. `make` gives the object, or
     the mapping itself where it is not well-formed. What has an anchor stays plain, for others may merge it.
     """
 
-    children: dict[str, Stage] = field(default_factory=dict)
+    children: dict[str, Stage] = {}
     rest: Stage | None = None
     make: Callable[[dict[str, object]], object] | None = None
 
@@ -52,8 +51,7 @@ class Stage:
         return self.children.get(key, self.rest)
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchored:
+class _Anchored(msgspec.Struct, frozen=True):
     """What an alias stands for, how many values it holds, and how deep they nest."""
 
     value: object

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from yaml import events
 
 from edgematrix.config.yaml_build import INCLUDE_TAG, LOADER, MERGE
@@ -20,8 +20,7 @@ _STARTS = (events.MappingStartEvent, events.SequenceStartEvent)
 _ENDS = (events.MappingEndEvent, events.SequenceEndEvent)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a value and its key stand; lines and columns count from 1.
 
     `spells_out` tells that the file has a text's characters one by one on this line, after `quoted` quotes.
@@ -36,11 +35,10 @@ class Place:
     quoted: int = 0
 
 
-@dataclass(slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct):
     """A tree of the paths that are asked for, and what was found at each."""
 
-    children: dict[Key, _Wanted] = field(default_factory=dict)
+    children: dict[Key, _Wanted] = {}
     place: Place | None = None
 
 
