@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
-from edgematrix.agents.sentences import Sentences
 from edgematrix.agents.spec import DeviceSpec, PortSpec, SentencesSpec
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
@@ -25,7 +25,6 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.assembly import Assembly
-from edgematrix.runtime.code_body import CodeBody
 from edgematrix.runtime.device_runner import DeviceRunner
 from edgematrix.runtime.engine import Engine, Listener
 from edgematrix.runtime.group_runner import GroupRunner
@@ -33,10 +32,11 @@ from edgematrix.runtime.observation import Stalled
 from edgematrix.runtime.relay import Relay
 from edgematrix.runtime.rule_body import AnswerListener, RuleBody
 from edgematrix.runtime.run import Body
-from edgematrix.runtime.sentence_runner import SentenceRunner
-from edgematrix.runtime.workshop import Workshop
 from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["Surroundings", "build"]
 
@@ -146,6 +146,9 @@ class _Builder:
         self._engine.guarded.update(write.topic for write in spec.writes.values())
 
     def _sentences(self, path: AgentPath, spec: SentencesSpec) -> None:
+        from edgematrix.agents.sentences import Sentences  # noqa: PLC0415 - 4 ms that few matrices need
+        from edgematrix.runtime.sentence_runner import SentenceRunner  # noqa: PLC0415
+
         sentences = Sentences.compile(spec, path)
         runner = SentenceRunner(self._engine, path, sentences)
         self._engine.wires.update((path, receiver, port) for receiver, port in sentences.wires)
@@ -191,6 +194,8 @@ class _Builder:
                     called = self._tree.destination(action.call.agent, path).node
                     self._read(Target(Kind.OUT, called, DEFAULT_OUTPUT), AnswerListener(self._engine), 0, qos=1)
             return RuleBody(self._engine, plan)
+        from edgematrix.runtime.code_body import CodeBody  # noqa: PLC0415 - a matrix without code does not need it
+
         code, names = self._around.loader.load(path, place)
         if self._workshop is None:
             self._workshop = self._around.workshop(self._engine.limits, partial(_stalled, self._engine, self._around.clock))

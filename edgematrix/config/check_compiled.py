@@ -10,7 +10,6 @@ from functools import partial
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.check import check_actions
 from edgematrix.agents.device import Device
-from edgematrix.agents.sentences import Sentences
 from edgematrix.agents.spec import PortSpec
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.finding import Finding, error
@@ -41,6 +40,8 @@ def check_compiled(tree: AgentTree) -> Iterator[Finding]:
         if spec.device is not None:
             yield from _compiled(partial(Device, spec.device, tree.matrix.root), (*node.where, "device"))
         if spec.sentences is not None:
+            from edgematrix.agents.sentences import Sentences  # noqa: PLC0415 - 4 ms that few matrices need
+
             yield from _compiled(partial(Sentences.compile, spec.sentences, node.path), (*node.where, "sentences"))
         for ports, declared in (("inputs", spec.inputs), ("outputs", spec.outputs)):
             for name, port in declared.items():

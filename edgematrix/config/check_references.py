@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from edgematrix.agents.sentences import references_of
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree, Target
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.yaml_position import Key
@@ -35,6 +34,8 @@ def sends_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
     for index, reference in enumerate(spec.sends):
         yield reference, (*node.where, "sends", index)
     if spec.sentences:
+        from edgematrix.agents.sentences import references_of  # noqa: PLC0415 - 4 ms that few matrices need
+
         with suppress(ExpressionError):  # told where sentences are compiled
             for index, reference in references_of(spec.sentences):
                 yield reference, (*node.where, "sentences", "rules", index, "send", "to")

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgematrix.config.agent import Agent
 from edgematrix.errors import UsageError
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.code import Code
+
+if TYPE_CHECKING:
+    from edgematrix.config.agent import Agent
+    from edgematrix.runtime.code import Code
 
 __all__ = ["CodeLoader", "load_file"]
 
@@ -40,6 +42,9 @@ class CodeLoader:
         Raises:
             UsageError: the module may not be loaded, cannot be, or has no such function.
         """
+        from edgematrix.config.agent import Agent  # noqa: PLC0415 - 6 ms that a matrix without code does not need
+        from edgematrix.runtime.code import Code  # noqa: PLC0415
+
         found = self._defined.get(path)
         if found is None:
             module_name, _, name = place.partition(":")

@@ -25,13 +25,13 @@ from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
-from edgematrix.runtime.workshop import Workshop
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
     from edgematrix.runtime.broker import BrokerEvent
+    from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["STATE_FOLDER", "Launch", "Launched", "launch", "local_name", "run_here"]
 
@@ -162,4 +162,9 @@ def _tell_of_broker(how: Launch, event: BrokerEvent) -> None:
 
 
 def _workshop(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:
-    return lambda limits, stalled: Workshop(clock, limits, stalled)
+    def make(limits: Limits, stalled: Callable[[str, int], None]) -> Workshop:
+        from edgematrix.runtime.workshop import Workshop  # noqa: PLC0415 - a matrix without code does not need it
+
+        return Workshop(clock, limits, stalled)
+
+    return make

@@ -8,8 +8,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgematrix.config.document import Document
 from edgematrix.config.finding import issues_of, told
-from edgematrix.config.refusal import refusals
-from edgematrix.config.shape import Shape
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import ConfigError
 
@@ -34,6 +32,9 @@ def validate(model: type[M], value: object, document: Document | None = None, pr
     try:
         made: M = TypeAdapter(model).validate_python(value, by_alias=True, by_name=False)
     except ValidationError as failure:
+        from edgematrix.config.refusal import refusals  # noqa: PLC0415 - 4 ms that only a wrong file needs
+        from edgematrix.config.shape import Shape  # noqa: PLC0415
+
         found = refusals(failure, value, Shape(TypeAdapter(model).json_schema(by_alias=True)))
         raise ConfigError(told([*known, *issues_of(found, document, prefix)], document)) from None
     if known:

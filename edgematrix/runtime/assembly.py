@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
-from edgematrix.runtime.workshop import Workshop
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.workshop import Workshop  # agents without code need none
 
 __all__ = ["Assembly"]
 
