@@ -18,8 +18,9 @@ def _shared(kind: str, directory: Path) -> Iterator[BrokerProcess]:
     broker.kill()
 
 
-# Whoever starts the tests in the background of a shell has SIGINT ignored, and so would every program that they start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# In the background of a shell SIGINT is ignored, under nohup SIGHUP; every program that the tests start would ignore them too.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(_number, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,13 @@ class EmbeddedBroker:
         if self.log_path.exists():
             self.log_path.replace(self.log_path.with_suffix(".log.1"))
         with self.log_path.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(*launcher(command), stdin=DEVNULL, stdout=log, stderr=log)
+            self._process = await asyncio.create_subprocess_exec(
+                *launcher(command),
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a terminal's Ctrl-C is for us
+            )
         try:
             return await self._wait_until_it_answers(program)
         except BaseException:
