@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from edgematrix.protocol.fields import CLOSED, Duration, Flag, Microseconds, Name, Number, Whole
+from edgematrix.protocol.fields import PART, Duration, Flag, Microseconds, Name, Number, Whole
 
 __all__ = [
     "ActionSpec",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class PublishSpec:
     """`publish:` a bare payload on any topic outside the root."""
 
@@ -34,7 +34,7 @@ class PublishSpec:
     retain: Flag = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class SendSpec:
     """`send:` an event to another agent's input port; this line is the wire that allows it."""
 
@@ -42,7 +42,7 @@ class SendSpec:
     payload: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class CallSpec:
     """`call:` an agent and wait for its answer, which later actions read as `result`."""
 
@@ -51,7 +51,7 @@ class CallSpec:
     timeout: Duration = Microseconds(30_000_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class ActionSpec:
     """One step of `do:`: exactly one of the actions, with an optional `when`."""
 
@@ -64,7 +64,7 @@ class ActionSpec:
     when: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class ReadSpec:
     """A value that a device reports on a foreign topic; it becomes an output port of the device's agent."""
 
@@ -77,7 +77,7 @@ class ReadSpec:
     qos: Literal[0, 1] = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class Rate:
     """At most `count` in any stretch of `per`."""
 
@@ -88,7 +88,7 @@ class Rate:
 Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class WriteSpec:
     """A capability of a device: an input port whose commands are checked here, whoever asks, before they reach the device.
 
@@ -106,7 +106,7 @@ class WriteSpec:
     retain: Flag = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class Availability:
     """Where a device says that it is there. While it is not, its values are unknown."""
 
@@ -115,7 +115,7 @@ class Availability:
     online: Any = "online"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class DeviceSpec:
     """A device on foreign topics."""
 
@@ -124,7 +124,7 @@ class DeviceSpec:
     availability: Availability | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class SentenceRule:
     """One command and the sentences that ask for it.
 
@@ -140,7 +140,7 @@ class SentenceRule:
 Bounds = Annotated[list[Whole], Field(min_length=2, max_length=2)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class SentencesSpec:
     """Exact rules from a sentence to a command, the first stage of an intent agent.
 
@@ -154,7 +154,7 @@ class SentencesSpec:
     numbers: dict[str, Bounds] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class PortSpec:
     """An output port as declared: its type, whether its last value is retained, and its first value."""
 

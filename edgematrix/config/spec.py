@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
-from edgematrix.protocol.fields import CLOSED, Flag, Name, Number
+from edgematrix.protocol.fields import CLOSED, PART, Flag, Name, Number
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.schema import SHORT_NAMES
 from edgematrix.protocol.topic import DEFAULT_ROOT
@@ -142,7 +142,7 @@ class TriggerSpec(GroupSpec):
     do: list[ActionSpec] = Field(default_factory=list, max_length=1_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class DefaultsSpec:
     """What holds for every agent below that does not say otherwise; the nearest one counts."""
 
@@ -151,7 +151,7 @@ class DefaultsSpec:
     delivery: Delivery | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class LocationSpec:
     """Where the matrix stands, in degrees; sun events need it."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict
 from pydantic.dataclasses import dataclass
 
-from edgematrix.protocol.fields import CLOSED, Duration, Flag, Microseconds, Number, Scalar, Whole
+from edgematrix.protocol.fields import PART, Duration, Flag, Microseconds, Number, Scalar, Whole
 
 __all__ = ["Aggregate", "Changes", "Count", "GroupSpec", "Limit", "SourceSpec", "Window"]
 
@@ -16,7 +16,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Role = Literal["regular", "gate", "live", "optional", "condition", "reset"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class Aggregate:
     """Replaces the value of a source by that of its sliding window."""
 
@@ -25,7 +25,7 @@ class Aggregate:
     min_samples: Whole = Field(default=1, ge=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class Changes:
     """What kind of change gives a token."""
 
@@ -34,7 +34,7 @@ class Changes:
     by: Number | None = Field(default=None, gt=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class Count:
     """A token when `at_least` messages lie within `within`."""
 
@@ -42,7 +42,7 @@ class Count:
     within: Duration | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class Window:
     """A stretch of the day, past midnight too; `from` and `to` are `HH:MM[:SS]` or a sun event with an offset."""
 
@@ -51,7 +51,7 @@ class Window:
     days: list[Day] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class Limit:
     """At most `count` firings in any stretch of `per`."""
 
@@ -59,7 +59,7 @@ class Limit:
     per: Duration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class SourceSpec:
     """One source of a group: where its messages come from, how a value is read, and what makes it ready."""
 
@@ -97,7 +97,7 @@ class SourceSpec:
     keep_max: Whole = Field(default=100, ge=1, le=10_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class GroupSpec:
     """One trigger group."""
 
