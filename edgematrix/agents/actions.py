@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from edgematrix.agents.effect import Effect
-from edgematrix.agents.plan import RESULT, Plan, placed
+from edgematrix.agents.place import placed
+from edgematrix.agents.plan import RESULT, Plan
 from edgematrix.agents.step import Delay, Step, Stop
 from edgematrix.errors import EdgeMatrixError, RunError, StateError
 from edgematrix.expression import Scope, Timestamp

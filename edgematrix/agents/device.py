@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 
 from edgematrix.agents.capability import Capability, Refused
 from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
 from edgematrix.agents.pace import Command, Pace
+from edgematrix.agents.place import at
 from edgematrix.agents.spec import Availability, DeviceSpec, ReadSpec, WriteSpec
 from edgematrix.agents.topic import check_foreign
-from edgematrix.errors import EdgeMatrixError
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.schema import Schema, compile_schema
@@ -59,9 +58,9 @@ class Device:
         self.availability: TopicFilter | None = None
         self._online: Callable[[object], bool] = bool
         if spec.availability is not None:
-            with _at("availability.topic"):
+            with at("availability.topic"):
                 self.availability = TopicFilter.parse(spec.availability.topic)
-            with _at("availability.value"):
+            with at("availability.value"):
                 self._online = _compile_online(spec.availability)
 
     @property
@@ -150,24 +149,24 @@ class Device:
 
 def _compile_read(port: str, spec: ReadSpec) -> Reading:
     schema: Schema | None = None
-    with _at(f"reads.{port}.topic"):
+    with at(f"reads.{port}.topic"):
         topic_filter = TopicFilter.parse(spec.topic)
-    with _at(f"reads.{port}.value"):
+    with at(f"reads.{port}.value"):
         read = compile_value(spec.value, spec.as_)
     if spec.schema is not None:
-        with _at(f"reads.{port}.schema"):
+        with at(f"reads.{port}.schema"):
             schema = compile_schema(spec.schema)
     return Reading(port, topic_filter, spec.qos, read, schema)
 
 
 def _compile_write(port: str, spec: WriteSpec, root: str) -> Capability:
     schema: Schema | None = None
-    with _at(f"writes.{port}.topic"):
+    with at(f"writes.{port}.topic"):
         check_foreign(spec.topic, root)
     if spec.schema is not None:
-        with _at(f"writes.{port}.schema"):
+        with at(f"writes.{port}.schema"):
             schema = compile_schema(spec.schema)
-    with _at(f"writes.{port}.range"):
+    with at(f"writes.{port}.range"):
         return Capability(spec, schema)
 
 
@@ -181,13 +180,3 @@ def _compile_online(spec: Availability) -> Callable[[object], bool]:
         return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
 
     return online
-
-
-@contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Let errors say which entry they are about."""
-    try:
-        yield
-    except EdgeMatrixError as error:
-        where = f"{place} {error.where}" if error.where else place
-        raise type(error)(error.what, where=where, remedy=error.remedy) from None

@@ -9,6 +9,7 @@ from hashlib import blake2s
 import msgspec
 
 from edgematrix.agents.check import check_actions
+from edgematrix.agents.place import placed
 from edgematrix.agents.spec import ActionSpec, CallSpec, PublishSpec, SendSpec
 from edgematrix.agents.step import Calling, Delay, Delaying, Emitting, Publishing, Sending, Step, Stopping
 from edgematrix.agents.topic import TopicTemplate
@@ -17,7 +18,7 @@ from edgematrix.expression import ANY, Condition, Expression, Shape, Template, c
 from edgematrix.protocol.path import AgentPath, resolve
 from edgematrix.protocol.topic import DEFAULT_ROOT
 
-__all__ = ["RESULT", "Plan", "placed"]
+__all__ = ["RESULT", "Plan"]
 
 RESULT = "result"
 """The name of the last call's answer."""
@@ -136,10 +137,3 @@ def _at(place: str) -> Iterator[None]:
         yield
     except EdgeMatrixError as error:
         raise placed(error, place) from None
-
-
-def placed(error: EdgeMatrixError, place: str) -> EdgeMatrixError:
-    """The same error at a place in `do`, before the place that it names itself."""
-    inner, _, position = error.where.rpartition(" ")
-    where = " ".join(part for part in (".".join(part for part in (place, inner) if part), position) if part)
-    return type(error)(error.what, where=where, remedy=error.remedy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import product
 from math import prod
 
@@ -11,8 +10,9 @@ import msgspec
 
 from edgematrix.agents.heard import Names, Numbers, Reading, TooManyReadings, readings
 from edgematrix.agents.phrase import Node, always_said, first_words, parse_phrase, said_slots, words_of
+from edgematrix.agents.place import at
 from edgematrix.agents.spec import SentenceRule, SentencesSpec
-from edgematrix.errors import EdgeMatrixError, ExpressionError
+from edgematrix.errors import ExpressionError
 from edgematrix.expression import ANY, Expression, Scope, Shape, Template, compile_pieces, written
 from edgematrix.protocol.path import AgentPath, resolve
 
@@ -113,7 +113,7 @@ class Sentences:
         for number, rule in enumerate(spec.rules):
             nodes = []
             for position, said in enumerate(rule.say):
-                with _at(f"rules.{number}.say.{position}"):
+                with at(f"rules.{number}.say.{position}"):
                     nodes.append(_parse(said, slots))
             compiled = _compile_rule(number, rule, nodes, slots, agent)
             patterns.extend(_Pattern(compiled, said, node) for said, node in zip(rule.say, nodes, strict=True))
@@ -178,10 +178,10 @@ def references_of(spec: SentencesSpec) -> Iterator[tuple[int, str]]:
 def _slots_of(spec: SentencesSpec) -> dict[str, Names | Numbers]:
     slots: dict[str, Names | Numbers] = {}
     for name, spoken in spec.slots.items():
-        with _at(f"slots.{name}"):
+        with at(f"slots.{name}"):
             slots[name] = Names(spoken)
     for name, (least, most) in spec.numbers.items():
-        with _at(f"numbers.{name}"):
+        with at(f"numbers.{name}"):
             if name in slots:
                 raise ExpressionError(f"the slot `{name}` is there already")
             slots[name] = Numbers(least, most)
@@ -206,12 +206,12 @@ def _compile_rule(number: int, rule: SentenceRule, nodes: list[Node], slots: Map
     to: list[str | Expression] = []
     receivers: dict[str, tuple[AgentPath, str]] = {}
     if rule.send is not None:
-        with _at(f"{place}.send.to"):
+        with at(f"{place}.send.to"):
             to, references = _references(rule.send.to, nodes, slots)
             receivers = {reference: resolve(reference, agent, "in") for reference in references}
-    with _at(f"{place}.send.payload"):
+    with at(f"{place}.send.payload"):
         payload = Template.compile(rule.send.payload if rule.send else None, names)
-    with _at(f"{place}.answer"):
+    with at(f"{place}.answer"):
         answer = Template.compile(rule.answer, names)
     return _Rule(number, said, to, receivers, payload, answer)
 
@@ -243,13 +243,3 @@ def _same(one: Command, other: Command) -> bool:
 
 def _naming(slots: Mapping[str, object]) -> str:
     return f" ({', '.join(f'{name}: {written(value)}' for name, value in slots.items())})" if slots else ""
-
-
-@contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Let errors say which entry they are about."""
-    try:
-        yield
-    except EdgeMatrixError as error:
-        where = f"{place} {error.where}" if error.where else place
-        raise type(error)(error.what, where=where, remedy=error.remedy) from None
