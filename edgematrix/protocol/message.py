@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from edgematrix.protocol.event import Trail
 
@@ -11,8 +11,7 @@ __all__ = ["NO_TRAIL", "Message", "Publication"]
 NO_TRAIL = Trail()
 
 
-@dataclass(slots=True)
-class Message:
+class Message(msgspec.Struct, gc=False):
     """What came in on a topic, decoded.
 
     `value` is the bare payload (a JSON value, a string, or bytes) or the `data` of an event.
@@ -29,13 +28,12 @@ class Message:
     source: str = ""
 
 
-@dataclass(slots=True)
-class Publication:
+class Publication(msgspec.Struct, gc=False):
     """What goes out to the bus. `payload` is what travels, byte for byte."""
 
     topic: str
     payload: bytes
     qos: int = 0
     retain: bool = False
-    expiry_s: int | None = field(default=None)
+    expiry_s: int | None = None
     """MQTT 5 message expiry, seconds; brokers and protocol versions without it ignore it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from edgematrix.errors import TopicError
 from edgematrix.protocol.path import AgentPath, check_name, parse_path
@@ -35,8 +36,7 @@ WITH_PORT = frozenset({Kind.IN, Kind.OUT, Kind.PART, Kind.CTL})
 """The kinds whose last level is a port (or, for `ctl`, a verb)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """What a topic below the root says: the kind, whose it is, and the port where the kind has one."""
 
     kind: Kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -45,7 +44,7 @@ def compact(seen: Observation) -> Observation:
         brief = Firing(firing.group, firing.key, sources, missing=firing.missing, fired_at_us=firing.fired_at_us)
         return Fired(seen.at_us, seen.path, seen.group, seen.run, brief)
     if isinstance(seen, (RunEnded, DeadLettered, Dropped)) and len(seen.reason) > _TEXT_LENGTH_MAX:
-        return replace(seen, reason=_cut(seen.reason))
+        return msgspec.structs.replace(seen, reason=_cut(seen.reason))
     return seen
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from edgematrix.triggers import Firing, Trace
 
@@ -39,8 +40,7 @@ class Outcome(StrEnum):
     ABANDONED = "abandoned"
 
 
-@dataclass(slots=True)
-class Received:
+class Received(msgspec.Struct, gc=False):
     """A message that at least one source listens to."""
 
     at_us: int
@@ -49,8 +49,7 @@ class Received:
     retained: bool
 
 
-@dataclass(slots=True)
-class Fired:
+class Fired(msgspec.Struct, gc=False):
     """A group fired and its run was admitted."""
 
     at_us: int
@@ -60,8 +59,7 @@ class Fired:
     firing: Firing
 
 
-@dataclass(slots=True)
-class NotFired:
+class NotFired(msgspec.Struct, gc=False):
     """A message took part and led to no run."""
 
     at_us: int
@@ -69,8 +67,7 @@ class NotFired:
     trace: Trace
 
 
-@dataclass(slots=True)
-class RunEnded:
+class RunEnded(msgspec.Struct, gc=False):
     """A run is over."""
 
     at_us: int
@@ -81,8 +78,7 @@ class RunEnded:
     reason: str = ""
 
 
-@dataclass(slots=True)
-class Published:
+class Published(msgspec.Struct, gc=False):
     """An agent put something out, on its own port or on a foreign topic."""
 
     at_us: int
@@ -91,8 +87,7 @@ class Published:
     value: object
 
 
-@dataclass(slots=True)
-class DeadLettered:
+class DeadLettered(msgspec.Struct, gc=False):
     """A message could not be handled."""
 
     at_us: int
@@ -101,8 +96,7 @@ class DeadLettered:
     reason: str
 
 
-@dataclass(slots=True)
-class Dropped:
+class Dropped(msgspec.Struct, gc=False):
     """Something was given up for want of room or time."""
 
     at_us: int
@@ -111,8 +105,7 @@ class Dropped:
     reason: str
 
 
-@dataclass(slots=True)
-class Stalled:
+class Stalled(msgspec.Struct, gc=False):
     """An agent's code kept the event loop from turning."""
 
     at_us: int

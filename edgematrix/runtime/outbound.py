@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from msgspec import UNSET
+import msgspec
 
 from edgematrix.errors import CodecError
 from edgematrix.protocol.codec import encode_event, encode_value
@@ -18,8 +17,7 @@ from edgematrix.protocol.moment import format_moment
 __all__ = ["Outbound"]
 
 
-@dataclass(slots=True)
-class Outbound:
+class Outbound(msgspec.Struct, gc=False):
     """One publication. It is an event if `type` is set, else a bare payload.
 
     `at_us` is when it was made; `source` is the path of the agent that it is from.
@@ -62,7 +60,7 @@ class Outbound:
             source=f"/{self.source}",
             type=self.type,
             time=format_moment(at_us),
-            data=UNSET if binary is not None else self.value,
+            data=msgspec.UNSET if binary is not None else self.value,
             data_base64=None if binary is None else b64encode(binary).decode(),
             runid=trail.runid,
             causeid=self.cause,

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Protocol
+
+from msgspec import structs
 
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Publication
@@ -251,7 +253,7 @@ class MemoryBus:
         if session.client is None and (qos == 0 or len(session.queue) >= self._queue_max):
             self.dropped += qos
             return
-        delivery = _Delivery(replace(publication, qos=qos), qos, retained, self._deadline_s(publication))
+        delivery = _Delivery(structs.replace(publication, qos=qos), qos, retained, self._deadline_s(publication))
         session.queue.append(delivery)
         if session.client is not None:
             self._schedule(session)

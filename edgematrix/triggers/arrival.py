@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from edgematrix.protocol.message import Message
 
@@ -12,8 +12,7 @@ Hits = tuple[tuple[int, dict[str, str]], ...]
 """Which sources a topic matches (their index in written order), each with what its filter captured."""
 
 
-@dataclass(slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, gc=False):
     """One message, and the sources that it is for. A `value` of None in the message marks it as unknown."""
 
     message: Message

@@ -5,9 +5,10 @@ Instants are whole microseconds since the epoch, local times are datetimes witho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+
+import msgspec
 
 from edgematrix.protocol.duration import SECOND_US
 
@@ -18,8 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _SUN_EVENTS = ("dawn", "sunrise", "noon", "sunset", "dusk")
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(msgspec.Struct, frozen=True):
     """Where and in which time zone a matrix lives. The place is None where the matrix gives none; sun events need it.
 
     Args:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 __all__ = ["Finding", "error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing that is wrong (`error`) or looks wrong (`warning`).
 
     `path` is where in the group's definition, as in `("on", "temp", "above")`; empty for the group as a whole.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["ClockStepped", "RunEnded", "Tick"]
 
 
-@dataclass(slots=True, frozen=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, gc=False):
     """The deadline of the last step has come.
 
     A step takes one timer: the oldest that is due, the first in written order among equals. Its deadline may
@@ -16,15 +15,13 @@ class Tick:
     """
 
 
-@dataclass(slots=True, frozen=True)
-class RunEnded:
+class RunEnded(msgspec.Struct, frozen=True, gc=False):
     """A run is over, whatever its outcome. Unknown numbers are ignored."""
 
     run: int
 
 
-@dataclass(slots=True, frozen=True)
-class ClockStepped:
+class ClockStepped(msgspec.Struct, frozen=True, gc=False):
     """The wall clock was set: from now on it is the timeline plus `skew_us`."""
 
     skew_us: int
