@@ -8,22 +8,23 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgematrix.cli.about import about
 from edgematrix.cli.announcement import announced, refuse_second_run
-from edgematrix.cli.cast import Board, player_words
-from edgematrix.cli.companion import Companion, stop_all
 from edgematrix.cli.face import Face, JsonLines, TextLines
 from edgematrix.cli.logs import show_logs
 from edgematrix.cli.run_file import without_password
 from edgematrix.cli.stop import on_stop
-from edgematrix.cli.tally import Tally
 from edgematrix.config.launch import Launch, Launched, launch
 from edgematrix.config.opened import Opened
 from edgematrix.config.spec import EMBEDDED_BROKERS
 from edgematrix.errors import BusError, UsageError
 from edgematrix.transport.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from edgematrix.cli.cast import Board
+    from edgematrix.cli.companion import Companion
 
 __all__ = ["Order", "Performance"]
 
@@ -156,12 +157,16 @@ class Performance:
                 continue
             await self._accompany(face, board.name, f"{board.name}: {board.program} on MicroPython", words, own_environment)
         if order.recording is not None:
+            from edgematrix.cli.cast import player_words  # noqa: PLC0415 - most runs play nothing
+
             hurries = math.isinf(order.pace)
             words, environment = player_words(order.recording, url, "max" if hurries else f"{order.pace:g}")
             pace = "as fast as it goes" if hurries else f"{order.pace:g} times as fast"
             await self._accompany(face, order.recording.name, f"{order.recording.name}, {pace}", words, environment)
 
     async def _accompany(self, face: Face, name: str, shown: str, words: Sequence[str], environment: Mapping[str, str] | None) -> None:
+        from edgematrix.cli.companion import Companion  # noqa: PLC0415 - 5 ms that a host by itself does not need
+
         place = len(self._about.companions)
 
         def ended(code: int) -> None:
@@ -180,7 +185,10 @@ class Performance:
     async def _stop_companions(self) -> None:
         if self._starts is not None:
             await asyncio.wait({self._starts})
-        await stop_all(self._companions)
+        if self._companions:
+            from edgematrix.cli.companion import stop_all  # noqa: PLC0415 - it is there already
+
+            await stop_all(self._companions)
 
     # What is shown
 
@@ -201,6 +209,7 @@ class Performance:
         if not self._order.live:
             return TextLines(gone, now_us, self._about.zone)
         from edgematrix.cli.live import LiveView  # noqa: PLC0415 - rich costs more than a host needs to start
+        from edgematrix.cli.tally import Tally  # noqa: PLC0415
 
         boards = [board.path for board in self._order.boards]
         return LiveView(Tally(self._opened.spec, boards), self._about, gone, now_us)

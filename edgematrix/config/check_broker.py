@@ -9,7 +9,6 @@ from edgematrix.config.check_publishes import publishes_of
 from edgematrix.config.finding import Finding, error
 from edgematrix.config.spec import EMBEDDED_BROKERS
 from edgematrix.config.yaml_position import Key
-from edgematrix.runtime.capabilities import load_capabilities
 
 __all__ = ["check_broker"]
 
@@ -19,6 +18,8 @@ def check_broker(tree: AgentTree) -> Iterator[Finding]:
     kind = tree.matrix.broker
     if kind == "embedded" or kind not in EMBEDDED_BROKERS:
         return
+    from edgematrix.runtime.capabilities import load_capabilities  # noqa: PLC0415 - few matrices name a broker to start
+
     refused = load_capabilities(kind).topic_characters_refused
     for node in tree:
         for topic, where in _topics_of(node):
