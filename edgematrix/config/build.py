@@ -80,24 +80,26 @@ class _Builder:
         self._order = 0
 
     def build(self) -> Assembly:
-        top = Inherited().under(self._spec.defaults)
-        inherited: dict[str, Inherited] = {self._spec.matrix: top}
+        inherited: dict[str, Inherited] = {self._spec.matrix: Inherited().under(self._spec.defaults)}
+        is_durable = inherited[self._spec.matrix].delivery == "durable"
         for node in self._tree:
             own = inherited[node.path.rpartition("/")[0]].of(node.spec)
-            inherited[node.path] = own
+            is_durable = is_durable or own.delivery == "durable"
+            if node.spec.agents:
+                inherited[node.path] = own
             self._agent(node, own)
         if self._issues:
             raise ConfigError(self._issues)
-        inbox = f"{self._spec.root}/{Kind.IN}/{self._spec.matrix}/#"
+        self._subscribe(TopicFilter.parse(f"{self._spec.root}/{Kind.IN}/{self._spec.matrix}/#"), 1)
         return Assembly(
             self._engine,
             self._groups,
-            {**self._filters, inbox: 1},
+            self._filters,
             tuple(node.path for node in self._tree if not node.is_elsewhere),
             frozenset(node.path for node in self._tree if node.is_elsewhere),
             self._openings,
             self._workshop,
-            any(own.delivery == "durable" for own in inherited.values()),
+            is_durable,
         )
 
     # Agents

@@ -39,12 +39,14 @@ def check_cycles(tree: AgentTree) -> Iterator[Finding]:
                     (), f"cycles were not looked for: more than {_HITS_MAX} publishes and sources meet", "make the filters narrower"
                 )
                 return
-    edges: list[set[int]] = [set() for _ in flow.groups]
+    edges: dict[int, set[int]] = {}
     for source in flow.reached.values():
         if _can_fire(source):
             for index in _certain(source):
-                edges[index].add(source.group.index)
-    for part in cyclic_parts([sorted(targets) for targets in edges]):
+                edges.setdefault(index, set()).add(source.group.index)
+    if not edges:
+        return
+    for part in cyclic_parts([sorted(edges[index]) if index in edges else () for index in range(len(flow.groups))]):
         yield _cycle([flow.groups[index] for index in part])
 
 

@@ -32,6 +32,8 @@ class Inherited(msgspec.Struct, frozen=True):
     def of(self, agent: AgentSpec) -> Inherited:
         """For what an agent holds: its own words, then its defaults, then these."""
         below = self.under(agent.defaults)
+        if agent.durable is None and agent.delivery is None:
+            return below
         return Inherited(
             below.durable if agent.durable is None else agent.durable,
             below.qos,
