@@ -21,8 +21,12 @@ class _Node:
     __slots__ = ("children", "ends")
 
     def __init__(self) -> None:
-        self.children: dict[str, _Node] = {}
+        self.children = _NO_CHILDREN
         self.ends = False
+
+
+_NO_CHILDREN: dict[str, _Node] = {}
+"""Of all that have none: most nodes are the ends of topics."""
 
 
 class DisjointCover:
@@ -34,29 +38,30 @@ class DisjointCover:
 
     def __init__(self) -> None:
         self._root = _Node()
-        self._members: dict[Levels, dict[str, None]] = {}
-        self._cover_of: dict[str, Levels] = {}
+        self._cover_of: dict[str, str] = {}
+        self._members: dict[str, dict[str, None]] = {}
+        """What a cover stands for, where that is more than itself."""
 
     def __iter__(self) -> Iterator[str]:
-        return ("/".join(levels) for levels in self._members)
+        return iter(dict.fromkeys(self._cover_of.values()))
 
     @property
     def overlapping(self) -> bool:
         """Whether any two of the wanted filters overlap."""
-        return len(self._members) < len(self._cover_of)
+        return bool(self._members)
 
     @property
     def widened(self) -> bool:
         """Whether some cover matches more than what is wanted."""
-        return any("/".join(levels) not in members for levels, members in self._members.items())
+        return any(cover not in members for cover, members in self._members.items())
 
     def cover_of(self, topic_filter: str) -> str:
         """The filter that stands for a wanted one."""
-        return "/".join(self._cover_of[topic_filter])
+        return self._cover_of[topic_filter]
 
     def members(self, cover: str) -> Mapping[str, None]:
         """The wanted filters that a cover stands for."""
-        return self._members[tuple(cover.split("/"))]
+        return self._members.get(cover) or {self._cover_of[cover]: None}
 
     def add(self, filters: Iterable[str]) -> None:
         """Want these too."""
@@ -68,13 +73,10 @@ class DisjointCover:
         """Want these no longer; unknown ones are passed over."""
         orphans: dict[str, None] = {}
         for topic_filter in filters:
-            levels = self._cover_of.pop(topic_filter, None)
-            if levels is None:
-                continue
-            members = self._members.pop(levels, None)
-            if members is not None:
-                _take(self._root, levels)
-                orphans.update(members)
+            cover = self._cover_of.pop(topic_filter, None)
+            if cover is not None and topic_filter not in orphans:
+                _take(self._root, tuple(cover.split("/")))
+                orphans.update(self._members.pop(cover, {}))
             orphans.pop(topic_filter, None)
         for topic_filter in orphans:
             self._add(topic_filter)
@@ -85,17 +87,26 @@ class DisjointCover:
         while found := _overlapping(self._root, levels):
             for other in found:
                 _take(self._root, other)
-                members.update(self._members.pop(other))
+                cover = "/".join(other)
+                members.update(self._members.pop(cover, {cover: None}))
                 levels = join(levels, other)
         _put(self._root, levels)
-        self._members[levels] = members
+        cover = topic_filter
+        if len(members) > 1:
+            cover = "/".join(levels)
+            self._members[cover] = members
         for member in members:
-            self._cover_of[member] = levels
+            self._cover_of[member] = cover
 
 
 def _put(node: _Node, levels: Levels) -> None:
     for level in levels:
-        node = node.children.setdefault(level, _Node())
+        child = node.children.get(level)
+        if child is None:
+            if node.children is _NO_CHILDREN:
+                node.children = {}
+            child = node.children[level] = _Node()
+        node = child
     node.ends = True
 
 
