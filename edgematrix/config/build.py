@@ -32,6 +32,7 @@ from edgematrix.runtime.observation import Stalled
 from edgematrix.runtime.relay import Relay
 from edgematrix.runtime.rule_body import AnswerListener, RuleBody
 from edgematrix.runtime.run import Body
+from edgematrix.runtime.run_store import RunStore
 from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
@@ -195,7 +196,7 @@ class _Builder:
                 if action.call is not None:
                     called = self._tree.destination(action.call.agent, path).node
                     self._read(Target(Kind.OUT, called, DEFAULT_OUTPUT), AnswerListener(self._engine), 0, qos=1)
-            return RuleBody(self._engine, plan)
+            return RuleBody(self._engine, plan, RunStore(plan) if node.spec.durable else None)
         from edgematrix.runtime.code_body import CodeBody  # noqa: PLC0415 - a matrix without code does not need it
 
         code, names = self._around.loader.load(path, place)

@@ -71,8 +71,13 @@ def _a(what: str) -> str:
     return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
 
 
+_HALF_DURABLE = "`delivery: durable` keeps what comes with QoS 1 while the host is away; nothing is acknowledged from end to end yet"
+
+
 def _kinds(node: AgentNode) -> Iterator[Finding]:
     spec = node.spec
+    if spec.delivery == "durable":
+        yield warning((*node.where, "delivery"), _HALF_DURABLE, "see docs/spec/matrix.md, In this version", at_key=True)
     kinds = [kind for kind in ("device", "sentences", "python", "triggers") if getattr(spec, kind)]
     allowed = kinds == ["python", "triggers"] or len(kinds) <= 1
     if not allowed:

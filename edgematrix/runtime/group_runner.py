@@ -10,8 +10,10 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
+from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.run import Body, Run
-from edgematrix.triggers import Arrival, Cancel, ClockStepped, DeadLetter, Group, GroupState, Start, Step, Tick, describe_match
+from edgematrix.runtime.run_store import RunStore
+from edgematrix.triggers import Arrival, Cancel, ClockStepped, DeadLetter, Firing, Group, GroupState, Start, Step, Tick, describe_match
 from edgematrix.triggers import RunEnded as RunIsOver
 
 __all__ = ["GroupRunner"]
@@ -25,7 +27,7 @@ class GroupRunner:
         durable: whether its state is to outlive the process.
     """
 
-    __slots__ = ("_deadline_us", "_over", "_runs", "_state", "agent", "body", "dirty", "durable", "engine", "group", "order")
+    __slots__ = ("_deadline_us", "_over", "_run_store", "_runs", "_state", "agent", "body", "dirty", "durable", "engine", "group", "order")
 
     def __init__(self, engine: Engine, agent: AgentPath, group: Group, body: Body, order: int, *, durable: bool = True) -> None:
         self.engine = engine
@@ -34,6 +36,7 @@ class GroupRunner:
         self.body = body
         self.order = order
         self.durable = durable
+        self._run_store = body.store if isinstance(body, RuleBody) else None
         self.dirty = False
         self._state: GroupState | None = None
         self._deadline_us: int | None = None
@@ -70,17 +73,36 @@ class GroupRunner:
     def resume(self, parts: Mapping[str, bytes], now_us: int, damaged: Callable[[str, Exception], None]) -> bool:
         """Go on from a stored state. False, and `damaged` is told, if it is of no use; nothing has changed then."""
         try:
-            state = self.group.load(parts)
+            state = self.group.load(RunStore.without_runs(parts))
         except StateError as error:
             damaged(self.store_key, error)
             return False
-        self._apply(self.group.resume(state, now_us), now_us)
+        self._state = state
+        self._apply(self.group.resume(state, now_us, runs_kept=self._go_on_with_runs(parts)), now_us)
         return True
+
+    def _go_on_with_runs(self, parts: Mapping[str, bytes]) -> list[int]:
+        """Take up the runs that were kept; their numbers."""
+        if self._run_store is None or not isinstance(self.body, RuleBody):
+            return []
+        self._runs = {}
+        for number, trail, actions in self._run_store.read(parts):
+            run = Run(self, number, Firing(self.group.name, None, {}, trail=trail))
+            self._runs[number] = run
+            self.body.go_on(run, actions)
+        return list(self._runs)
 
     def save(self) -> dict[str, bytes | None]:
         """What has changed since the last call, by part."""
         self.dirty = False
-        return {} if self._state is None else self.group.save(self._state)
+        parts = {} if self._state is None else self.group.save(self._state)
+        return parts if self._run_store is None else parts | self._run_store.take()
+
+    def touch(self) -> None:
+        """What is stored of the group, or of its runs, is no longer what it was."""
+        if self.durable and not self.dirty:
+            self.dirty = True
+            self.engine.touched.append(self)
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:
         """Take one message."""
@@ -136,9 +158,7 @@ class GroupRunner:
 
     def _take(self, step: Step, now_us: int) -> None:
         self._state = step.state
-        if self.durable and not self.dirty:
-            self.dirty = True
-            self.engine.touched.append(self)
+        self.touch()
         deadline_us = step.deadline_us
         if deadline_us != self._deadline_us:
             self._deadline_us = deadline_us

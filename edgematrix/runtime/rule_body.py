@@ -9,23 +9,35 @@ from edgematrix.protocol.message import Message
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.run import Run
+from edgematrix.runtime.run_store import RunStore
 
 __all__ = ["AnswerListener", "RuleBody"]
 
 
 class RuleBody:
-    """Runs the plan of one group. A run that waits is a timer of the engine."""
+    """Runs the plan of one group. A run that waits is a timer of the engine.
 
-    __slots__ = ("_engine", "_plan", "_waiting")
+    Args:
+        store: where runs that wait are kept; None where they do not outlive a restart.
+    """
 
-    def __init__(self, engine: Engine, plan: Plan) -> None:
+    __slots__ = ("_engine", "_plan", "_waiting", "store")
+
+    def __init__(self, engine: Engine, plan: Plan, store: RunStore | None = None) -> None:
         self._engine = engine
         self._plan = plan
+        self.store = store
         self._waiting: dict[Run, _Position] | None = None
 
     def begin(self, run: Run, now_us: int) -> None:
         """Work through the actions up to the first that waits."""
         self._go_on(_Position(self, run, ActionRun(self._plan, run.firing.scope())), now_us, None)
+
+    def go_on(self, run: Run, actions: ActionRun) -> None:
+        """Take up a run that waited when the host went down; what is overdue comes in its turn."""
+        _, pause = actions.advance(-1)
+        if isinstance(pause, (Waiting, Awaiting)):
+            self._wait(_Position(self, run, actions), pause)
 
     def cancel(self, run: Run) -> None:
         """Forget a run that waits."""
@@ -52,9 +64,13 @@ class RuleBody:
             self._waiting = {}
         self._waiting[position.run] = position
         position.until_us = pause.until_us
+        if self.store is not None:
+            self.store.put(position.run, position.actions)
         self._engine.schedule(position, pause.until_us)
 
     def _forget(self, run: Run) -> None:
+        if self.store is not None:
+            self.store.drop(run)
         position = None if self._waiting is None else self._waiting.pop(run, None)
         if position is not None and position.call:
             self._engine.hang_up(position.call)

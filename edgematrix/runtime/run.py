@@ -21,6 +21,9 @@ class Starter(Protocol):
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """The run is over."""
 
+    def touch(self) -> None:
+        """What is stored of the group, or of its runs, is no longer what it was."""
+
 
 class Run:
     """What a firing started. Whatever the agent puts out on its behalf follows from `trail`."""
