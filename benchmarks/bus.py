@@ -12,21 +12,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.load import Load, usage_of
-from edgematrix.runtime.broker_program import choose
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from benchmarks.processes import mosquitto, running
 
 __all__ = ["main"]
 
@@ -35,7 +29,6 @@ _SECONDS = 3.0
 _WINDOW = 100
 _COMMAND = f"{shlex.quote(sys.executable)} -m edgematrix run {{matrix}} --broker {{url}} --name bench --state {{state}} --log json"
 _HOST = f"{shlex.quote(sys.executable)} -m benchmarks.floors.host_alone {{matrix}} {{url}} {{state}}"
-_MOSQUITTO = "listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 100000\nlog_type error\n"
 
 
 @dataclass(slots=True)
@@ -63,7 +56,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=10_000, help="a size of which only start and memory are measured; 0: none")
     options = parser.parse_args()
     _show_import()
-    with tempfile.TemporaryDirectory() as name, _mosquitto(Path(name)) as port:
+    with tempfile.TemporaryDirectory() as name, mosquitto(Path(name)) as port:
         place = Path(name)
         rows = []
         for label, module in (
@@ -83,7 +76,7 @@ def main() -> None:
 
 
 def _measure(name: str, command: list[str], port: int, place: Path, *, sensors: int) -> Row:
-    with _process(command, place / "log") as process:
+    with running(command, place / "log") as process:
         load = Load(port, sensors)
         try:
             began_s = time.perf_counter()
@@ -129,7 +122,7 @@ def _show(rows: list[Row]) -> None:
 
 
 def _show_large(command: list[str], port: int, place: Path, rules: int) -> None:
-    with _process(command, place / "log") as process:
+    with running(command, place / "log") as process:
         load = Load(port, rules)
         try:
             began_s = time.perf_counter()
@@ -168,43 +161,3 @@ def _edgematrix(template: str, place: Path, port: int, rules: int) -> list[str]:
     matrix.write_text("\n".join(lines) + "\n")
     words = shlex.split(template)
     return [word.format(matrix=matrix, url=f"mqtt://127.0.0.1:{port}", state=place / "state") for word in words]
-
-
-@contextmanager
-def _mosquitto(place: Path) -> Iterator[int]:
-    _, executable = choose("mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    configuration = place / "mosquitto.conf"
-    configuration.write_text(_MOSQUITTO.format(port=port))
-    with _process([executable, "-c", str(configuration)], place / "mosquitto.log"):
-        give_up_at_s = time.monotonic() + 5
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                if time.monotonic() > give_up_at_s:
-                    raise
-                time.sleep(0.02)
-        yield port
-
-
-@contextmanager
-def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends with the block; what it said is shown if it did not live that long."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        yield process
-    except BaseException:
-        print(log.read_text(errors="replace")[-2000:], file=sys.stderr)
-        raise
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

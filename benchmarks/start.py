@@ -24,8 +24,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.bus import _mosquitto, _process
 from benchmarks.load import usage_of
+from benchmarks.processes import mosquitto, running
 
 __all__ = ["main"]
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks start", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rules", type=int, nargs="*", default=[1, 1_000, 10_000], help="sizes of the matrices, agents of one rule each")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, _mosquitto(Path(name)) as port:
+    with tempfile.TemporaryDirectory() as name, mosquitto(Path(name)) as port:
         place = Path(name)
         _keep_byte_code(place)
         _show_imports()
@@ -127,7 +127,7 @@ def _start(command: list[str], port: int, place: Path, rules: int) -> Start:
     probe = _Probe(port, rules)
     try:
         began_s = time.perf_counter()
-        with _process(command, place / "log") as process:
+        with running(command, place / "log") as process:
             probe.wait_for_reaction()
             reaction_s = time.perf_counter() - began_s
             cpu_s = usage_of(process.pid).cpu_s
