@@ -1,0 +1,56 @@
+"""A host of rules imports what rules need, so that it starts fast on a small machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+MATRIX = """
+matrix: home
+agents:
+  rule: {triggers: {hot: {on: {t: {topic: t/temp, above: 25}}, do: [{publish: {topic: t/fan, payload: "${t.value}"}}]}}}
+"""
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_the_package_itself_imports_next_to_nothing() -> None:
+    loaded = modules_after("import edgematrix")
+    assert {name for name in loaded if name.startswith("edgematrix")} == {"edgematrix"}
+    assert loaded.isdisjoint({"asyncio", "msgspec", "pydantic", "yaml"})
+
+
+def test_a_host_of_rules_imports_nothing_for_code_sentences_calendars_or_errors(tmp_path: Path) -> None:
+    (tmp_path / "home.yaml").write_text(MATRIX)
+    loaded = modules_after(
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from edgematrix.config.launch import Launch, launch\n"
+        "from edgematrix.config.opening import open_matrix\n"
+        "async def main():\n"
+        f"    how = Launch(name='pi', folder=Path({str(tmp_path)!r}), url='mqtt://127.0.0.1:1')\n"
+        f"    async with launch(open_matrix(Path({str(tmp_path / 'home.yaml')!r})), how):\n"
+        "        pass\n"
+        "asyncio.run(main())"
+    )
+    assert "edgematrix.runtime.host" in loaded
+    unneeded = {
+        "apscheduler",
+        "astral",
+        "cel_expr_python",
+        "edgematrix.agents.sentences",
+        "edgematrix.config.agent",
+        "edgematrix.config.refusal",
+        "edgematrix.runtime.broker",
+        "edgematrix.runtime.code",
+        "edgematrix.runtime.workshop",
+        "jsonschema_rs",
+        "numpy",
+        "rich",
+        "tomllib",
+        "typer",
+    }
+    assert loaded & unneeded == set()
