@@ -14,7 +14,8 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
-from edgematrix.protocol.fields import CLOSED, PART, Flag, Name, Number
+from edgematrix.composition.spec import ChatSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
+from edgematrix.protocol.fields import CLOSED, PART, Duration, Flag, Name, Number
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.schema import SHORT_NAMES
 from edgematrix.protocol.topic import DEFAULT_ROOT
@@ -22,9 +23,7 @@ from edgematrix.triggers.spec import GroupSpec
 
 __all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
-LATER = frozenset(
-    {"chat", "deadline", "escalate", "failover", "flow", "human", "llm", "max_steps", "onnx", "pool", "retry", "switch", "tools", "voice"}
-)
+LATER = frozenset({"escalate", "failover", "llm", "onnx", "tools", "voice"})
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
 PORT_TYPES = tuple(SHORT_NAMES)
@@ -174,7 +173,7 @@ def _nothing() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class AgentSpec:
-    """One agent: a device, code, trigger groups with actions, sentences, or (with `agents`) a composite."""
+    """One agent: a device, code, trigger groups with actions, sentences, a person, or (with `agents`) a composite of one kind or none."""
 
     agents: dict[Name, AgentSpec] = Field(default_factory=_none)
     device: DeviceSpec | None = None
@@ -182,6 +181,11 @@ class AgentSpec:
     python: Annotated[str, Field(pattern=_MODULE_NAME, max_length=500, examples=["package.module:name"])] | None = None
     """`module:name`; a host loads only modules that its own configuration allows."""
     sentences: SentencesSpec | None = None
+    flow: FlowSpec | None = None
+    chat: ChatSpec | None = None
+    switch: SwitchSpec | None = None
+    pool: PoolSpec | None = None
+    human: HumanSpec | None = None
     inputs: Ports = Field(default_factory=_none)
     outputs: Ports = Field(default_factory=_none)
     sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=_nothing)
@@ -190,6 +194,10 @@ class AgentSpec:
     """The host that it runs on; without it, the one that loads the matrix."""
     durable: Flag | None = None
     """Whether its state, and runs under way, outlive a restart."""
+    deadline: Duration | None = None
+    """How long one run may take; then it fails."""
+    retry: RetrySpec | None = None
+    """What is done when a run fails."""
     delivery: Delivery | None = None
     defaults: DefaultsSpec | None = None
 

@@ -1,0 +1,165 @@
+"""What every kind of composite is to its host: a definition that begins courses, and a course as a pure step machine.
+
+A course is the work of a composite on one run. It is told what happened, and says what is to be done; it has no I/O, no clock, no
+task. Whoever drives it makes calls of its `Invoke`s, and tells it how each ended. After `Finish` or `Fail` it is told nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+
+from edgematrix.triggers import Trace
+
+__all__ = [
+    "Answered",
+    "Ask",
+    "Cancel",
+    "Choose",
+    "Chosen",
+    "Composition",
+    "Course",
+    "Done",
+    "Effect",
+    "Emit",
+    "Event",
+    "Fail",
+    "Failed",
+    "Finish",
+    "Invoke",
+    "Note",
+    "Tick",
+]
+
+
+# What a course is told
+
+
+class Done(NamedTuple):
+    """A step is over. `outputs` has what the member put out, by port; empty, it returned nothing."""
+
+    step: int
+    outputs: Mapping[str, object]
+
+
+class Failed(NamedTuple):
+    """A step is over by an error. `gone` tells that the member is not there (any more), not that its work is wrong."""
+
+    step: int
+    reason: str
+    gone: bool = False
+
+
+class Chosen(NamedTuple):
+    """The answer to `Choose`: one of its choices."""
+
+    step: int
+    choice: str
+
+
+class Answered(NamedTuple):
+    """A person's answer, and who gave it."""
+
+    value: object
+    by: str
+
+
+class Tick(NamedTuple):
+    """Time alone: the course's deadline has come."""
+
+
+Event: TypeAlias = Done | Failed | Chosen | Answered | Tick
+
+
+# What a course says
+
+
+class Invoke(NamedTuple):
+    """Let a member work. `step` numbers the steps of the course from 1.
+
+    `inputs` are values by input port (empty text: the member's own default input). The step is over once all ports of `wanted`
+    have a value, or the member's work has ended. `after` are the steps whose outputs led here, for whoever draws the run.
+    """
+
+    step: int
+    member: str
+    inputs: tuple[tuple[str, object], ...]
+    wanted: frozenset[str]
+    after: tuple[int, ...] = ()
+
+
+class Cancel(NamedTuple):
+    """Stop a step's work. Nothing more is heard of it."""
+
+    step: int
+
+
+class Choose(NamedTuple):
+    """Let the chat's model pick one of `choices`. A `Failed` or a `Chosen` of this step follows."""
+
+    step: int
+    question: str
+    choices: tuple[str, ...]
+
+
+class Ask(NamedTuple):
+    """Ask a person. `until_us` is when nobody waits for the answer any more."""
+
+    question: str
+    choices: tuple[str, ...]
+    until_us: int
+
+
+class Emit(NamedTuple):
+    """Put a value out on the composite's own port. `cleared` tells that a person has seen what was tainted."""
+
+    port: str
+    value: object
+    cleared: bool = False
+
+
+class Note(NamedTuple):
+    """Something that whoever watches should know, such as why a join waits."""
+
+    what: Trace | str
+
+
+class Finish(NamedTuple):
+    """The course is over and all went well. What is still under way is cancelled."""
+
+
+class Fail(NamedTuple):
+    """The course is over by an error. What is still under way is cancelled."""
+
+    reason: str
+    member: str = ""
+
+
+Effect: TypeAlias = Invoke | Cancel | Choose | Ask | Emit | Note | Finish | Fail
+
+
+class Course(Protocol):
+    """The work of a composite on one run."""
+
+    @property
+    def deadline_us(self) -> int | None:
+        """When it is to be told `Tick`; None for never. It may change with each event."""
+
+    def begin(self, inputs: Mapping[str, object], now_us: int) -> list[Effect]:
+        """Start with the values of the composite's input ports."""
+
+    def take(self, event: Event, now_us: int) -> list[Effect]:
+        """Take one event. Events of steps that were cancelled, or are over, do nothing."""
+
+    def waits_for(self) -> str:
+        """What it waits for, in one line for people."""
+
+    def close(self) -> None:
+        """Forget what is kept of it outside itself; the run is over, however it ended."""
+
+
+class Composition(Protocol):
+    """A compiled composite, shared by its courses."""
+
+    def course(self, runid: str) -> Course:
+        """A course for the run of this id."""
