@@ -16,7 +16,7 @@ from edgematrix.errors import ExpressionError
 from edgematrix.expression.lexer import Kind, Token, place, scan
 from edgematrix.expression.names import Any_, Shape, nearest
 
-__all__ = ["LENGTH_MAX", "MACROS_NESTED_MAX", "PATHS_MAX", "TOKENS_MAX", "VARIABLE", "Effort", "Source", "read_source"]
+__all__ = ["LENGTH_MAX", "MACROS_NESTED_MAX", "PATHS_MAX", "TOKENS_MAX", "VARIABLE", "Effort", "Source", "free_names", "read_source"]
 
 LENGTH_MAX = 4_000
 """Characters of one expression."""
@@ -88,6 +88,19 @@ def read_source(text: str, names: Mapping[str, Shape], whole: str | None = None,
     return reading.read()
 
 
+def free_names(text: str) -> tuple[str, ...]:
+    """The names that an expression takes from its scope, where it is not known what the scope has, each once, as they come.
+
+    What a macro binds is none of them, nor is a word of CEL's own such as `int`; `type` is one unless it is called.
+
+    Raises:
+        ExpressionError: it is too long, or a variable of a macro has a name that is taken.
+    """
+    if len(text) > LENGTH_MAX:
+        raise ExpressionError(f"the expression has {len(text)} characters, at most {LENGTH_MAX} are allowed", where=place(text, 0))
+    return _Reading(text, tuple(scan(text)), {}, text, 0).free()
+
+
 class _Reading:
     """The state of reading one expression, left to right."""
 
@@ -132,6 +145,18 @@ class _Reading:
             _cuts=tuple(self.cuts),
         )
 
+    def free(self) -> tuple[str, ...]:
+        taken = self._bound() | _KEYWORDS | (_TYPES - {"type"})
+        found: dict[str, None] = {}
+        for position, token in enumerate(self.tokens):
+            if token.kind is Kind.NAME and token.text not in taken and self._stands_alone(position):
+                found[token.text] = None
+        return tuple(found)
+
+    def _stands_alone(self, position: int) -> bool:
+        """Whether a name is neither a field of something nor called."""
+        return self._at(position - 1) != "." and self._at(position + 1) not in ("(", "{")
+
     def _at(self, position: int) -> str:
         return self.tokens[position].text if 0 <= position < len(self.tokens) else ""
 
@@ -172,7 +197,7 @@ class _Reading:
 
     def _is_root(self, position: int, bound: frozenset[str]) -> bool:
         token = self.tokens[position]
-        if token.text in _KEYWORDS or self._at(position - 1) == "." or self._at(position + 1) in ("(", "{"):
+        if token.text in _KEYWORDS or not self._stands_alone(position):
             return False
         if token.text in bound:
             around = [name for name in self.nesting if name]
