@@ -26,9 +26,11 @@ __all__ = [
     "Fail",
     "Failed",
     "Finish",
+    "Go",
     "Invoke",
     "Note",
     "Tick",
+    "Wake",
 ]
 
 
@@ -68,7 +70,11 @@ class Tick(NamedTuple):
     """Time alone: the course's deadline has come."""
 
 
-Event: TypeAlias = Done | Failed | Chosen | Answered | Tick
+class Go(NamedTuple):
+    """What a course waited for outside itself has come, such as room in a pool."""
+
+
+Event: TypeAlias = Done | Failed | Chosen | Answered | Tick | Go
 
 
 # What a course says
@@ -124,6 +130,18 @@ class Note(NamedTuple):
     what: Trace | str
 
 
+class Wake(NamedTuple):
+    """Tell `Go` to the courses of these runs; they are of the same composition."""
+
+    runids: tuple[str, ...]
+
+
+class Wake(NamedTuple):
+    """Tell `Go` to the courses of these runs, in this order. They are of the same composition; one that is over needs no telling."""
+
+    runids: tuple[str, ...]
+
+
 class Finish(NamedTuple):
     """The course is over and all went well. What is still under way is cancelled."""
 
@@ -135,7 +153,7 @@ class Fail(NamedTuple):
     member: str = ""
 
 
-Effect: TypeAlias = Invoke | Cancel | Choose | Ask | Emit | Note | Finish | Fail
+Effect: TypeAlias = Invoke | Cancel | Choose | Ask | Emit | Note | Wake | Finish | Fail
 
 
 class Course(Protocol):
@@ -154,8 +172,8 @@ class Course(Protocol):
     def waits_for(self) -> str:
         """What it waits for, in one line for people."""
 
-    def close(self) -> None:
-        """Forget what is kept of it outside itself; the run is over, however it ended."""
+    def close(self) -> tuple[str, ...]:
+        """Forget what is kept of it outside itself; the run is over, however it ended. The runs whose courses are to be told `Go`."""
 
 
 class Composition(Protocol):
