@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 import msgspec
@@ -14,10 +14,26 @@ from edgematrix.errors import PathError
 from edgematrix.protocol.path import AgentPath, join, parent_of, resolve
 from edgematrix.protocol.topic import Kind
 
-__all__ = ["DEFAULT_INPUT", "DEFAULT_OUTPUT", "AgentNode", "AgentTree", "Ports", "Target"]
+__all__ = ["COMPOSITIONS", "DEFAULT_INPUT", "DEFAULT_OUTPUT", "FAILURE_OUTPUT", "AgentNode", "AgentTree", "Ports", "Target"]
 
 DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
 """The ports that a reference without one means."""
+
+FAILURE_OUTPUT = "error"
+"""The port on which a composition tells why a run failed."""
+
+COMPOSITIONS = ("flow", "chat", "switch", "pool", "human")
+"""Kinds of agents whose runs are courses: they let other agents work, or a person."""
+
+_OUTPUTS_OF_KIND = {
+    "flow": (FAILURE_OUTPUT,),
+    "chat": (DEFAULT_OUTPUT, "transcript", "ended", FAILURE_OUTPUT),
+    "switch": (DEFAULT_OUTPUT, FAILURE_OUTPUT),
+    "pool": (DEFAULT_OUTPUT, FAILURE_OUTPUT),
+    "human": (DEFAULT_OUTPUT, "ask", FAILURE_OUTPUT),
+}
+_COPIES_MAX = 10_000
+"""Agents that all pools of a matrix may make: a few nested pools can ask for billions."""
 
 
 class AgentNode(msgspec.Struct, frozen=True):
@@ -28,6 +44,16 @@ class AgentNode(msgspec.Struct, frozen=True):
     spec: AgentSpec
 
     @property
+    def name(self) -> str:
+        """The last segment of its path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def kind(self) -> str:
+        """Which of `COMPOSITIONS` it is; the empty text for none."""
+        return _kind_of(self.spec)
+
+    @property
     def has_code(self) -> bool:
         """Whether it may put out, and take in, more than its definition names."""
         return self.spec.python is not None
@@ -36,7 +62,8 @@ class AgentNode(msgspec.Struct, frozen=True):
     def is_elsewhere(self) -> bool:
         """Whether it speaks for itself, as a board does: it names a host and has nothing that would run here."""
         spec = self.spec
-        return spec.host is not None and not (spec.agents or spec.device or spec.triggers or spec.python or spec.sentences)
+        works_here = spec.agents or spec.device or spec.triggers or spec.python or spec.sentences
+        return spec.host is not None and not works_here and not self.kind
 
     def emitted(self) -> dict[str, tuple[Key, ...]]:
         """The ports that actions of this agent emit on, each with the place of its first action."""
@@ -59,7 +86,9 @@ class Ports(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, node: AgentNode) -> Ports:
         """The ports of an agent."""
-        spec = node.spec
+        spec, kind = node.spec, node.kind
+        if kind:
+            return cls._of_composition(spec, kind)
         reads = spec.device.reads if spec.device else ()
         writes = spec.device.writes if spec.device else ()
         own_inputs, own_outputs = (("say",), ("out", "unknown")) if spec.sentences else ((), ())
@@ -69,7 +98,18 @@ class Ports(msgspec.Struct, frozen=True):
             if node.has_code or node.is_elsewhere or port.from_ is not None or port.initial is not None
         }
         fed = frozenset((*first, *node.emitted(), *reads, *own_outputs))
-        return cls(frozenset((*spec.inputs, *writes, *own_inputs)), fed | spec.outputs.keys(), fed)
+        inputs = frozenset((*spec.inputs, *writes, *own_inputs))
+        if not inputs and spec.python is not None and not spec.triggers:
+            inputs = frozenset((DEFAULT_INPUT,))
+        return cls(inputs, fed | spec.outputs.keys(), fed)
+
+    @classmethod
+    def _of_composition(cls, spec: AgentSpec, kind: str) -> Ports:
+        inputs = frozenset(spec.inputs or (DEFAULT_INPUT,))
+        own = frozenset(_OUTPUTS_OF_KIND[kind])
+        if kind == "flow":
+            own |= frozenset(spec.outputs or (DEFAULT_OUTPUT,))
+        return cls(inputs, own | spec.outputs.keys(), own)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -85,9 +125,12 @@ class AgentTree(msgspec.Struct):
 
     matrix: MatrixSpec
     nodes: dict[str, AgentNode] = {}
+    compositions: list[AgentNode] = []
+    """Those of a kind of `COMPOSITIONS`."""
     findings: list[Finding] = []
     """What is wrong with the paths themselves."""
     _ports: dict[str, Ports] = {}
+    _copies: int = 0
 
     @classmethod
     def of(cls, matrix: MatrixSpec) -> AgentTree:
@@ -96,16 +139,39 @@ class AgentTree(msgspec.Struct):
         tree._grow(AgentPath(matrix.matrix), (), matrix.agents)
         return tree
 
-    def _grow(self, parent: AgentPath, where: tuple[Key, ...], agents: dict[str, AgentSpec]) -> None:
+    def _grow(self, parent: AgentPath, where: tuple[Key, ...], agents: dict[str, AgentSpec], *, copied: bool = False) -> None:
         for name, spec in agents.items():
-            place = (*where, "agents", name)
-            try:
-                path = join(parent, name)
-            except PathError as problem:
-                self.findings.append(error(place, problem.what, at_key=True))
-                continue
-            self.nodes[path] = AgentNode(path, place, spec)
-            self._grow(path, place, spec.agents)
+            self._add(parent, (*where, "agents", name), name, spec, copied=copied)
+
+    def _add(self, parent: AgentPath, place: tuple[Key, ...], name: str, spec: AgentSpec, *, copied: bool) -> None:
+        try:
+            path = join(parent, name)
+        except PathError as problem:
+            self.findings.append(error(place, problem.what, at_key=True))
+            return
+        node = self.nodes[path] = AgentNode(path, place, spec)
+        self._copies += copied
+        if _kind_of(spec):
+            self.compositions.append(node)
+        if spec.agents:
+            if _is_replicated(spec):
+                self._replicate(node)
+            else:
+                self._grow(path, place, spec.agents, copied=copied)
+
+    def _replicate(self, pool: AgentNode) -> None:
+        """Add the replicas of a pool's one child in its stead."""
+        ((name, worker),) = pool.spec.agents.items()
+        for replica in _replicas(pool.spec):
+            if self._copies >= _COPIES_MAX:
+                self.findings.append(error((*pool.where, "pool", "replicas"), f"the pools make more than {_COPIES_MAX} agents"))
+                return
+            self._add(pool.path, (*pool.where, "agents", name), replica, worker, copied=True)
+
+    def members(self, node: AgentNode) -> dict[str, AgentNode]:
+        """The agents directly below one, by name; of a pool the replicas."""
+        found = ((name, self.nodes.get(f"{node.path}/{name}")) for name in _children(node.spec))
+        return {name: member for name, member in found if member is not None}
 
     def ports(self, node: AgentNode) -> Ports:
         """The ports of an agent; kept, for one agent may be named ten thousand times."""
@@ -125,8 +191,9 @@ class AgentTree(msgspec.Struct):
         """
         path, port = resolve(reference, agent, DEFAULT_OUTPUT)
         node = self._node(path, reference, agent)
-        if reference.partition(".")[0] in ("parent", "self"):
-            return self._input(node, port)
+        name, dot, _ = reference.partition(".")
+        if name in ("parent", "self"):
+            return self._input(node, port if dot else self.default_input(node))
         return self._output(node, port)
 
     def destination(self, reference: str, agent: AgentPath) -> Target:
@@ -136,7 +203,21 @@ class AgentTree(msgspec.Struct):
             PathError: there is no such agent or port; the remedy has the nearest known name.
         """
         path, port = resolve(reference, agent, DEFAULT_INPUT)
-        return self._input(self._node(path, reference, agent), port)
+        node = self._node(path, reference, agent)
+        return self._input(node, port if "." in reference else self.default_input(node))
+
+    def default_input(self, node: AgentNode) -> str:
+        """The input that a reference without a port means: the only one that is named, else `in`.
+
+        Raises:
+            PathError: there are several, and none of them is `in`; the remedy names them.
+        """
+        inputs = self.ports(node).inputs
+        if not inputs or DEFAULT_INPUT in inputs:
+            return DEFAULT_INPUT
+        if len(inputs) == 1:
+            return next(iter(inputs))
+        raise PathError(f"{node.path} has no input {DEFAULT_INPUT!r}", remedy=_names(inputs, "inputs"))
 
     def child_output(self, reference: str, composite: AgentNode) -> Target:
         """What the `from:` of a composite's own output means: an output of one of its children.
@@ -157,7 +238,7 @@ class AgentTree(msgspec.Struct):
 
     def _input(self, node: AgentNode, port: str) -> Target:
         ports = self.ports(node)
-        if port in ports.inputs or (node.has_code and not node.spec.inputs):
+        if port in ports.inputs or (not ports.inputs and node.has_code):
             return Target(Kind.IN, node, port)
         what = f"{port!r} is an output of {node.path}, expected an input" if port in ports.outputs else f"{node.path} has no input {port!r}"
         raise PathError(what, remedy=_near_port(port, ports.inputs, "inputs"))
@@ -168,7 +249,19 @@ class AgentTree(msgspec.Struct):
             return node
         if path == self.matrix.matrix:
             raise PathError(f"{reference!r} names the matrix itself, which has no ports")
+        self._refuse_replicated(path)
         raise PathError(f"there is no agent {path}", remedy=self._near_agent(path, reference, agent))
+
+    def _refuse_replicated(self, path: AgentPath) -> None:
+        head, _, name = path.rpartition("/")
+        while head and head not in self.nodes:
+            head, _, name = head.rpartition("/")
+        pool = self.nodes.get(head)
+        if pool is not None and _is_replicated(pool.spec) and name in pool.spec.agents:
+            *_, last = _replicas(pool.spec)
+            raise PathError(
+                f"{name!r} is replicated by the pool {pool.path}: there are {name}-1 to {last}", remedy=f"name the pool, /{pool.path}"
+            )
 
     def _near_agent(self, path: AgentPath, reference: str, agent: AgentPath) -> str:
         """The nearest neighbour by its name, else an agent elsewhere by its absolute path."""
@@ -189,4 +282,29 @@ def _near_port(port: str, known: frozenset[str], what: str) -> str:
     near = get_close_matches(port, known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
+    return _names(known, what)
+
+
+def _names(known: frozenset[str], what: str) -> str:
     return f"its {what} are {', '.join(sorted(known)[:20])}" if known else f"it has no {what}"
+
+
+def _kind_of(spec: AgentSpec) -> str:
+    if not (spec.flow or spec.chat or spec.switch or spec.pool or spec.human):
+        return ""
+    return next(kind for kind in COMPOSITIONS if getattr(spec, kind) is not None)
+
+
+def _is_replicated(spec: AgentSpec) -> bool:
+    return spec.pool is not None and len(spec.agents) == 1
+
+
+def _replicas(spec: AgentSpec) -> list[str]:
+    """The names of the replicas of a pool's one child."""
+    assert spec.pool is not None  # noqa: S101 - whoever asks knows
+    (name,) = spec.agents
+    return [f"{name}-{number}" for number in range(1, spec.pool.replicas + 1)]
+
+
+def _children(spec: AgentSpec) -> Iterable[str]:
+    return _replicas(spec) if _is_replicated(spec) else spec.agents
