@@ -131,12 +131,6 @@ class Note(NamedTuple):
 
 
 class Wake(NamedTuple):
-    """Tell `Go` to the courses of these runs; they are of the same composition."""
-
-    runids: tuple[str, ...]
-
-
-class Wake(NamedTuple):
     """Tell `Go` to the courses of these runs, in this order. They are of the same composition; one that is over needs no telling."""
 
     runids: tuple[str, ...]
