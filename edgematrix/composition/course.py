@@ -166,8 +166,8 @@ class Course(Protocol):
     def waits_for(self) -> str:
         """What it waits for, in one line for people."""
 
-    def close(self) -> tuple[str, ...]:
-        """Forget what is kept of it outside itself; the run is over, however it ended. The runs whose courses are to be told `Go`."""
+    def close(self) -> list[Effect]:
+        """Forget what is kept of it outside itself; the run is over, however it ended. At most a `Wake` of others comes of it."""
 
 
 class Composition(Protocol):
