@@ -39,6 +39,9 @@ def _edge(value: object) -> object:
     if isinstance(value, Mapping) and "stations" not in value and {"from", "to"} <= value.keys():
         ends = [_names(value["from"], "from"), _names(value["to"], "to")]
         return {"stations": ends, **{key: part for key, part in value.items() if key not in ("from", "to")}}
+    if isinstance(value, Mapping) and "stations" not in value:
+        found = ", ".join(map(repr, value)) or "none"
+        raise ValueError(f"an edge has the keys 'from' and 'to', found {found[:120]}; such as {{from: a, to: b}}, or `a -> b`")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.agent_tree import COMPOSITIONS, AgentNode, AgentTree
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.yaml_position import Key
 
@@ -24,6 +24,9 @@ def check_names(tree: AgentTree) -> Iterator[Finding]:
     for node in tree:
         yield from _clashes(node)
         yield from _kinds(node)
+        yield from _runs(node)
+    for node in tree.compositions:
+        yield from _implied(tree, node)
 
 
 def _clashes(node: AgentNode) -> Iterator[Finding]:
@@ -71,6 +74,23 @@ def _a(what: str) -> str:
     return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
 
 
+def _implied(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    """Names that a composition's kind takes for its ports, and those of a pool's replicas, though nobody wrote them."""
+    spec, ports = node.spec, tree.ports(node)
+    for name in sorted((ports.inputs - spec.inputs.keys()) | (ports.outputs - spec.outputs.keys())):
+        taken = next((taken for taken in ("agents", "inputs", "outputs") if name in getattr(spec, taken)), None)
+        if taken is not None:
+            what = f"{name!r} is a port that every {node.kind} has, so {_a(_ONE_OF[taken])} of {node.path} cannot be named so"
+            yield error((*node.where, taken, name), what, f"for example {name}_1", at_key=True)
+    for name in tree.members(node).keys() - spec.agents.keys():
+        if name in spec.inputs or name in spec.outputs:
+            where = (*node.where, "inputs" if name in spec.inputs else "outputs", name)
+            yield error(where, f"{name!r} is the name of a replica of {node.path}, so a port cannot be named so", at_key=True)
+
+
+_FIRED = frozenset({"python", *COMPOSITIONS})
+"""Kinds whose runs trigger groups without actions start."""
+_ONE_OF = {"agents": "child", "inputs": "input", "outputs": "output"}
 _HALF_DURABLE = "`delivery: durable` keeps what comes with QoS 1 while the host is away; nothing is acknowledged from end to end yet"
 
 
@@ -79,14 +99,17 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
     if spec.delivery == "durable":
         yield warning((*node.where, "delivery"), _HALF_DURABLE, "see docs/spec/matrix.md, In this version", at_key=True)
     kinds = [kind for kind in ("device", "sentences", "python", "triggers") if getattr(spec, kind)]
-    allowed = kinds == ["python", "triggers"] or len(kinds) <= 1
-    if not allowed:
-        what = f"{node.path} is {', '.join(kinds)} at once, expected one of them (or python: with triggers:)"
+    composition = node.kind
+    if composition:
+        kinds = [*(kind for kind in COMPOSITIONS if getattr(spec, kind)), *kinds]
+    if len(kinds) > 1 and not (kinds[1:] == ["triggers"] and kinds[0] in _FIRED):
+        also = f"{kinds[0]}: with triggers:" if kinds[0] in _FIRED else "python: with triggers:"
+        what = f"{node.path} is {', '.join(kinds)} at once, expected one of them (or {also})"
         yield error((*node.where, kinds[-1]), what, "make a child, or a neighbour, of the other", at_key=True)
     if not kinds and not spec.agents and not node.is_elsewhere:
         yield warning(node.where, f"{node.path} does nothing", "give it agents:, device:, triggers:, python: or sentences:", at_key=True)
     for name, group in spec.triggers.items():
-        if not group.do and spec.python is None:
+        if not group.do and spec.python is None and not composition:
             yield error((*node.where, "triggers", name), "the key 'do' is missing: nobody would work when this group fires", at_key=True)
     for name, port in spec.inputs.items():
         if port.from_ is not None:
@@ -95,3 +118,17 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
         yield error(
             (*node.where, "sends"), "`sends` is for agents with python:", "an action's send: {to: …} is a wire by itself", at_key=True
         )
+
+
+def _runs(node: AgentNode) -> Iterator[Finding]:
+    """What is said about the runs of an agent that has none here."""
+    spec = node.spec
+    if spec.retry is None and spec.deadline is None:
+        return
+    kind = next((kind for kind in ("device", "sentences") if getattr(spec, kind)), "")
+    if not kind and (spec.triggers or spec.python or node.kind):
+        return
+    who = f"{node.path} is {_a(kind)}" if kind == "device" else node.path
+    for key in ("retry", "deadline"):
+        if getattr(spec, key) is not None:
+            yield error((*node.where, key), f"{who} has no runs here, so `{key}` means nothing", "it is for agents that work", at_key=True)

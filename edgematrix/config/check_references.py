@@ -93,6 +93,8 @@ def _calls(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
 
 
 def _outputs(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    if node.spec.outputs and node.kind not in ("", "flow"):
+        return  # what these put out is told by the checks of compositions
     for name, port in node.spec.outputs.items():
         if port.from_ is None:
             continue

@@ -177,6 +177,9 @@ def _unknown_key(path: tuple[Key, ...], shape: Shape) -> Finding:
     if key in LATER and "AgentSpec" in shape.models(path[:-1]):
         return error(path, f"`{key}` is not supported by this version", "remove it, or use python: or triggers:", at_key=True)
     known = shape.keys(path[:-1])
+    below = [f"`{name}:`" for name in known if key in shape.keys((*path[:-1], name))]
+    if below:
+        return error(path, f"the key {key[:80]!r} is not known here", f"it belongs under {_listed(below)}", at_key=True)
     near = get_close_matches(key.lower(), known, n=1, cutoff=0.6)
     if near:
         return error(path, f"the key {key[:80]!r} is not known here", f"did you mean {near[0]!r}?", at_key=True)
