@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from edgematrix.errors import ExpressionError
 from edgematrix.expression.condition import Expression
 from edgematrix.expression.lexer import place, scan
 from edgematrix.expression.names import Key, Read, Scope, Shape, key_of
+from edgematrix.expression.source import free_names
 from edgematrix.expression.values import written
 
-__all__ = ["Template", "compile_pieces"]
+__all__ = ["Template", "compile_pieces", "template_names"]
 
 _DEPTH_MAX = 64
 _SHARED_MAX = 1_024
@@ -86,6 +88,25 @@ def compile_pieces(text: str, names: Mapping[str, Shape]) -> list[str | Expressi
     if literal:
         pieces.append(literal)
     return pieces
+
+
+def template_names(text: str) -> tuple[str, ...]:
+    """The names that the expressions of a text read, each once, in order: for a scope that is not known before it comes.
+
+    Raises:
+        ExpressionError: an expression has no `}`; `where` is `line:column`.
+    """
+    found: dict[str, None] = {}
+    position = 0
+    while (dollar := text.find("${", position)) >= 0:
+        position = dollar + 2
+        if dollar and text[dollar - 1] == "$":
+            continue
+        end = _end_of(text, position)
+        with suppress(ExpressionError):  # told, with its place, by whoever compiles the text
+            found |= dict.fromkeys(free_names(text[position:end]))
+        position = end + 1
+    return tuple(found)
 
 
 def _end_of(text: str, start: int) -> int:
