@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from edgematrix.errors import ExpressionError
 from edgematrix.expression.names import nearest
@@ -16,7 +16,7 @@ _NAMES_SHOWN = 20
 
 
 class Finding(NamedTuple):
-    """One thing that keeps a composite from being used.
+    """One thing that keeps a composite from being used; a warning is probably not meant.
 
     `place` is where in the agent's definition, as in `("chat", "members", 1)`. What is wrong with an expression ends with
     its `(line:column)`.
@@ -25,6 +25,7 @@ class Finding(NamedTuple):
     place: Place
     what: str
     remedy: str = ""
+    severity: Literal["error", "warning"] = "error"
 
 
 def stranger(place: Place, name: str, children: Collection[str]) -> Iterator[Finding]:
