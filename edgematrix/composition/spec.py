@@ -96,7 +96,7 @@ class FlowSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)
 class RuleSpeaker:
-    """`rule:` CEL over `turn`, `last`, `speaker`, `members` and `transcript`: the name of who speaks next, or the empty text for the end."""
+    """`rule:` CEL over `turn`, `last`, `speaker`, `members` and `transcript`: who speaks next, by name, or the empty text for the end."""
 
     rule: str
 
@@ -131,7 +131,7 @@ class ChatSpec:
     max_turns: Annotated[Whole, Field(ge=1, le=10_000)] = 10
     deadline: Duration | None = None
     on_error: Literal["fail", "skip"] = "fail"
-    """What a member that fails does to the chat: it fails too, or the turn passes, noted in the transcript."""
+    """What a member that fails does to the chat: it fails too, or the turn passes, which is told to whoever watches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)
