@@ -258,7 +258,7 @@ class AgentTree(msgspec.Struct):
             head, _, name = head.rpartition("/")
         pool = self.nodes.get(head)
         if pool is not None and _is_replicated(pool.spec) and name in pool.spec.agents:
-            *_, last = _replicas(pool.spec)
+            last = _replicas(pool.spec)[-1]
             raise PathError(
                 f"{name!r} is replicated by the pool {pool.path}: there are {name}-1 to {last}", remedy=f"name the pool, /{pool.path}"
             )
@@ -299,11 +299,13 @@ def _is_replicated(spec: AgentSpec) -> bool:
     return spec.pool is not None and len(spec.agents) == 1
 
 
-def _replicas(spec: AgentSpec) -> list[str]:
+def _replicas(spec: AgentSpec) -> tuple[str, ...]:
     """The names of the replicas of a pool's one child."""
+    from edgematrix.composition.pool import replica_names  # noqa: PLC0415 - few matrices have a pool
+
     assert spec.pool is not None  # noqa: S101 - whoever asks knows
     (name,) = spec.agents
-    return [f"{name}-{number}" for number in range(1, spec.pool.replicas + 1)]
+    return replica_names(name, spec.pool.replicas)
 
 
 def _children(spec: AgentSpec) -> Iterable[str]:

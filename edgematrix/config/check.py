@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.check_broker import check_broker
 from edgematrix.config.check_compiled import check_compiled
@@ -9,6 +11,7 @@ from edgematrix.config.check_cycles import check_cycles
 from edgematrix.config.check_names import check_names
 from edgematrix.config.check_publishes import check_publishes
 from edgematrix.config.check_references import check_references
+from edgematrix.config.check_types import check_types
 from edgematrix.config.finding import Finding
 from edgematrix.config.spec import MatrixSpec
 
@@ -22,8 +25,18 @@ def check_matrix(spec: MatrixSpec) -> list[Finding]:
         *tree.findings,
         *check_names(tree),
         *check_references(tree),
+        *check_types(tree),
         *check_publishes(tree),
         *check_broker(tree),
         *check_compiled(tree),
+        *_check_composites(tree),
         *check_cycles(tree),
     ]
+
+
+def _check_composites(tree: AgentTree) -> Iterable[Finding]:
+    if not tree.compositions:
+        return ()
+    from edgematrix.config.check_composites import check_composites  # noqa: PLC0415 - a matrix of rules does not need it
+
+    return check_composites(tree)

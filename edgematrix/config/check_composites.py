@@ -1,0 +1,120 @@
+"""Flows, chats, switches, pools and people: what they are made of, what starts them, and what their kind says is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from edgematrix.agents.topic import check_foreign
+from edgematrix.composition import finding as composition
+from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.finding import Finding, error
+from edgematrix.config.source_fields import fields_of_request
+from edgematrix.config.yaml_position import Key
+from edgematrix.errors import TopicError
+from edgematrix.expression.names import nearest
+from edgematrix.protocol.filter import TopicFilter
+
+__all__ = ["check_composites"]
+
+_IN_EXPRESSION = re.compile(r"(.*) \((\d+):(\d+)\)", re.DOTALL)
+_VALUES = frozenset({"regular", "live", "optional"})
+"""Roles whose values a run gets; the others only say whether and when it begins."""
+_TIMED = frozenset({"flow", "chat"})
+"""Kinds with a deadline of their own."""
+
+
+def check_composites(tree: AgentTree) -> Iterator[Finding]:
+    """What is wrong with each composition; the replicas of one are looked at once."""
+    known: set[tuple[Key, ...]] = set()
+    for node in tree.compositions:
+        if node.where in known:
+            continue
+        known.add(node.where)
+        yield from _started(tree, node)
+        yield from _put_out(tree, node)
+        if node.kind in _TIMED and node.spec.deadline is not None:
+            what = f"the deadline of a {node.kind} stands under `{node.kind}:`"
+            yield error((*node.where, "deadline"), what, f"{node.kind}: {{deadline: …}}", at_key=True)
+        if node.kind == "human":
+            yield from _human(tree, node)
+        elif not node.spec.agents:
+            what = f"a {node.kind} lets agents below it work, and {node.path} has none"
+            yield error((*node.where, node.kind), what, "define them under `agents:`, beside it", at_key=True)
+        else:
+            yield from (_told(node, found) for found in _of_kind(node))
+
+
+def _started(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    """Groups of its own start its runs: each value comes from an input by its name, or there is one input for all."""
+    inputs = tree.ports(node).inputs
+    for group_name, group in node.spec.triggers.items():
+        where = (*node.where, "triggers", group_name)
+        if group.do:
+            what = f"a group of a {node.kind} starts a run of it, and has no `do`"
+            yield error((*where, "do"), what, "make a neighbour of what is to be done besides", at_key=True)
+        if len(inputs) == 1:
+            continue
+        for name, source in group.on.items():
+            if source.role in _VALUES and name not in inputs:
+                what = f"{node.path} has no input {name!r} that would get the value of this source"
+                yield error((*where, "on", name), what, _near(name, inputs, "its inputs are"), at_key=True)
+
+
+def _put_out(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    """Outputs that no chat, switch, pool or person has. Those of a flow are checked with its edges."""
+    if node.kind == "flow":
+        return
+    own = tree.ports(node).fed
+    for name, port in node.spec.outputs.items():
+        where = (*node.where, "outputs", name)
+        if name not in own:
+            yield error(where, f"a {node.kind} puts nothing out on {name!r}", _near(name, own, "it puts out"), at_key=True)
+        elif port.from_ is not None:
+            what = f"what a {node.kind} puts out is its own, so there is no `from`"
+            yield error((*where, "from"), what, "outputs of a flow, or of a composite of no kind, have one", at_key=True)
+
+
+def _near(name: str, known: Iterable[str], otherwise: str) -> str:
+    close = nearest(name, known)
+    return f"did you mean {close!r}?" if close else f"{otherwise} {', '.join(sorted(known))}"
+
+
+def _human(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    from edgematrix.composition.human import check_human  # noqa: PLC0415 - few matrices ask people
+
+    spec = node.spec.human
+    assert spec is not None  # noqa: S101 - it is of this kind
+    if node.spec.agents:
+        what = f"{node.path} asks a person, and has no agents below it"
+        yield error((*node.where, "agents"), what, "make them neighbours", at_key=True)
+    yield from (_told(node, found) for found in check_human(spec, fields_of_request(node)))
+    for key, topic in (("notify", spec.notify), ("answers", spec.answers)):
+        try:
+            if topic is not None and key == "notify":
+                check_foreign(topic, tree.matrix.root)
+            elif topic is not None:
+                TopicFilter.parse(topic)
+        except TopicError as problem:
+            yield error((*node.where, "human", key), problem.what, problem.remedy)
+
+
+def _of_kind(node: AgentNode) -> Iterator[composition.Finding]:
+    spec, members, request = node.spec, node.spec.agents, fields_of_request(node)
+    if spec.switch is not None:
+        from edgematrix.composition.switch import check_switch  # noqa: PLC0415 - each kind is imported where one is
+
+        yield from check_switch(spec.switch, members, request)
+    if spec.pool is not None:
+        from edgematrix.composition.pool import check_pool  # noqa: PLC0415
+
+        yield from check_pool(spec.pool, members, request)
+
+
+def _told(node: AgentNode, found: composition.Finding) -> Finding:
+    """A finding with its place in the document; one about an expression ends with its `(line:column)`."""
+    where = node.where + found.place
+    match = _IN_EXPRESSION.fullmatch(found.what)
+    if match is None:
+        return error(where, found.what, found.remedy, at_key=isinstance(found.place[-1], str) and len(found.place) == 1)
+    return Finding("error", where, match[1], found.remedy, offset=int(match[3]) - 1 if match[2] == "1" else None)
