@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
 from edgematrix.agents.spec import DeviceSpec, PortSpec, SentencesSpec
-from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree, Target
+from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
+from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.inherited import Inherited
 from edgematrix.config.source_fields import fields_of
@@ -24,29 +25,36 @@ from edgematrix.protocol.message import NO_TRAIL
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.answer import AnswerListener
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.device_runner import DeviceRunner
 from edgematrix.runtime.engine import Engine, Listener
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.observation import Stalled
 from edgematrix.runtime.relay import Relay
-from edgematrix.runtime.rule_body import AnswerListener, RuleBody
+from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.run import Body
 from edgematrix.runtime.run_store import RunStore
+from edgematrix.runtime.work_runner import WorkRunner
 from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
+    from edgematrix.runtime.course_body import Chooser, CourseBody, Member
+    from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["Surroundings", "build"]
+
+T = TypeVar("T")
 
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What a matrix finds where it is built.
 
     `new_id` makes an id from a moment; `workshop` makes the place where agents' code runs, when the first agent has any;
-    `echo` says that foreign publications are heard at once, as in a simulation.
+    `echo` says that foreign publications are heard at once, as in a simulation. `chooser` makes the model of a chat whose speaker
+    a model picks.
     """
 
     clock: Clock
@@ -54,6 +62,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     workshop: Callable[[Limits, Callable[[str, int], None]], Workshop]
     loader: CodeLoader = msgspec.field(default_factory=CodeLoader)
     echo: bool = False
+    chooser: Callable[[SpeakerModel, Workshop], Chooser] | None = None
 
 
 def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
@@ -79,10 +88,12 @@ class _Builder:
         self._openings: list[Callable[[int], None]] = []
         self._issues: list[Issue] = []
         self._order = 0
+        self._questions: Questions | None = None
 
     def build(self) -> Assembly:
         inherited: dict[str, Inherited] = {self._spec.matrix: Inherited().under(self._spec.defaults)}
         is_durable = inherited[self._spec.matrix].delivery == "durable"
+        self._engine.elsewhere = frozenset(node.path for node in self._tree if node.is_elsewhere)
         for node in self._tree:
             own = inherited[node.path.rpartition("/")[0]].of(node.spec)
             is_durable = is_durable or own.delivery == "durable"
@@ -97,10 +108,11 @@ class _Builder:
             self._groups,
             self._filters,
             tuple(node.path for node in self._tree if not node.is_elsewhere),
-            frozenset(node.path for node in self._tree if node.is_elsewhere),
+            self._engine.elsewhere,
             self._openings,
             self._workshop,
             is_durable,
+            self._questions,
         )
 
     # Agents
@@ -115,25 +127,31 @@ class _Builder:
             self._attempt(f"{path}: device", partial(self._device, path, agent.device))
         for reference in agent.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
+        body = None
+        if node.kind:
+            body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
+        if not agent.triggers and (body is not None or agent.python is not None):
+            self._attempt(f"{path}: python", partial(self._work, node, body))
         for name, trigger in agent.triggers.items():
-            self._attempt(f"{path}: triggers.{name}", partial(self._group, node, name, trigger, own))
+            self._attempt(f"{path}: triggers.{name}", partial(self._group, node, name, trigger, own, body))
         if agent.sentences is not None:
             self._attempt(f"{path}: sentences", partial(self._sentences, path, agent.sentences))
 
-    def _attempt(self, place: str, make: Callable[[], None]) -> None:
+    def _attempt(self, place: str, make: Callable[[], T]) -> T | None:
         try:
-            make()
+            return make()
         except EdgeMatrixError as error:
             what = f"{error.where}: {error.what}" if error.where else error.what
             self._issues.append(Issue("error", what, path=place, remedy=error.remedy))
         except ValueError as error:
             self._issues.append(Issue("error", str(error), path=place))
+        return None
 
     def _output(self, node: AgentNode, name: str, port: PortSpec) -> None:
         path = node.path
         if port.qos or port.retain:
             self._engine.deliveries[topic_for(self._spec.root, Kind.OUT, path, name)] = (port.qos, port.retain)
-        if port.from_ is not None:
+        if port.from_ is not None and node.spec.flow is None:
             inside = self._tree.child_output(port.from_, node)
             self._read(inside, Relay(self._engine, path, name), 0, qos=port.qos)
         if port.initial is not None:
@@ -163,7 +181,7 @@ class _Builder:
 
     # Groups
 
-    def _group(self, node: AgentNode, name: str, trigger: TriggerSpec, own: Inherited) -> None:
+    def _group(self, node: AgentNode, name: str, trigger: TriggerSpec, own: Inherited, body: Body | None) -> None:
         sources: dict[str, SourceSpec] = {}
         inputs: list[tuple[TopicFilter | Target, int, int]] = []
         fields: dict[str, tuple[str, ...]] = {}
@@ -178,7 +196,7 @@ class _Builder:
         if any(source is not trigger.on[key] for key, source in sources.items()):
             trigger = replace(trigger, on=sources)
         group = Group(trigger, path=node.path, name=name, calendar=self._calendar, fields=fields)
-        body = self._body(node, trigger)
+        body = body or self._supervised(node, self._body(node, trigger))
         runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=own.keeps(trigger))
         for heard, index, qos in inputs:
             if isinstance(heard, Target):
@@ -186,23 +204,104 @@ class _Builder:
             else:
                 self._listen(heard, runner, index, qos=qos)
         self._groups.append(runner)
+        self._engine.holders.setdefault(node.path, []).append(runner)
+
+    def _work(self, node: AgentNode, body: Body | None) -> None:
+        """Let what comes on the inputs of an agent without trigger groups begin its runs."""
+        ports = sorted(self._tree.ports(node).inputs)
+        runner = WorkRunner(self._engine, node.path, ports, body or self._supervised(node, self._code(node)), self._next_order())
+        for index, port in enumerate(ports):
+            self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, port)), runner, index)
+        self._engine.holders.setdefault(node.path, []).append(runner)
 
     def _body(self, node: AgentNode, trigger: TriggerSpec) -> Body:
-        path, place = node.path, node.spec.python
-        if place is None:
+        path = node.path
+        if node.spec.python is None:
             plan = Plan.compile(trigger.do, condition_names(trigger), path, root=self._spec.root)
             self._engine.wires.update((path, receiver, port) for receiver, port in plan.wires)
             for action in trigger.do:
                 if action.call is not None:
-                    called = self._tree.destination(action.call.agent, path).node
-                    self._read(Target(Kind.OUT, called, DEFAULT_OUTPUT), AnswerListener(self._engine), 0, qos=1)
+                    self._hear_answers(path, self._tree.destination(action.call.agent, path).node)
             return RuleBody(self._engine, plan, RunStore(plan) if node.spec.durable else None)
+        return self._code(node)
+
+    def _code(self, node: AgentNode) -> Body:
         from edgematrix.runtime.code_body import CodeBody  # noqa: PLC0415 - a matrix without code does not need it
 
-        code, names = self._around.loader.load(path, place)
+        assert node.spec.python is not None  # noqa: S101 - whoever calls knows
+        code, names = self._around.loader.load(node.path, node.spec.python)
+        return CodeBody(self._engine, code, self._the_workshop(), self._around.clock, names)
+
+    def _the_workshop(self) -> Workshop:
         if self._workshop is None:
             self._workshop = self._around.workshop(self._engine.limits, partial(_stalled, self._engine, self._around.clock))
-        return CodeBody(self._engine, code, self._workshop, self._around.clock, names)
+        return self._workshop
+
+    def _supervised(self, node: AgentNode, body: Body) -> Body:
+        retry, deadline = node.spec.retry, node.spec.deadline
+        if retry is None and deadline is None:
+            return body
+        from edgematrix.runtime.supervision import Supervision  # noqa: PLC0415 - few agents need it
+
+        return Supervision(self._engine, body, retry, deadline)
+
+    # Composites
+
+    def _composite(self, node: AgentNode) -> Body:
+        from edgematrix.config.composing import compose, members_of  # noqa: PLC0415 - a matrix without composites does not need it
+        from edgematrix.runtime.course_body import CourseBody  # noqa: PLC0415
+
+        tree, engine = self._tree, self._engine
+        members = {name: self._member(member) for name, member in members_of(tree, node).items()}
+        composition = compose(tree, node)
+        questions = self._ask(node) if node.spec.human is not None else None
+        body = CourseBody(engine, composition, tree.ports(node).inputs, members, questions, self._chooser(node))
+        elsewhere = [member.path for member in members.values() if member.path in engine.elsewhere]
+        for member in members_of(tree, node).values():
+            if member.is_elsewhere:
+                self._hear_answers(node.path, member)
+            elif member.spec.device is None:
+                engine.inner.add(member.path)
+        if elsewhere:
+            self._follow(body, elsewhere)
+        return self._supervised(node, body)
+
+    def _member(self, node: AgentNode) -> Member:
+        from edgematrix.runtime.course_body import Member  # noqa: PLC0415
+
+        return Member(node.path, self._tree.default_input(node), node.spec.deadline if node.is_elsewhere else None)
+
+    def _hear_answers(self, caller: AgentPath, node: AgentNode) -> None:
+        """Hear what an agent elsewhere answers; one that is here is heard by the engine itself."""
+        if node.is_elsewhere:
+            topic = topic_for(self._spec.root, Kind.OUT, node.path, "+")
+            self._listen(TopicFilter.parse(topic), AnswerListener(self._engine, caller), qos=1)
+
+    def _follow(self, body: CourseBody, elsewhere: list[AgentPath]) -> None:
+        from edgematrix.runtime.presence import Presence  # noqa: PLC0415
+
+        presence = Presence(self._engine, elsewhere, body.member_changed)
+        for topic_filter in presence.filters():
+            self._listen(topic_filter, presence, qos=1)
+
+    def _ask(self, node: AgentNode) -> Questions:
+        from edgematrix.runtime.questions import AnswerTopic, Questions  # noqa: PLC0415
+
+        assert node.spec.human is not None  # noqa: S101 - whoever calls knows
+        if self._questions is None:
+            self._questions = Questions(self._engine)
+        if node.spec.human.notify is not None:
+            self._questions.notify[node.path] = node.spec.human.notify
+        if node.spec.human.answers is not None:
+            self._listen(TopicFilter.parse(node.spec.human.answers), AnswerTopic(self._engine, self._questions, node.path), qos=1)
+        return self._questions
+
+    def _chooser(self, node: AgentNode) -> Chooser | None:
+        speaker = None if node.spec.chat is None else node.spec.chat.speaker
+        model = SpeakerModel() if speaker == "llm" else speaker.llm if isinstance(speaker, ModelSpeaker) else None
+        if model is None or self._around.chooser is None:
+            return None
+        return self._around.chooser(model, self._the_workshop())
 
     # Listening
 

@@ -21,8 +21,10 @@ class Limits:
     """Messages that wait for the connection; a best-effort one beyond it is dropped."""
     cascade_max: int = 10_000
     """Messages that one message may cause inside a host at one instant."""
-    runs_max: int = 1_000
+    runs_max: int = 10_000
     """Runs of agents with code that one host has under way."""
+    calls_max: int = 50_000
+    """Calls, such as the steps of flows, that one host has under way."""
     threads_max: int = 4
     """Threads for agents that are plain functions."""
     observations_max: int = 10_000

@@ -11,6 +11,7 @@ from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
 
 if TYPE_CHECKING:
+    from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop  # agents without code need none
 
 __all__ = ["Assembly"]
@@ -36,6 +37,8 @@ class Assembly:
     """Where agents' code runs; None where no agent has any."""
     session_durable: bool = False
     """Whether the broker is to keep what comes while the host is away."""
+    questions: Questions | None = None
+    """What people are asked; None where no agent asks any."""
 
     def start(self, stored: Mapping[str, Mapping[str, bytes]], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
         """Start every group, from its stored parts where there are some, and do what is due.

@@ -28,6 +28,8 @@ class CodeBody:
         names: the name of each source in the group, by the id of its origin; empty for agents from a file.
     """
 
+    speaks = True
+
     def __init__(self, engine: Engine, code: Code, workshop: Workshop, clock: Clock, names: Mapping[int, str]) -> None:
         self._engine = engine
         self._code = code
@@ -41,7 +43,6 @@ class CodeBody:
         if self._workshop.full:
             self._fail(run, RunError("the host has runs_max runs under way already", where=run.runner.agent), now_us)
             return
-        run.trail = self._engine.begin_trail(run.trail, now_us)
         try:
             argument = self._argument(run)
         except RunError as error:
@@ -52,7 +53,7 @@ class CodeBody:
             self._code, run.runner.agent, argument, context, lambda result, error: self._over(run, result, error)
         )
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: Run, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
         """Cancel the function's task."""
         task = self._tasks.pop(run, None)
         if task is not None:
@@ -88,6 +89,4 @@ class CodeBody:
         else:
             reason = f"{type(error).__name__}: {error}"
             _log.error("the code of %s failed", run.runner.agent, exc_info=error)
-        values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
-        self._engine.dead_letter(run.runner.agent, f"{self._engine.root}/run/{run.runner.agent}", values, reason, now_us)
         run.end(Outcome.FAILED, now_us, reason)

@@ -8,28 +8,36 @@ local listeners at the same instant, after the message that caused it has been s
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import structs
 
+from edgematrix.errors import RunError
 from edgematrix.protocol.codec import as_read
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
-from edgematrix.protocol.message import Message
+from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.calls import Answer, Call, Calls, Holder
 from edgematrix.runtime.observation import DeadLettered, Dropped, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 
 COMMAND_EXPIRY_US = 30 * SECOND_US
 """How long work that leaves this host is worth something (docs/spec/topics.md, `in`)."""
 
-__all__ = ["COMMAND_EXPIRY_US", "Engine", "Hits", "Keeper", "Listener", "Timer"]
+ANSWER = "out"
+"""The port on which an answer is expected where nobody says otherwise."""
+_ANSWER_ALONE = frozenset({ANSWER})
+_CAUSES_MAX = 1_000
+"""Messages of long chains that are remembered, so that a ring can be named."""
+
+__all__ = ["ANSWER", "COMMAND_EXPIRY_US", "Engine", "Hits", "Keeper", "Listener", "Timer"]
 
 Hits = tuple[tuple[int, dict[str, str]], ...]
 """Which inputs of a listener a topic matches, each with its captures."""
@@ -92,9 +100,19 @@ class Engine:
         """Foreign topics that belong to a device's agent: nobody else publishes there."""
         self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
         """Sender, receiver and port of each wire that the matrix names."""
+        self.inner: set[AgentPath] = set()
+        """Agents inside a flow or chat: what they put out leaves the host only while somebody watches, or where a port says how."""
+        self.watched: Callable[[str], bool] = _nobody_watches
+        self.elsewhere: frozenset[AgentPath] = frozenset()
+        """Agents of the matrix that do not run here."""
+        self.holders: dict[AgentPath, list[Holder]] = {}
+        """The trigger groups of each agent."""
+        self.calls = Calls(self._holders_of, self.limits.calls_max)
+        self._causes: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        """The cause and the topic of messages far down a chain, by id."""
         self._new_id = new_id
         self._echo = echo
-        self._calls: dict[str, Callable[[object, str, int], None]] = {}
+        self._far = self.limits.hops_max // 2
         self._router: Router[tuple[Listener, int]] = Router(cache_max=0)
         self._routes: dict[str, tuple[tuple[Listener, Hits], ...]] = {}
         self._queue: deque[Message] = deque()
@@ -168,33 +186,43 @@ class Engine:
         self,
         caller: AgentPath,
         receiver: AgentPath,
-        port: str,
-        value: object,
+        inputs: Sequence[tuple[str, object]],
         trail: Trail,
         now_us: int,
-        answered: Callable[[object, str, int], None],
-    ) -> str:
-        """Send work that is to be answered: `answered(value, error, now_us)` gets the receiver's next `out` of that run.
+        answered: Answer,
+        wanted: frozenset[str] = _ANSWER_ALONE,
+    ) -> Call:
+        """Send work, a value for each input port, and hear of its end: a run of its own, begun by that of `trail`.
 
-        A call is a run of its own, whose id is returned; it is empty, and nothing was sent, if runs_max calls are under way
-        already. An answer that nobody waits for any more is an output like any other.
+        `answered` is called once: when all ports of `wanted` have a value, when the receiver's work on it is over, or when it fails.
+
+        Raises:
+            RunError: nobody has this port, there are too many calls, or too many hops led here; nothing was sent.
         """
+        here = receiver not in self.elsewhere
+        for port, _ in inputs:
+            if here and not self.hears(topic_for(self.root, Kind.IN, receiver, port)):
+                raise RunError(f"nothing works on the input {port!r} of {receiver}", where=caller)
         begun = Trail(trail.id, self._new_id(now_us), trail.hops, trail.taint, trail.traceparent)
-        if len(self._calls) >= self.limits.runs_max:
-            return ""
-        self._calls[begun.runid] = answered
-        self.send(caller, receiver, port, value, begun, now_us)
-        return begun.runid
+        call = self.calls.begin(begun.runid, receiver, wanted, answered, is_here=here)
+        for port, value in inputs:
+            if not self._event(Kind.IN, receiver, caller, port, value, begun, now_us):
+                self.calls.hang_up(call, now_us)
+                raise RunError(f"{begun.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
+        return call
 
-    def hang_up(self, runid: str) -> None:
-        """Wait for the answer to this call no longer."""
-        self._calls.pop(runid, None)
+    def hang_up(self, call: Call, now_us: int) -> None:
+        """Wait for the end of this call no longer, and stop what works on it; an agent elsewhere is told."""
+        is_open = call.runid in self.calls.open
+        self.calls.hang_up(call, now_us)
+        if is_open and not call.is_here:
+            self.control(self.matrix, call.receiver, "cancel", {"run": call.runid}, now_us)
 
-    def answer(self, runid: str, value: object, error: str, now_us: int) -> None:
-        """Answer the call that began this run; nothing happens if none did."""
-        answered = self._calls.pop(runid, None)
-        if answered is not None:
-            answered(value, error, now_us)
+    def control(self, sender: AgentPath, receiver: AgentPath, verb: str, data: object, now_us: int) -> None:
+        """Tell an agent elsewhere what is to become of it."""
+        trail = self.next_trail(NO_TRAIL, now_us)
+        topic = topic_for(self.root, Kind.CTL, receiver, verb)
+        self.outbox.append(Outbound(topic, data, sender, now_us, 1, type=f"em.{Kind.CTL}.{verb}", trail=trail))
 
     def publish(self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False) -> None:
         """Publish a bare payload on a foreign topic."""
@@ -250,23 +278,55 @@ class Engine:
         now_us: int,
         *,
         retained: bool = False,
-    ) -> None:
+    ) -> bool:
+        """Put an event out. False if too many have led to it; then it is dead-lettered."""
         topic = topic_for(self.root, kind, owner, port)
         trail = self.next_trail(cause, now_us)
-        if trail.hops > self.limits.hops_max:
-            self.dead_letter(
-                owner, topic, value, f"{trail.hops} hops, hops_max is {self.limits.hops_max}: do agents trigger one another?", now_us
-            )
-            return
+        if trail.hops > self._far and not self._goes_on(owner, topic, value, trail, cause, now_us):
+            return False
         local = self.hears(topic)
-        qos, retain = self.deliveries.get(topic, (0, False)) if kind is Kind.OUT else (1, False)
-        if kind is Kind.IN and not local:
-            trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
-        if kind is Kind.OUT or not local:
+        if kind is Kind.OUT:
+            qos, retain = self.deliveries.get(topic, _FORGOTTEN)
+            leaves = owner not in self.inner or topic in self.deliveries or self.watched(owner)
+        else:
+            qos, retain = 1, False
+            leaves = not local
+            if leaves:
+                trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
+        if leaves:
             self.outbox.append(Outbound(topic, value, sender, now_us, qos, retain, f"em.{kind}.{port}", trail, cause.id))
         self.observe(Published(now_us, sender, topic, value))
         if local:
             self._queue.append(Message(topic, value, retained, qos, now_us, trail, sender))
+        if kind is Kind.OUT and self.calls.open:
+            call = self.calls.open.get(cause.runid)
+            if call is not None and call.receiver == owner:
+                self.calls.heard(call, port, value, trail.taint, now_us)
+        return True
+
+    def _goes_on(self, owner: AgentPath, topic: str, value: object, trail: Trail, cause: Trail, now_us: int) -> bool:
+        """Whether a chain may be that long. One that is has come back to where it was: the dead letter names the ring."""
+        causes = self._causes
+        if trail.hops <= self.limits.hops_max:
+            causes[trail.id] = (cause.id, topic)
+            if len(causes) > _CAUSES_MAX:
+                causes.popitem(last=False)
+            return True
+        ring = [topic]
+        at = cause.id
+        while at in causes:
+            at, before = causes[at]
+            ring.append(before)
+            if before == topic:
+                break
+        head = f"{self.root}/"
+        named = " -> ".join(place.removeprefix(head) for place in reversed(ring))
+        reason = f"{trail.hops} hops, hops_max is {self.limits.hops_max}: agents trigger one another, {named}"
+        self.dead_letter(owner, topic, value, reason, now_us)
+        return False
+
+    def _holders_of(self, path: AgentPath) -> list[Holder]:
+        return [holder for agent, held in self.holders.items() if agent == path or is_below(agent, path) for holder in held]
 
     def _drain(self, now_us: int) -> None:
         """Deliver what is queued. Messages that these cause are queued behind them, up to `cascade_max`."""
@@ -276,7 +336,9 @@ class Engine:
         handled = 0
         queue = self._queue
         try:
-            while queue:
+            while queue or self.calls.settle(now_us):
+                if not queue:
+                    continue
                 message = queue.popleft()
                 routes = self._routes.get(message.topic)
                 if routes is None:
@@ -312,6 +374,12 @@ class Engine:
 
 
 _ROUTES_MAX = 50_000
+_FORGOTTEN = (0, False)
+"""QoS and retain flag of an output of which the definition says nothing."""
+
+
+def _nobody_watches(path: str) -> bool:  # noqa: ARG001 - the signature of `watched`
+    return False
 
 
 def _by_listener(found: Iterable[tuple[tuple[Listener, int], Mapping[str, str]]]) -> tuple[tuple[Listener, Hits], ...]:

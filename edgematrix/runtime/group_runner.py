@@ -106,7 +106,10 @@ class GroupRunner:
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:
         """Take one message."""
-        self._apply(self.group.step(self._state or self._begun(now_us), Arrival(message, hits), now_us), now_us)
+        step = self.group.step(self._state or self._begun(now_us), Arrival(message, hits), now_us)
+        if step.traces and message.trail.runid in self.engine.calls.open:
+            self.engine.calls.refused(message.trail.runid, step.traces[-1])
+        self._apply(step, now_us)
 
     def due(self, due_us: int, now_us: int) -> None:
         """Let time alone change the group."""
@@ -127,13 +130,31 @@ class GroupRunner:
         """Take note that a run is over; it may let the next one start."""
         if self._runs is not None:
             del self._runs[run.number]
-        self.engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason))
-        if outcome is Outcome.FAILED:
-            self.engine.answer(run.trail.runid, None, reason, now_us)
+        engine = self.engine
+        runid = run.trail.runid
+        engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason, runid))
+        if runid in engine.calls.open:
+            engine.calls.over(run, outcome, reason, now_us)
+        elif outcome is Outcome.FAILED and self.body.speaks:
+            engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us)
+        self._go_on_after(run.number, now_us)
+
+    def cancel(self, run: Run, now_us: int) -> None:
+        """Stop a run that is under way; one that is over is left alone."""
+        if not run.over:
+            self._cancel(run.number, now_us)
+            self._go_on_after(run.number, now_us)
+
+    def holds(self, runid: str) -> bool:
+        """Whether work of this run waits here to begin."""
+        return self._state is not None and self.group.holds(self._state, runid)
+
+    def _go_on_after(self, number: int, now_us: int) -> None:
+        """A run is over: the next one may begin."""
         if self._over is not None:
-            self._over.append(run.number)
+            self._over.append(number)
         else:
-            self._apply(self.group.step(self._state or self._begun(now_us), RunIsOver(run.number), now_us), now_us)
+            self._apply(self.group.step(self._state or self._begun(now_us), RunIsOver(number), now_us), now_us)
 
     def _apply(self, step: Step, now_us: int) -> None:
         """Take a step's outcome, and that of the runs that end while it is taken: a loop, for a queue may be long."""
@@ -182,17 +203,33 @@ class GroupRunner:
         if self._runs is None:
             self._runs = {}
         self._runs[start.run] = run
-        self.engine.observe(Fired(now_us, self.agent, self.group.name, start.run, start.firing))
-        self.body.begin(run, now_us)
+        engine = self.engine
+        if self.body.speaks:
+            run.trail = engine.begin_trail(run.trail, now_us)
+        engine.observe(Fired(now_us, self.agent, self.group.name, start.run, start.firing, run.trail.runid))
+        if engine.calls.begun(run):
+            self.body.begin(run, now_us)
+        else:
+            run.end(Outcome.CANCELLED, now_us, "whoever asked for it does not wait any more")
 
     def _cancel(self, number: int, now_us: int) -> None:
         run = None if self._runs is None else self._runs.pop(number, None)
         if run is not None:
             run.over = True
-            self.body.cancel(run)
-            self.engine.observe(RunEnded(now_us, self.agent, self.group.name, number, Outcome.CANCELLED))
+            self.body.cancel(run, now_us)
+            runid = run.trail.runid
+            self.engine.observe(RunEnded(now_us, self.agent, self.group.name, number, Outcome.CANCELLED, "", runid))
+            self.engine.calls.over(run, Outcome.CANCELLED, "", now_us)
 
     def _dead_letter(self, effect: DeadLetter, now_us: int) -> None:
-        values = {name: None if reading is None else reading.value for name, reading in effect.firing.sources.items()}
         topic = topic_for(self.engine.root, Kind.OUT, self.agent, self.group.name)
-        self.engine.dead_letter(self.agent, topic, values, effect.reason, now_us)
+        runid = effect.firing.trail.runid
+        if runid in self.engine.calls.open:
+            self.engine.calls.fail(runid, effect.reason, now_us)
+        else:
+            self.engine.dead_letter(self.agent, topic, _values(effect.firing), effect.reason, now_us)
+
+
+def _values(firing: Firing) -> dict[str, object]:
+    """What a firing read, by source."""
+    return {name: None if reading is None else reading.value for name, reading in firing.sources.items()}

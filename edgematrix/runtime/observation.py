@@ -7,7 +7,7 @@ Log, trace topic, live view and metrics are listeners of these; nothing in a hos
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -19,6 +19,7 @@ __all__ = [
     "Dropped",
     "Fired",
     "NotFired",
+    "Noted",
     "Observation",
     "Observer",
     "Outcome",
@@ -27,6 +28,8 @@ __all__ = [
     "Ring",
     "RunEnded",
     "Stalled",
+    "StepBegan",
+    "StepEnded",
 ]
 
 
@@ -57,6 +60,8 @@ class Fired(msgspec.Struct, gc=False):
     group: str
     run: int
     firing: Firing
+    runid: str = ""
+    """The id of the run, where it has one from its beginning."""
 
 
 class NotFired(msgspec.Struct, gc=False):
@@ -76,6 +81,44 @@ class RunEnded(msgspec.Struct, gc=False):
     run: int
     outcome: Outcome
     reason: str = ""
+    runid: str = ""
+
+
+class StepBegan(msgspec.Struct, gc=False):
+    """A composite lets a member work: the `step`th of its run `runid`, which is the run `called` of `member`.
+
+    `after` are the steps whose outputs led here, `inputs` the values by input port.
+    """
+
+    at_us: int
+    path: str
+    runid: str
+    step: int
+    member: str
+    called: str
+    inputs: tuple[tuple[str, object], ...]
+    after: tuple[int, ...] = ()
+
+
+class StepEnded(msgspec.Struct, gc=False):
+    """A step is over: by its outputs (none: it returned nothing), or by a failure."""
+
+    at_us: int
+    path: str
+    runid: str
+    step: int
+    outcome: Outcome
+    outputs: Mapping[str, object]
+    reason: str = ""
+
+
+class Noted(msgspec.Struct, gc=False):
+    """Something that a composite did with a run besides, such as what a join waits for."""
+
+    at_us: int
+    path: str
+    runid: str
+    what: Trace | str
 
 
 class Published(msgspec.Struct, gc=False):
@@ -113,7 +156,7 @@ class Stalled(msgspec.Struct, gc=False):
     stall_ms: int
 
 
-Observation = Received | Fired | NotFired | RunEnded | Published | DeadLettered | Dropped | Stalled
+Observation = Received | Fired | NotFired | RunEnded | StepBegan | StepEnded | Noted | Published | DeadLettered | Dropped | Stalled
 Observer = Callable[[Observation], None]
 
 

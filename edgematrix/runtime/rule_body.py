@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from edgematrix.agents.actions import ActionRun, Answer, Awaiting, Done, Failed, Waiting
-from edgematrix.agents.effect import Call, Effect, Emit, Publish, Send
+from edgematrix.agents.effect import Call as CallEffect
+from edgematrix.agents.effect import Effect, Emit, Publish, Send
 from edgematrix.agents.plan import Plan
-from edgematrix.protocol.message import Message
-from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.errors import RunError
+from edgematrix.runtime.calls import Call
+from edgematrix.runtime.engine import ANSWER, Engine
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.run import Run
 from edgematrix.runtime.run_store import RunStore
 
-__all__ = ["AnswerListener", "RuleBody"]
+__all__ = ["RuleBody"]
 
 
 class RuleBody:
@@ -22,6 +24,7 @@ class RuleBody:
     """
 
     __slots__ = ("_engine", "_plan", "_waiting", "store")
+    speaks = False
 
     def __init__(self, engine: Engine, plan: Plan, store: RunStore | None = None) -> None:
         self._engine = engine
@@ -39,9 +42,9 @@ class RuleBody:
         if isinstance(pause, (Waiting, Awaiting)):
             self._wait(_Position(self, run, actions), pause)
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: Run, now_us: int) -> None:
         """Forget a run that waits."""
-        self._forget(run)
+        self._forget(run, now_us)
 
     def _go_on(self, position: _Position, now_us: int, answer: Answer | None) -> None:
         run = position.run
@@ -51,10 +54,10 @@ class RuleBody:
         if run.over:
             return
         if isinstance(pause, Done):
-            self._forget(run)
+            self._forget(run, now_us)
             run.end(Outcome.STOPPED if pause.stopped_at else Outcome.DONE, now_us, pause.stopped_at)
         elif isinstance(pause, Failed):
-            self._forget(run)
+            self._forget(run, now_us)
             run.end(Outcome.FAILED, now_us, str(pause.error))
         else:
             self._wait(position, pause)
@@ -68,12 +71,12 @@ class RuleBody:
             self.store.put(position.run, position.actions)
         self._engine.schedule(position, pause.until_us)
 
-    def _forget(self, run: Run) -> None:
+    def _forget(self, run: Run, now_us: int) -> None:
         if self.store is not None:
             self.store.drop(run)
         position = None if self._waiting is None else self._waiting.pop(run, None)
-        if position is not None and position.call:
-            self._engine.hang_up(position.call)
+        if position is not None and position.call is not None:
+            self._engine.hang_up(position.call, now_us)
 
     def _carry_out(self, effect: Effect, position: _Position, now_us: int) -> None:
         engine, run = self._engine, position.run
@@ -90,10 +93,12 @@ class RuleBody:
             engine.emit(agent, effect.port, effect.value, run.trail, now_us)
         elif isinstance(effect, Send):
             engine.send(agent, effect.path, effect.port, effect.value, run.trail, now_us)
-        elif isinstance(effect, Call):
-            position.call = engine.call(agent, effect.path, effect.port, effect.value, run.trail, now_us, position.answered)
-            if not position.call:
-                run.end(Outcome.FAILED, now_us, f"the host has runs_max, {engine.limits.runs_max}, calls under way already")
+        elif isinstance(effect, CallEffect):
+            inputs = ((effect.port, effect.value),)
+            try:
+                position.call = engine.call(agent, effect.path, inputs, run.trail, now_us, position.answered)
+            except RunError as error:
+                run.end(Outcome.FAILED, now_us, error.what)
 
 
 class _Position:
@@ -107,7 +112,7 @@ class _Position:
         self.actions = actions
         self.order = run.runner.order
         self.until_us = -1
-        self.call = ""
+        self.call: Call | None = None
 
     def due(self, due_us: int, now_us: int) -> None:
         """The time for which it waited has come."""
@@ -115,21 +120,10 @@ class _Position:
             self.until_us = -1
             self.body._go_on(self, now_us, None)  # noqa: SLF001 - its own body
 
-    def answered(self, value: object, error: str, now_us: int) -> None:
-        """The agent that it called has answered."""
+    def answered(self, call: Call, now_us: int) -> None:
+        """The agent that it called has answered; null where it returned nothing."""
         if not self.run.over:
             self.until_us = -1
-            self.body._go_on(self, now_us, Answer(value, error))  # noqa: SLF001 - its own body
-
-
-class AnswerListener:
-    """Hears what a called agent puts out, and gives it to the run that called."""
-
-    __slots__ = ("_engine",)
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
-        """Take an output; it is an answer if its run was begun by a call."""
-        self._engine.answer(message.trail.runid, message.value, "", now_us)
+            self.call = None
+            answer = Answer(call.outputs.get(ANSWER), call.failure)
+            self.body._go_on(self, now_us, answer)  # noqa: SLF001 - its own body

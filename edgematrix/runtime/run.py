@@ -21,6 +21,9 @@ class Starter(Protocol):
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """The run is over."""
 
+    def cancel(self, run: Run, now_us: int) -> None:
+        """Stop a run that is under way; one that is over is left alone."""
+
     def touch(self) -> None:
         """What is stored of the group, or of its runs, is no longer what it was."""
 
@@ -47,8 +50,11 @@ class Run:
 class Body(Protocol):
     """What an agent does when one of its groups fires."""
 
+    speaks: bool
+    """Whether each run puts something out, or may: then it has an id from its beginning, and a failure is dead-lettered."""
+
     def begin(self, run: Run, now_us: int) -> None:
         """Start the run; call `run.end` when it is over, now or later."""
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: Run, now_us: int) -> None:
         """Stop working on the run at once; it is already over."""

@@ -74,7 +74,7 @@ def run_ended(plan: Plan, state: GroupState, run: int) -> Instance | None:
     instance = state.main if state.keys is None else state.keys.owners.pop(run, None)
     if instance is None or instance.outlet is None or run not in instance.outlet.running:
         return None
-    instance.outlet.running.remove(run)
+    del instance.outlet.running[run]
     next_of_queue(state, instance)
     waiting = state.pending or []
     place = next((place for place, (owner, _) in enumerate(waiting) if owner is instance), None)
@@ -177,7 +177,7 @@ def _pass_rate(plan: Plan, state: GroupState, instance: Instance, firing: Firing
 def _start(state: GroupState, instance: Instance, outlet: Outlet, firing: Firing) -> None:
     state.runs += 1
     state.changed = True
-    outlet.running.append(state.runs)
+    outlet.running[state.runs] = None
     outlet.started_step = state.steps
     if state.keys is not None:
         state.keys.owners[state.runs] = instance
@@ -188,6 +188,12 @@ def _cancel(state: GroupState, run: int) -> None:
     if state.keys is not None:
         state.keys.owners.pop(run, None)
     state.effects.append(Cancel(run))
+
+
+def _oldest(outlet: Outlet) -> int:
+    run = next(iter(outlet.running))
+    del outlet.running[run]
+    return run
 
 
 def _enqueue(plan: Plan, state: GroupState, instance: Instance, outlet: Outlet, firing: Firing) -> None:
@@ -202,7 +208,7 @@ def _overflow(plan: Plan, state: GroupState, instance: Instance, outlet: Outlet,
     if plan.overflow == "dead_letter":
         state.effects.append(DeadLetter(firing, f"group {plan.name!r} has {plan.run_max} runs already"))
     elif plan.overflow == "drop_old" and plan.mode == "parallel":
-        _cancel(state, outlet.running.pop(0))
+        _cancel(state, _oldest(outlet))
         _start(state, instance, outlet, firing)
     elif plan.overflow == "drop_old" and outlet.queue:
         outlet.queue.popleft()

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from edgematrix.triggers.admission import run_ended
 from edgematrix.triggers.arrival import Arrival
 from edgematrix.triggers.calendar import Calendar
+from edgematrix.triggers.holding import holds
 from edgematrix.triggers.parts import read_parts, write_parts
 from edgematrix.triggers.plan import Plan
 from edgematrix.triggers.reception import receive
@@ -120,6 +121,11 @@ class Group:
         self._clean(state)
         go_on(self._plan, state, now_us, runs_kept)
         return self._outcome(state, now_us)
+
+    @staticmethod
+    def holds(state: GroupState, runid: str) -> bool:
+        """Whether a token or a firing of the run of this id waits in the group, under whatever key."""
+        return holds(state, runid)
 
     @staticmethod
     def _clean(state: GroupState) -> None:

@@ -27,7 +27,7 @@ class Outlet:
         self.throttled: Firing | None = None
         self.debounced: Firing | None = None
         self.debounce_due_us = 0
-        self.running: list[int] = []
+        self.running: dict[int, None] = {}
         self.queue: deque[Firing] | None = None
         self.started_step = -1
 

@@ -236,7 +236,7 @@ def _outlet(outlet: Outlet) -> _Outlet:
         None if outlet.throttled is None else _firing(outlet.throttled),
         None if outlet.debounced is None else _firing(outlet.debounced),
         outlet.debounce_due_us,
-        outlet.running,
+        list(outlet.running),
         [_firing(firing) for firing in outlet.queue or ()],
     )
 
@@ -308,7 +308,7 @@ def _restored_outlet(plan: Plan, key: str | None, part: _Outlet) -> Outlet:
     outlet.throttled = None if part.throttled is None else _restored_firing(plan, key, part.throttled)
     outlet.debounced = None if part.debounced is None else _restored_firing(plan, key, part.debounced)
     outlet.debounce_due_us = part.debounce_due_us
-    outlet.running = part.running
+    outlet.running = dict.fromkeys(part.running)
     outlet.queue = deque(_restored_firing(plan, key, firing) for firing in part.queue) if part.queue else None
     return outlet
 

@@ -180,7 +180,7 @@ def _abandon(plan: Plan, state: GroupState, instance: Instance, runs_kept: Colle
             state.traces.append(Trace(Reason.ABANDONED, plan.name, instance.key, "", (run,)))
             if state.keys is not None:
                 state.keys.owners.pop(run, None)
-    outlet.running = [run for run in outlet.running if run in runs_kept]
+    outlet.running = {run: None for run in outlet.running if run in runs_kept}
     _changed(state, instance)
 
 

@@ -64,7 +64,7 @@ def test_a_call_that_was_not_answered_before_the_kill_fails_in_time(play) -> Non
           oracle: {inputs: {in: any}, triggers: {t: {on: {q: {from: self.in}}, do: [{delay: 3s}, {emit: {out: 1}}]}}}
           asker:
             durable: true
-            triggers: {t: {on: {a: {topic: t/a}}, do: [{call: {agent: oracle, timeout: 10s}}, {publish: {topic: t/b}}]}}
+            triggers: {t: {on: {a: {topic: t/a}}, do: [{call: {agent: oracle, payload: 1, timeout: 10s}}, {publish: {topic: t/b}}]}}
         """,
         [(1, "t/a", 1)],
         restarts=[Restart(2 * SECOND_US)],

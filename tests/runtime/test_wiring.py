@@ -88,11 +88,33 @@ def test_a_call_waits_for_the_answer_of_its_own_run(play) -> None:
 
 
 def test_a_call_that_is_not_answered_fails_its_run(play) -> None:
-    played = play(CALL % '{emit: {out: 1}, when: "q.value < 0"}', [(1, "t/ask", 41), (10, "t/ask", 1)])
+    played = play(CALL % "{delay: 1h}, {emit: {out: 1}}", [(1, "t/ask", 41), (10, "t/ask", 1)])
     failed = [ended for ended in played.of(RunEnded) if ended.path == "home/asker"]
     assert [ended.outcome for ended in failed] == [Outcome.FAILED, Outcome.FAILED]
     assert "not answered in time" in failed[0].reason
     assert played.on("t/answer") == []
+
+
+def test_a_call_to_an_agent_that_returns_nothing_gives_null_at_once(play) -> None:
+    played = play(CALL % '{emit: {out: 1}, when: "q.value < 0"}', [(1, "t/ask", 41)])
+    assert [(at, payload) for at, topic, payload in played.told if topic == "t/answer"] == [(1, None)]
+
+
+def test_a_call_to_an_agent_that_has_no_room_for_it_fails_at_once(play) -> None:
+    played = play(
+        """
+        matrix: home
+        agents:
+          oracle: {inputs: {in: any}, triggers: {t: {on: {q: {from: self.in}}, do: [{delay: 1h}, {emit: {out: 1}}]}}}
+          asker:
+            triggers:
+              t: {mode: parallel, on: {a: {topic: t/ask}}, do: [{call: {agent: oracle, payload: 1, timeout: 1d}}]}
+        """,
+        [(1, "t/ask", 41), (2, "t/ask", 41)],
+    )
+    (ended,) = [ended for ended in played.of(RunEnded) if ended.path == "home/asker"]
+    assert (ended.at_us % 60_000_000, ended.outcome) == (2_000_000, Outcome.FAILED)
+    assert "a run is going" in ended.reason
 
 
 def test_a_call_to_an_agent_that_fails_is_told_at_once(play) -> None:

@@ -1,0 +1,99 @@
+"""Compiles what a composite's definition says into what its runs follow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from edgematrix.composition.course import Composition
+from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
+from edgematrix.protocol.topic import Kind
+
+__all__ = ["compose", "fields_of_input", "fields_of_output", "members_of"]
+
+
+def compose(tree: AgentTree, node: AgentNode) -> Composition:
+    """The composition of an agent of one of the kinds of `COMPOSITIONS`.
+
+    Raises:
+        EdgeMatrixError: its definition does not compile; checking the matrix tells it with file and line.
+    """
+    spec = node.spec
+    if spec.flow is not None:
+        return _flow(tree, node)
+    if spec.chat is not None:
+        from edgematrix.composition.chat import Chat  # noqa: PLC0415 - a matrix loads the kinds that it has
+
+        return Chat.compile(spec.chat, _fields_of_replies(tree, node))
+    if spec.switch is not None:
+        from edgematrix.composition.switch import Switch  # noqa: PLC0415
+
+        return Switch.compile(spec.switch, fields_of_input(tree, node))
+    if spec.pool is not None:
+        from edgematrix.composition.pool import Pool  # noqa: PLC0415
+
+        return Pool.compile(spec.pool, tuple(members_of(tree, node)), fields_of_input(tree, node))
+    assert spec.human is not None  # noqa: S101 - the last kind there is
+    from edgematrix.composition.human import Human  # noqa: PLC0415
+
+    return Human.compile(spec.human, fields_of_input(tree, node))
+
+
+def members_of(tree: AgentTree, node: AgentNode) -> dict[str, AgentNode]:
+    """The agents that a composite lets work, by the names that it uses."""
+    found = tree.members(node)
+    if node.spec.chat is not None:
+        return {name: found[name] for name in node.spec.chat.members}
+    return found
+
+
+def fields_of_input(tree: AgentTree, node: AgentNode) -> Collection[str] | None:
+    """The fields of a composite's request, where its only input declares them."""
+    return _properties(_schema(tree, node, Kind.IN, tree.default_input(node)))
+
+
+def fields_of_output(tree: AgentTree, node: AgentNode, port: str) -> Collection[str] | None:
+    """The fields of what an agent puts out on a port, where it declares them."""
+    return _properties(_schema(tree, node, Kind.OUT, port))
+
+
+def _flow(tree: AgentTree, node: AgentNode) -> Composition:
+    from edgematrix.composition.flow import Flow  # noqa: PLC0415
+
+    assert node.spec.flow is not None  # noqa: S101 - whoever calls knows
+    members = tree.members(node)
+    outputs = {name: port.from_ for name, port in node.spec.outputs.items()}
+    return Flow.compile(
+        node.spec.flow,
+        members,
+        tree.ports(node).inputs,
+        outputs,
+        lambda member, port: fields_of_output(tree, members[member], port) if member in members else None,
+    )
+
+
+def _fields_of_replies(tree: AgentTree, node: AgentNode) -> Collection[str] | None:
+    """What any member's reply may have; None where one of them does not tell."""
+    found: set[str] = set()
+    for member in members_of(tree, node).values():
+        fields = fields_of_output(tree, member, DEFAULT_OUTPUT)
+        if fields is None:
+            return None
+        found.update(fields)
+    return found
+
+
+def _schema(tree: AgentTree, node: AgentNode, kind: Kind, port: str) -> Mapping[str, Any] | None:
+    ports = node.spec.inputs if kind is Kind.IN else node.spec.outputs
+    declared = ports.get(port)
+    if declared is None:
+        return None
+    if declared.schema is None and declared.from_ is not None and kind is Kind.OUT and not node.kind:
+        inside = tree.child_output(declared.from_, node)
+        return _schema(tree, inside.node, Kind.OUT, inside.port)
+    return declared.schema
+
+
+def _properties(schema: Mapping[str, Any] | None) -> Collection[str] | None:
+    properties = (schema or {}).get("properties")
+    return tuple(properties) if isinstance(properties, dict) else None

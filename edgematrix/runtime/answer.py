@@ -1,0 +1,30 @@
+"""What an agent elsewhere answers to calls."""
+
+from __future__ import annotations
+
+from edgematrix.protocol.message import Message
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.engine import Engine, Hits
+
+__all__ = ["AnswerListener"]
+
+
+class AnswerListener:
+    """Hears the output ports of an agent that runs elsewhere, and gives what belongs to a call to whoever called.
+
+    Args:
+        agent: who calls.
+    """
+
+    __slots__ = ("_engine", "agent")
+
+    def __init__(self, engine: Engine, agent: AgentPath) -> None:
+        self._engine = engine
+        self.agent = agent
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
+        """Take an output; it is an answer if its run was begun by a call."""
+        trail = message.trail
+        call = self._engine.calls.open.get(trail.runid)
+        if call is not None:
+            self._engine.calls.heard(call, message.topic.rpartition("/")[2], message.value, trail.taint, now_us)

@@ -1,0 +1,354 @@
+"""A composite at work: a firing begins a course, whose steps become calls of its members."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+from msgspec import structs
+
+from edgematrix.composition.course import (
+    Answered,
+    Ask,
+    Cancel,
+    Choose,
+    Chosen,
+    Composition,
+    Course,
+    Done,
+    Effect,
+    Emit,
+    Event,
+    Fail,
+    Failed,
+    Finish,
+    Go,
+    Invoke,
+    Note,
+    Tick,
+    Wake,
+)
+from edgematrix.errors import RunError
+from edgematrix.protocol.duration import format_duration
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.calls import Call
+from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.observation import Noted, Outcome, StepBegan, StepEnded
+from edgematrix.runtime.questions import Question, Questions
+from edgematrix.runtime.run import Run
+from edgematrix.triggers import Firing
+
+__all__ = ["Chooser", "CourseBody", "Member"]
+
+
+class Member(msgspec.Struct, frozen=True):
+    """An agent that a composite lets work. `input` is the port that takes what names none.
+
+    `deadline_us` is set where it runs elsewhere and is to answer within that time.
+    """
+
+    path: AgentPath
+    input: str
+    deadline_us: int | None = None
+
+
+class Chooser(Protocol):
+    """A model that picks from names alone."""
+
+    def choose(self, question: str, choices: tuple[str, ...], chosen: Callable[[str, str, int], None]) -> Callable[[], None]:
+        """Call `chosen(choice, error, now_us)` once, on the event loop; the function that is returned gives up waiting."""
+
+
+class CourseBody:
+    """Carries out the courses of one composite.
+
+    Args:
+        inputs: the composite's input ports.
+        members: by the names that the composition uses.
+        questions: where people are asked; None where this composite asks nobody.
+        chooser: the model of a chat that needs one.
+    """
+
+    speaks = True
+
+    def __init__(
+        self,
+        engine: Engine,
+        composition: Composition,
+        inputs: frozenset[str],
+        members: Mapping[str, Member],
+        questions: Questions | None = None,
+        chooser: Chooser | None = None,
+    ) -> None:
+        self.engine = engine
+        self.composition = composition
+        self.members = members
+        self.questions = questions
+        self.chooser = chooser
+        self.under_way: dict[str, Conduct] = {}
+        """The courses under way, by the id of their run."""
+        self._inputs = inputs
+
+    def begin(self, run: Run, now_us: int) -> None:
+        """Begin a course with what the firing read."""
+        conduct = Conduct(self, run, self.composition.course(run.trail.runid))
+        if run.trail.runid in self.under_way:
+            run.end(Outcome.FAILED, now_us, "this run goes through it already")
+            return
+        self.under_way[run.trail.runid] = conduct
+        conduct.begin(_inputs_of(run.firing, self._inputs), now_us)
+
+    def cancel(self, run: Run, now_us: int) -> None:
+        """Stop the steps of a course."""
+        conduct = self.under_way.get(run.trail.runid)
+        if conduct is not None and conduct.run is run:
+            conduct.drop(now_us)
+
+    def member_changed(self, path: AgentPath, is_there: bool, now_us: int) -> None:
+        """A member that runs elsewhere is gone, or back."""
+        name = next(name for name, member in self.members.items() if member.path == path)
+        wake = self.composition.back(name) if is_there else self.composition.gone(name)
+        for runid in wake:
+            conduct = self.under_way.get(runid)
+            if conduct is not None:
+                conduct.take(Go(), now_us)
+
+    def waits_for(self, runid: str) -> str:
+        """What the course of this run waits for; empty if there is none."""
+        conduct = self.under_way.get(runid)
+        return "" if conduct is None else conduct.course.waits_for()
+
+
+class Conduct:
+    """One course under way, and the calls that it has open. A timer of the engine."""
+
+    __slots__ = ("_body", "_choosing", "_due_us", "_events", "_steps", "course", "order", "run")
+
+    def __init__(self, body: CourseBody, run: Run, course: Course) -> None:
+        self._body = body
+        self.run = run
+        self.course = course
+        self.order = run.runner.order
+        self._steps: dict[int, _Step] = {}
+        self._choosing: dict[int, Callable[[], None]] | None = None
+        self._due_us: int | None = None
+        self._events: deque[Event] | None = None
+        """What has happened while effects are carried out; None while none are."""
+
+    def begin(self, inputs: Mapping[str, object], now_us: int) -> None:
+        """Start the course."""
+        self._carry_out(self.course.begin(inputs, now_us), now_us)
+
+    def take(self, event: Event, now_us: int) -> None:
+        """Let the course know what has happened."""
+        if self.run.over:
+            return
+        if self._events is not None:
+            self._events.append(event)
+            return
+        self._carry_out(self.course.take(event, now_us), now_us)
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """The course's deadline has come."""
+        if due_us == self._due_us:
+            self._due_us = None
+            self.take(Tick(), now_us)
+
+    def step_over(self, step: _Step, call: Call, now_us: int) -> None:
+        """A member has answered, returned nothing, or failed."""
+        if self._steps.pop(step.number, None) is None:
+            return
+        run = self.run
+        if call.taint:
+            run.trail = structs.replace(run.trail, taint=_merged(run.trail.taint, call.taint))
+        outcome = Outcome.FAILED if call.failure else Outcome.DONE
+        self._observe_end(step.number, outcome, call.outputs, call.failure, now_us)
+        if call.failure:
+            self.take(Failed(step.number, call.failure, call.gone), now_us)
+        else:
+            self.take(Done(step.number, call.outputs), now_us)
+
+    def drop(self, now_us: int) -> None:
+        """Stop everything that is under way for the course; the run is over."""
+        self.run.over = True
+        self._close(now_us)
+
+    # Inside
+
+    def _carry_out(self, effects: list[Effect], now_us: int) -> None:
+        """Take effects in order; what happens meanwhile is told to the course afterwards."""
+        events = self._events = deque()
+        try:
+            while True:
+                for effect in effects:
+                    self._act(effect, now_us)
+                    if self.run.over:
+                        return
+                if not events:
+                    break
+                effects = self.course.take(events.popleft(), now_us)
+        finally:
+            self._events = None
+        self._wait()
+
+    def _act(self, effect: Effect, now_us: int) -> None:
+        if isinstance(effect, Invoke):
+            self._invoke(effect, now_us)
+        elif isinstance(effect, Emit):
+            trail = self.run.trail
+            if effect.cleared:
+                trail = structs.replace(trail, taint="")
+            self._body.engine.emit(self.run.runner.agent, effect.port, effect.value, trail, now_us)
+        elif isinstance(effect, Finish):
+            self._end(Outcome.DONE, "", now_us)
+        elif isinstance(effect, Fail):
+            self._fail(effect, now_us)
+        elif isinstance(effect, Note):
+            self._body.engine.observe(Noted(now_us, self.run.runner.agent, self.run.trail.runid, effect.what))
+        elif isinstance(effect, Cancel):
+            self._cancel(effect.step, now_us)
+        elif isinstance(effect, Choose):
+            self._choose(effect, now_us)
+        elif isinstance(effect, Ask):
+            self._ask(effect, now_us)
+        elif isinstance(effect, Wake):
+            self._wake(effect, now_us)
+
+    def _invoke(self, effect: Invoke, now_us: int) -> None:
+        body, run = self._body, self.run
+        engine = body.engine
+        member = body.members[effect.member]
+        inputs = tuple((port or member.input, value) for port, value in effect.inputs)
+        step = _Step(self, effect.step, member)
+        self._steps[effect.step] = step
+        try:
+            call = engine.call(run.runner.agent, member.path, inputs, run.trail, now_us, step.answered, effect.wanted)
+        except RunError as error:
+            del self._steps[effect.step]
+            engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, "", inputs, effect.after))
+            self._observe_end(effect.step, Outcome.FAILED, {}, error.what, now_us)
+            self.take(Failed(effect.step, error.what), now_us)
+            return
+        step.call = call
+        engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, effect.after))
+        if member.deadline_us is not None:
+            engine.schedule(step, now_us + member.deadline_us)
+
+    def _cancel(self, number: int, now_us: int) -> None:
+        step = self._steps.pop(number, None)
+        if step is not None and step.call is not None:
+            self._body.engine.hang_up(step.call, now_us)
+            self._observe_end(number, Outcome.CANCELLED, {}, "", now_us)
+
+    def _choose(self, effect: Choose, now_us: int) -> None:
+        chooser = self._body.chooser
+        if chooser is None:
+            self.take(Failed(effect.step, "no model chooses here"), now_us)
+            return
+        number = effect.step
+
+        def chosen(choice: str, error: str, now_us: int) -> None:
+            if self._choosing is not None:
+                self._choosing.pop(number, None)
+            self.take(Failed(number, error) if error else Chosen(number, choice), now_us)
+            self._body.engine.settle(now_us)
+
+        if self._choosing is None:
+            self._choosing = {}
+        self._choosing[number] = chooser.choose(effect.question, effect.choices, chosen)
+
+    def _ask(self, effect: Ask, now_us: int) -> None:
+        questions = self._body.questions
+        if questions is None:
+            self.take(Failed(0, "nobody is asked here"), now_us)
+            return
+        question = Question(self.run.runner.agent, self.run.trail.runid, effect.question, effect.choices, effect.until_us)
+        questions.ask(question, self.run.trail, lambda value, by, at_us: self.take(Answered(value, by), at_us), now_us)
+
+    def _wake(self, effect: Wake, now_us: int) -> None:
+        for runid in effect.runids:
+            other = self._body.under_way.get(runid)
+            if other is not None:
+                other.take(Go(), now_us)
+
+    def _fail(self, effect: Fail, now_us: int) -> None:
+        engine, run = self._body.engine, self.run
+        values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
+        about = {"reason": effect.reason, "member": effect.member or None, "run": run.trail.runid, "inputs": values}
+        engine.emit(run.runner.agent, "error", about, run.trail, now_us)
+        self._end(Outcome.FAILED, f"{effect.member}: {effect.reason}" if effect.member else effect.reason, now_us)
+
+    def _end(self, outcome: Outcome, reason: str, now_us: int) -> None:
+        self._close(now_us)
+        self.run.end(outcome, now_us, reason)
+
+    def _close(self, now_us: int) -> None:
+        """Hang up on all that is open, and forget the course."""
+        body = self._body
+        body.under_way.pop(self.run.trail.runid, None)
+        self._due_us = None
+        for number in list(self._steps):
+            self._cancel(number, now_us)
+        for give_up in (self._choosing or {}).values():
+            give_up()
+        if body.questions is not None:
+            body.questions.withdraw(self.run.runner.agent, self.run.trail.runid, now_us)
+        for effect in self.course.close():
+            if isinstance(effect, Wake):
+                self._wake(effect, now_us)
+
+    def _wait(self) -> None:
+        due_us = self.course.deadline_us
+        if due_us != self._due_us:
+            self._due_us = due_us
+            if due_us is not None:
+                self._body.engine.schedule(self, due_us)
+
+    def _observe_end(self, number: int, outcome: Outcome, outputs: Mapping[str, object], reason: str, now_us: int) -> None:
+        run = self.run
+        self._body.engine.observe(StepEnded(now_us, run.runner.agent, run.trail.runid, number, outcome, outputs, reason))
+
+
+class _Step:
+    """One call of a course. A timer of the engine where the member runs elsewhere and has a deadline."""
+
+    __slots__ = ("_conduct", "_member", "call", "number", "order")
+
+    def __init__(self, conduct: Conduct, number: int, member: Member) -> None:
+        self._conduct = conduct
+        self._member = member
+        self.number = number
+        self.order = conduct.order
+        self.call: Call | None = None
+
+    def answered(self, call: Call, now_us: int) -> None:
+        """The call is over."""
+        self._conduct.step_over(self, call, now_us)
+
+    def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
+        """The member, elsewhere, has not answered in time."""
+        call = self.call
+        if call is None:
+            return
+        engine = self._conduct._body.engine  # noqa: SLF001 - its own course's
+        if call.runid in engine.calls.open:
+            told = format_duration(self._member.deadline_us or 0)
+            engine.hang_up(call, now_us)
+            call.failure = f"its deadline of {told} has passed"
+            self.answered(call, now_us)
+
+
+def _inputs_of(firing: Firing, ports: frozenset[str]) -> dict[str, object]:
+    """What a firing gives a composite: each source to the port of its name, else all of them to the only port there is."""
+    values = {name: reading.value for name, reading in firing.sources.items() if reading is not None}
+    named = {name: value for name, value in values.items() if name in ports}
+    if named or len(ports) != 1:
+        return named
+    (port,) = ports
+    return {port: next(iter(values.values())) if len(firing.sources) == 1 and values else values}
+
+
+def _merged(taint: str, more: str) -> str:
+    return " ".join(dict.fromkeys(f"{taint} {more}".split()))

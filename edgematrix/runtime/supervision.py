@@ -1,0 +1,147 @@
+"""What keeps an agent's runs in bounds: a deadline, and another attempt where one has failed."""
+
+from __future__ import annotations
+
+from edgematrix.composition.retry import may_retry, wait_us
+from edgematrix.composition.spec import RetrySpec
+from edgematrix.protocol.duration import format_duration
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.observation import Noted, Outcome
+from edgematrix.runtime.run import Body, Run
+
+__all__ = ["Supervision"]
+
+
+class Supervision:
+    """A body around another, which gets each run again after a failure, and loses it at the deadline.
+
+    Args:
+        deadline_us: how long a run may take, all attempts together; None for as long as it likes.
+    """
+
+    speaks = True
+
+    def __init__(self, engine: Engine, body: Body, retry: RetrySpec | None, deadline_us: int | None) -> None:
+        self._engine = engine
+        self._body = body
+        self._retry = retry
+        self._deadline_us = deadline_us
+        self._attempts: dict[Run, _Attempts] = {}
+
+    def begin(self, run: Run, now_us: int) -> None:
+        """Make the first attempt."""
+        attempts = self._attempts[run] = _Attempts(self, run, now_us)
+        if self._deadline_us is not None:
+            attempts.until_us = now_us + self._deadline_us
+            self._engine.schedule(attempts, attempts.until_us)
+        attempts.attempt(now_us)
+
+    def cancel(self, run: Run, now_us: int) -> None:
+        """Stop the attempt that is under way."""
+        attempts = self._attempts.pop(run, None)
+        if attempts is not None:
+            attempts.drop(now_us)
+
+    def work(self, attempt: Run, now_us: int) -> None:
+        """Begin an attempt."""
+        self._body.begin(attempt, now_us)
+
+    def stop(self, attempt: Run, now_us: int) -> None:
+        """End an attempt."""
+        self._body.cancel(attempt, now_us)
+
+    def again_us(self, attempts: _Attempts, now_us: int) -> int | None:
+        """When the next attempt is due; None if there is none."""
+        retry = self._retry
+        if retry is None or not may_retry(retry, attempts.count, attempts.began_us, now_us):
+            return None
+        return now_us + wait_us(retry, attempts.count, attempts.run.trail.runid)
+
+    def note(self, run: Run, text: str, now_us: int) -> None:
+        """Tell whoever watches."""
+        self._engine.observe(Noted(now_us, run.runner.agent, run.trail.runid, text))
+
+    def wake(self, attempts: _Attempts, due_us: int) -> None:
+        """Call it when the next attempt is due."""
+        self._engine.schedule(attempts, due_us)
+
+    def over(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
+        """The last attempt has ended."""
+        self._attempts.pop(run, None)
+        run.end(outcome, now_us, reason)
+
+    @property
+    def deadline(self) -> str:
+        """The deadline, in words."""
+        return format_duration(self._deadline_us or 0)
+
+
+class _Attempts:
+    """The attempts of one run; it starts them, and is told of their end, as a group is. A timer of the engine."""
+
+    __slots__ = ("_supervision", "_work", "again_us", "agent", "began_us", "count", "order", "run", "until_us")
+
+    def __init__(self, supervision: Supervision, run: Run, now_us: int) -> None:
+        self._supervision = supervision
+        self._work: Run | None = None
+        self.run = run
+        self.agent: AgentPath = run.runner.agent
+        self.order = run.runner.order
+        self.began_us = now_us
+        self.count = 0
+        self.until_us: int | None = None
+        self.again_us: int | None = None
+
+    def attempt(self, now_us: int) -> None:
+        """Work on it once more."""
+        self.count += 1
+        self.again_us = None
+        work = self._work = Run(self, self.run.number, self.run.firing)
+        work.trail = self.run.trail
+        self._supervision.work(work, now_us)
+
+    def drop(self, now_us: int) -> None:
+        """Stop what is under way."""
+        work, self._work = self._work, None
+        self.again_us = None
+        if work is not None and not work.over:
+            work.over = True
+            self._supervision.stop(work, now_us)
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """The deadline has passed, or the next attempt is due."""
+        if self.run.over:
+            return
+        if due_us == self.until_us:
+            self.drop(now_us)
+            self._supervision.over(self.run, Outcome.FAILED, f"its deadline of {self._supervision.deadline} has passed", now_us)
+        elif due_us == self.again_us:
+            self.attempt(now_us)
+
+    def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
+        """An attempt is over."""
+        if run is not self._work:
+            return
+        self._work = None
+        if outcome is not Outcome.FAILED:
+            self._supervision.over(self.run, outcome, reason, now_us)
+            return
+        again_us = self._supervision.again_us(self, now_us)
+        if again_us is None or (self.until_us is not None and again_us >= self.until_us):
+            told = reason if self.count == 1 else f"{reason} (after {self.count} attempts)"
+            self._supervision.over(self.run, Outcome.FAILED, told, now_us)
+            return
+        self.again_us = again_us
+        self._supervision.note(
+            self.run, f"attempt {self.count} failed, the next begins in {format_duration(again_us - now_us)}: {reason}", now_us
+        )
+        self._supervision.wake(self, again_us)
+
+    def cancel(self, run: Run, now_us: int) -> None:
+        """Nobody cancels an attempt but the run that it is of."""
+        if run is self._work:
+            self.drop(now_us)
+
+    def touch(self) -> None:
+        """Nothing is stored of attempts."""

@@ -1,0 +1,132 @@
+"""What an agent without trigger groups of its own does with what comes on its inputs: each begins a run.
+
+It is the plainest of trigger groups (every message is a token, all inputs of one run are needed, any number of runs go on at
+once), and does without a group's state: a step of a flow goes through here. Unlike there, null and empty texts are work too.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from edgematrix.protocol.message import Message
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.observation import Dropped, Fired, Outcome, RunEnded
+from edgematrix.runtime.run import Body, Run
+from edgematrix.triggers import Firing, Reading
+
+__all__ = ["OWN_WORK", "WorkRunner"]
+
+OWN_WORK = "work"
+"""How observations call it, as they call a trigger group by its name."""
+_PARTIAL_MAX = 1_000
+"""Runs of which some inputs have come and others have not; beyond it the oldest gives way."""
+
+
+class WorkRunner:
+    """Begins a run for each message, or, where there are several inputs, for each set of messages of one run.
+
+    Args:
+        ports: the input ports; the index of a hit is the place of its port here.
+        order: the agent's place in the matrix as written.
+    """
+
+    __slots__ = ("_count", "_partial", "_ports", "_runs", "agent", "body", "engine", "order")
+
+    def __init__(self, engine: Engine, agent: AgentPath, ports: Sequence[str], body: Body, order: int) -> None:
+        self.engine = engine
+        self.agent = agent
+        self.body = body
+        self.order = order
+        self._ports = tuple(ports)
+        self._runs: dict[int, Run] = {}
+        self._count = 0
+        self._partial: OrderedDict[str, dict[int, Message]] | None = None
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:
+        """Take one message. A retained one is no work: it would be done again at each start."""
+        if message.retained:
+            reason = "a retained message is no work: it would be done again at each start"
+            self.engine.dead_letter(self.agent, message.topic, message.value, reason, now_us)
+            return
+        if len(self._ports) == 1:
+            self._begin({0: message}, now_us)
+            return
+        partial = self._partial
+        if partial is None:
+            partial = self._partial = OrderedDict()
+        runid = message.trail.runid
+        inputs = partial.setdefault(runid, {})
+        for index, _ in hits:
+            inputs[index] = message
+        if len(inputs) == len(self._ports):
+            del partial[runid]
+            self._begin(inputs, now_us)
+        elif len(partial) > _PARTIAL_MAX:
+            self._give_up(*partial.popitem(last=False), now_us)
+
+    def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
+        """A run is over."""
+        self._runs.pop(run.number, None)
+        engine = self.engine
+        runid = run.trail.runid
+        engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, outcome, reason, runid))
+        if runid in engine.calls.open:
+            engine.calls.over(run, outcome, reason, now_us)
+        elif outcome is Outcome.FAILED:
+            engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us)
+
+    def cancel(self, run: Run, now_us: int) -> None:
+        """Stop a run that is under way; one that is over is left alone."""
+        if self._runs.pop(run.number, None) is None or run.over:
+            return
+        run.over = True
+        self.body.cancel(run, now_us)
+        engine = self.engine
+        engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, Outcome.CANCELLED, "", run.trail.runid))
+        engine.calls.over(run, Outcome.CANCELLED, "", now_us)
+
+    def holds(self, runid: str) -> bool:
+        """Whether some inputs of this run have come, and others have not."""
+        return self._partial is not None and runid in self._partial
+
+    def runs(self) -> Sequence[Run]:
+        """The runs under way."""
+        return tuple(self._runs.values())
+
+    def touch(self) -> None:
+        """Nothing of it is stored."""
+
+    def _begin(self, inputs: dict[int, Message], now_us: int) -> None:
+        engine = self.engine
+        messages = list(inputs.values())
+        if len(self._runs) >= engine.limits.runs_max:
+            reason = f"{self.agent} has runs_max, {engine.limits.runs_max}, runs under way already"
+            if messages[0].trail.runid in engine.calls.open:
+                engine.calls.fail(messages[0].trail.runid, reason, now_us)
+            else:
+                engine.dead_letter(self.agent, messages[0].topic, messages[0].value, reason, now_us)
+            return
+        self._count += 1
+        wall_us = now_us + engine.skew_us
+        sources = {self._ports[index]: Reading(found.value, found.value, found.topic, wall_us) for index, found in inputs.items()}
+        trail = engine.begin_trail(messages[0].trail, now_us)
+        run = Run(self, self._count, Firing(OWN_WORK, None, sources, fired_at_us=wall_us, trail=trail))
+        self._runs[run.number] = run
+        engine.observe(Fired(now_us, self.agent, OWN_WORK, run.number, run.firing, trail.runid))
+        if engine.calls.begun(run):
+            self.body.begin(run, now_us)
+        else:
+            run.end(Outcome.CANCELLED, now_us, "whoever asked for it does not wait any more")
+
+    def _give_up(self, runid: str, inputs: dict[int, Message], now_us: int) -> None:
+        missing = ", ".join(port for index, port in enumerate(self._ports) if index not in inputs)
+        reason = f"{_PARTIAL_MAX} other runs wait for inputs of {self.agent}; run {runid or '(none)'} had none on {missing}"
+        for message in inputs.values():
+            self.engine.observe(Dropped(now_us, self.agent, message.topic, reason))
+            self.engine.dead_letter(self.agent, message.topic, message.value, reason, now_us)
+
+
+def _values(firing: Firing) -> dict[str, object]:
+    return {name: None if reading is None else reading.value for name, reading in firing.sources.items()}
