@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgematrix.config.agent_tree import AgentTree
+from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.check_broker import check_broker
 from edgematrix.config.check_compiled import check_compiled
 from edgematrix.config.check_cycles import check_cycles
 from edgematrix.config.check_names import check_names
 from edgematrix.config.check_publishes import check_publishes
 from edgematrix.config.check_references import check_references
-from edgematrix.config.check_types import check_types
 from edgematrix.config.finding import Finding
 from edgematrix.config.spec import MatrixSpec
 
@@ -25,7 +24,7 @@ def check_matrix(spec: MatrixSpec) -> list[Finding]:
         *tree.findings,
         *check_names(tree),
         *check_references(tree),
-        *check_types(tree),
+        *_check_types(tree),
         *check_publishes(tree),
         *check_broker(tree),
         *check_compiled(tree),
@@ -40,3 +39,18 @@ def _check_composites(tree: AgentTree) -> Iterable[Finding]:
     from edgematrix.config.check_composites import check_composites  # noqa: PLC0415 - a matrix of rules does not need it
 
     return check_composites(tree)
+
+
+def _check_types(tree: AgentTree) -> Iterable[Finding]:
+    if not tree.compositions and not any(map(_has_types, tree)):
+        return ()
+    from edgematrix.config.check_types import check_types  # noqa: PLC0415 - a matrix of rules without types does not need it
+
+    return check_types(tree)
+
+
+def _has_types(node: AgentNode) -> bool:
+    spec = node.spec
+    if spec.inputs or spec.outputs or (spec.device and any(write.schema is not None for write in spec.device.writes.values())):
+        return True
+    return any(source.schema is not None for group in spec.triggers.values() for source in group.on.values())
