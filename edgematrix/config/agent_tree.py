@@ -193,8 +193,8 @@ class AgentTree(msgspec.Struct):
         node = self._node(path, reference, agent)
         name, dot, _ = reference.partition(".")
         if name in ("parent", "self"):
-            return self._input(node, port if dot else self.default_input(node))
-        return self._output(node, port)
+            return self.input(node, port if dot else "")
+        return self.output(node, port)
 
     def destination(self, reference: str, agent: AgentPath) -> Target:
         """What a `to:` in the definition of `agent` means: an input port.
@@ -204,7 +204,7 @@ class AgentTree(msgspec.Struct):
         """
         path, port = resolve(reference, agent, DEFAULT_INPUT)
         node = self._node(path, reference, agent)
-        return self._input(node, port if "." in reference else self.default_input(node))
+        return self.input(node, port if "." in reference else "")
 
     def default_input(self, node: AgentNode) -> str:
         """The input that a reference without a port means: the only one that is named, else `in`.
@@ -227,16 +227,27 @@ class AgentTree(msgspec.Struct):
         """
         inside = AgentPath(f"{composite.path}/{DEFAULT_OUTPUT}")
         path, port = resolve(reference, inside, DEFAULT_OUTPUT)
-        return self._output(self._node(path, reference, inside), port)
+        return self.output(self._node(path, reference, inside), port)
 
-    def _output(self, node: AgentNode, port: str) -> Target:
+    def output(self, node: AgentNode, port: str) -> Target:
+        """An output of an agent.
+
+        Raises:
+            PathError: it has none of this name; the remedy has the nearest.
+        """
         ports = self.ports(node)
         if port in ports.outputs or node.has_code:
             return Target(Kind.OUT, node, port)
         what = f"{port!r} is an input of {node.path}, expected an output" if port in ports.inputs else f"{node.path} has no output {port!r}"
         raise PathError(what, remedy=_near_port(port, ports.outputs, "outputs"))
 
-    def _input(self, node: AgentNode, port: str) -> Target:
+    def input(self, node: AgentNode, port: str = "") -> Target:
+        """An input of an agent; without a name its default one.
+
+        Raises:
+            PathError: it has none of this name; the remedy has the nearest.
+        """
+        port = port or self.default_input(node)
         ports = self.ports(node)
         if port in ports.inputs or (not ports.inputs and node.has_code):
             return Target(Kind.IN, node, port)
