@@ -7,7 +7,7 @@ task. Whoever drives it makes calls of its `Invoke`s, and tells it how each ende
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from edgematrix.triggers import Trace
 
@@ -29,6 +29,7 @@ __all__ = [
     "Go",
     "Invoke",
     "Note",
+    "Placing",
     "Tick",
     "Wake",
 ]
@@ -166,8 +167,8 @@ class Course(Protocol):
     def waits_for(self) -> str:
         """What it waits for, in one line for people."""
 
-    def close(self) -> list[Effect]:
-        """Forget what is kept of it outside itself; the run is over, however it ended. At most a `Wake` of others comes of it."""
+    def close(self) -> tuple[str, ...]:
+        """Forget what is kept of it outside itself; the run is over, however it ended. The runs whose courses are to be told `Go`."""
 
 
 class Composition(Protocol):
@@ -175,3 +176,14 @@ class Composition(Protocol):
 
     def course(self, runid: str) -> Course:
         """A course for the run of this id."""
+
+
+@runtime_checkable
+class Placing(Composition, Protocol):
+    """A composition that gives the same work to one member or another, and must know which of them are there."""
+
+    def gone(self, member: str) -> tuple[str, ...]:
+        """A member is not there any more; the runs whose courses are to be told `Go`."""
+
+    def back(self, member: str) -> tuple[str, ...]:
+        """A member is there again; the runs whose courses are to be told `Go`."""

@@ -12,6 +12,7 @@ import msgspec
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
 from edgematrix.agents.spec import DeviceSpec, PortSpec, SentencesSpec
+from edgematrix.composition.course import Placing
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
@@ -40,7 +41,7 @@ from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
-    from edgematrix.runtime.course_body import Chooser, CourseBody, Member
+    from edgematrix.runtime.course_body import Chooser, Member
     from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop
 
@@ -263,7 +264,8 @@ class _Builder:
             elif member.spec.device is None:
                 engine.inner.add(member.path)
         if elsewhere:
-            self._follow(body, elsewhere)
+            pool = composition if isinstance(composition, Placing) else None
+            self._follow(elsewhere, (lambda *_: None) if pool is None else partial(body.member_changed, pool))
         return self._supervised(node, body)
 
     def _member(self, node: AgentNode) -> Member:
@@ -277,10 +279,10 @@ class _Builder:
             topic = topic_for(self._spec.root, Kind.OUT, node.path, "+")
             self._listen(TopicFilter.parse(topic), AnswerListener(self._engine, caller), qos=1)
 
-    def _follow(self, body: CourseBody, elsewhere: list[AgentPath]) -> None:
+    def _follow(self, elsewhere: list[AgentPath], changed: Callable[[AgentPath, bool, int], None]) -> None:
         from edgematrix.runtime.presence import Presence  # noqa: PLC0415
 
-        presence = Presence(self._engine, elsewhere, body.member_changed)
+        presence = Presence(self._engine, elsewhere, changed)
         for topic_filter in presence.filters():
             self._listen(topic_filter, presence, qos=1)
 

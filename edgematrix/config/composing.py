@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from edgematrix.composition.course import Composition
-from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
+from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.protocol.topic import Kind
 
 __all__ = ["compose", "fields_of_input", "fields_of_output", "members_of"]
@@ -24,7 +24,7 @@ def compose(tree: AgentTree, node: AgentNode) -> Composition:
     if spec.chat is not None:
         from edgematrix.composition.chat import Chat  # noqa: PLC0415 - a matrix loads the kinds that it has
 
-        return Chat.compile(spec.chat, _fields_of_replies(tree, node))
+        return Chat.compile(spec.chat)
     if spec.switch is not None:
         from edgematrix.composition.switch import Switch  # noqa: PLC0415
 
@@ -70,17 +70,6 @@ def _flow(tree: AgentTree, node: AgentNode) -> Composition:
         outputs,
         lambda member, port: fields_of_output(tree, members[member], port) if member in members else None,
     )
-
-
-def _fields_of_replies(tree: AgentTree, node: AgentNode) -> Collection[str] | None:
-    """What any member's reply may have; None where one of them does not tell."""
-    found: set[str] = set()
-    for member in members_of(tree, node).values():
-        fields = fields_of_output(tree, member, DEFAULT_OUTPUT)
-        if fields is None:
-            return None
-        found.update(fields)
-    return found
 
 
 def _schema(tree: AgentTree, node: AgentNode, kind: Kind, port: str) -> Mapping[str, Any] | None:

@@ -27,6 +27,7 @@ from edgematrix.composition.course import (
     Go,
     Invoke,
     Note,
+    Placing,
     Tick,
     Wake,
 )
@@ -106,11 +107,10 @@ class CourseBody:
         if conduct is not None and conduct.run is run:
             conduct.drop(now_us)
 
-    def member_changed(self, path: AgentPath, is_there: bool, now_us: int) -> None:
+    def member_changed(self, placing: Placing, path: AgentPath, is_there: bool, now_us: int) -> None:
         """A member that runs elsewhere is gone, or back."""
         name = next(name for name, member in self.members.items() if member.path == path)
-        wake = self.composition.back(name) if is_there else self.composition.gone(name)
-        for runid in wake:
+        for runid in placing.back(name) if is_there else placing.gone(name):
             conduct = self.under_way.get(runid)
             if conduct is not None:
                 conduct.take(Go(), now_us)
@@ -295,9 +295,9 @@ class Conduct:
             give_up()
         if body.questions is not None:
             body.questions.withdraw(self.run.runner.agent, self.run.trail.runid, now_us)
-        for effect in self.course.close():
-            if isinstance(effect, Wake):
-                self._wake(effect, now_us)
+        woken = self.course.close()
+        if woken:
+            self._wake(Wake(woken), now_us)
 
     def _wait(self) -> None:
         due_us = self.course.deadline_us

@@ -80,6 +80,7 @@ class Simulation:
         self._new_id = id_maker(seed)
         self._observer = observer
         self._watched = _watcher(watch, spec.root)
+        self._watches = bool(watch)
         self._clock = VirtualClock(start_us)
         self._loop: VirtualLoop | None = None
         self._store: dict[str, bytes] = {}
@@ -179,6 +180,8 @@ class Simulation:
         self._loop = None
         around = Surroundings(clock=self._clock, new_id=self._new_id, workshop=self._workshop, loader=self._loader, echo=True)
         assembly = build(self._spec, around)
+        if self._watches:
+            assembly.engine.watched = _everything
         if self._observer is not None:
             assembly.engine.observers.append(self._observer)
         return assembly
@@ -191,6 +194,10 @@ class Simulation:
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+
+
+def _everything(path: str) -> bool:  # noqa: ARG001 - whoever watches filters by topic
+    return True
 
 
 def _message(recorded: Recorded) -> Message:
