@@ -292,6 +292,7 @@ class _Builder:
         assert node.spec.human is not None  # noqa: S101 - whoever calls knows
         if self._questions is None:
             self._questions = Questions(self._engine)
+        self._engine.deliveries.setdefault(topic_for(self._spec.root, Kind.OUT, node.path, "ask"), (1, False))
         if node.spec.human.notify is not None:
             self._questions.notify[node.path] = node.spec.human.notify
         if node.spec.human.answers is not None:

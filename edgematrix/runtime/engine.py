@@ -25,7 +25,7 @@ from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Answer, Call, Calls, Holder
-from edgematrix.runtime.observation import DeadLettered, Dropped, Observation, Observer, Published, Received
+from edgematrix.runtime.observation import DeadLettered, Dropped, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 
 COMMAND_EXPIRY_US = 30 * SECOND_US
@@ -298,10 +298,13 @@ class Engine:
         self.observe(Published(now_us, sender, topic, value))
         if local:
             self._queue.append(Message(topic, value, retained, qos, now_us, trail, sender))
-        if kind is Kind.OUT and self.calls.open:
+        if kind is Kind.OUT:
             call = self.calls.open.get(cause.runid)
             if call is not None and call.receiver == owner:
                 self.calls.heard(call, port, value, trail.taint, now_us)
+            elif owner in self.inner:
+                what = f"`{port}` was put out of turn: no step waits for it"
+                self.observe(Noted(now_us, owner, cause.runid, what))
         return True
 
     def _goes_on(self, owner: AgentPath, topic: str, value: object, trail: Trail, cause: Trail, now_us: int) -> bool:
