@@ -14,6 +14,12 @@ from edgematrix.protocol.schema import SHORT_NAMES
 
 __all__ = ["Edge", "edges_of", "input_type", "origin_type", "output_type"]
 
+_ANSWER = {
+    "type": "object",
+    "properties": {"answer": {}, "by": {"type": "string"}, "default": {"type": "boolean"}},
+    "required": ["answer", "by", "default"],
+}
+"""What a human agent puts out."""
 _AS = {"number": {"type": "number"}, "bool": {"type": "boolean"}}
 
 
@@ -83,14 +89,15 @@ def _own_output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema 
     if node.spec.pool is not None and port == DEFAULT_OUTPUT:
         worker = next(iter(tree.members(node).values()), None)
         return None if worker is None else output_type(tree, worker, port)
-    return None
+    return _ANSWER if node.spec.human is not None and port == DEFAULT_OUTPUT else None
 
 
 def _flow_output_type(tree: AgentTree, flow: AgentNode, port: str) -> JsonSchema | None:
     """What leads into an output of a flow; of one that declares none, what the only member without a way on puts out."""
     edges = list(edges_of(tree, flow))
     into = [edge for edge in edges if edge.target is None and edge.target_port == port and edge.origin is not None]
-    if flow.spec.outputs:
+    fed = [edge for edge in edges if edge.target is None] or any(output.from_ for output in flow.spec.outputs.values())
+    if fed:
         return origin_type(tree, flow, into[0]) if len(into) == 1 else None
     leaving = {edge.origin.path for edge in edges if edge.origin is not None}
     last = [member for member in tree.members(flow).values() if member.path not in leaving]

@@ -100,20 +100,23 @@ def join_mismatch(parts: Mapping[str, JsonSchema | None], wanted: JsonSchema | N
 
 
 def field_names(schema: JsonSchema | None) -> tuple[str, ...] | None:
-    """The properties that values of the schema have names for; None where more may be there, or no object need be."""
-    if schema is None:
+    """The properties that values of the schema have names for, none where they are no objects; None where others may be there."""
+    alternatives = None if schema is None else alternatives_of(View(schema, schema))
+    if not alternatives:
         return None
-    names: dict[str, None] = {}
-    alternatives = alternatives_of(View(schema, schema))
-    for view in alternatives or ():
-        if types_of(view) == {"null"}:
+    found: dict[str, None] = {}
+    for view in alternatives:
+        given = values_of(view)
+        if (types_of(view) and "object" not in types_of(view)) or (
+            given is not None and not any(isinstance(value, Mapping) for value in given)
+        ):
             continue
         properties = view.mapping().get("properties")
         is_open = view.mapping().get("additionalProperties") not in (None, False)
         if types_of(view) != {"object"} or is_open or not isinstance(properties, Mapping) or _BEYOND_OBJECTS & view.mapping().keys():
             return None
-        names |= dict.fromkeys(properties)
-    return tuple(names) or None
+        found |= dict.fromkeys(properties)
+    return tuple(found)
 
 
 class _Comparison:

@@ -124,6 +124,12 @@ def test_a_pool_takes_and_gives_what_its_worker_does() -> None:
     assert issue.what == "the types of pool -> b do not fit: score: a text, expected a number"
 
 
+def test_the_answer_of_a_person_has_a_type() -> None:
+    human = "      ask: {human: {ask: go?}, inputs: {in: any}}\n"
+    issue = error_of(flow("request -> ask\n¶ask -> b", human, agent("b", "text")))
+    assert issue.what == "the types of ask -> b do not fit: an object, expected a text"
+
+
 def test_what_leads_into_an_output_is_compared_with_its_type() -> None:
     head = "    inputs: {request: text}\n    outputs: {sum: number, other: {type: bool, from: ¶a}}\n"
     assert (
