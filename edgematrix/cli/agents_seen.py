@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from difflib import get_close_matches
 
 from edgematrix.cli.console import plain
@@ -12,6 +14,8 @@ from edgematrix.protocol.topic import Kind
 __all__ = ["AgentsSeen"]
 
 _NAMED_MAX = 8
+_LOOK_S_MAX = 3.0
+_QUIET_S = 0.3
 
 
 class AgentsSeen:
@@ -21,6 +25,7 @@ class AgentsSeen:
         self._root = root
         self._states: dict[str, dict[str, object]] = {}
         self._hosts: dict[str, dict[str, object]] = {}
+        self._heard = asyncio.Event()
 
     def take(self, seen: Sighting) -> None:
         """Take in one of them. What is no such message is no word on anybody."""
@@ -29,6 +34,19 @@ class AgentsSeen:
             known[seen.path] = seen.value
         else:
             known.pop(seen.path, None)
+        self._heard.set()
+
+    async def wait_until(self, holds: Callable[[], bool]) -> bool:
+        """Wait as long as more of what is retained comes in; whether `holds` became true in that time."""
+        try:
+            async with asyncio.timeout(_LOOK_S_MAX):
+                while not holds():
+                    self._heard.clear()
+                    async with asyncio.timeout(_QUIET_S):
+                        await self._heard.wait()
+        except TimeoutError:
+            return holds()
+        return True
 
     @property
     def hosts(self) -> dict[str, bool]:
@@ -43,15 +61,29 @@ class AgentsSeen:
     def hosts_of(self, path: str) -> set[str]:
         """The hosts that run an agent, or what is in it; of all agents if the path is empty. A board that connects by itself is none."""
         return {
-            str(self._states[agent].get("host"))
-            for agent in self.ready
-            if (not path or agent == path or is_below(agent, path)) and self._states[agent].get("host") in self._hosts
+            str(state.get("host"))
+            for agent, state in self._states.items()
+            if (not path or agent == path or is_below(agent, path)) and state.get("host") in self._hosts and self._is_attended(state)
         }
+
+    @property
+    def matrices(self) -> list[str]:
+        """The names of the matrices that have an agent here whose host is online."""
+        return sorted({path.partition("/")[0] for path, state in self._states.items() if self._is_attended(state)})
+
+    def revision(self, path: str) -> int:
+        """How often an agent's definition was changed since its host read it; 0 where nothing is told."""
+        told = self._states.get(path, {}).get("revision")
+        return told if isinstance(told, int) else 0
 
     def is_ready(self, path: str) -> bool:
         """Whether an agent says that it is ready, and the host that runs it is online."""
         state = self._states.get(path)
-        if state is None or state.get("status") != "ready":
+        return state is not None and state.get("status") == "ready" and self._is_attended(state)
+
+    def _is_attended(self, state: dict[str, object]) -> bool:
+        """Whether the host that tells this state is online, and is the same that told it."""
+        if state.get("status") == "offline":
             return False
         host = self._hosts.get(str(state.get("host")))
         if host is None:
@@ -71,7 +103,10 @@ class AgentsSeen:
     def nearest(self, path: str) -> str:
         """Who may have been meant."""
         ready = self.ready
-        if path in self._states:
+        state = self._states.get(path)
+        if state is not None and state.get("status") == "paused" and self._is_attended(state):
+            return f"edgematrix resume {path}"
+        if state is not None:
             return "start the host, or wait for it"
         near = get_close_matches(path, ready, n=1, cutoff=0.5)
         if near:

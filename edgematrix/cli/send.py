@@ -32,7 +32,6 @@ edgematrix send home/hall/lamp.set '{"state": "ON", "brightness": 120}'
 edgematrix send home/greenhouse/board.set on --url mqtt://192.168.1.10"""
 
 _QUIET_S = 0.3
-_LOOK_S_MAX = 3.0
 
 
 def command(
@@ -133,14 +132,8 @@ class _Sending:
 
     async def _find_receiver(self) -> None:
         """Wait for what is retained about the agent; if it does not come, say who is there."""
-        try:
-            async with asyncio.timeout(_LOOK_S_MAX):
-                while not self._seen.is_ready(self._path):
-                    self._heard.clear()
-                    async with asyncio.timeout(_QUIET_S):
-                        await self._heard.wait()
-        except TimeoutError:
-            raise BusError(self._seen.why_not(self._path), remedy=self._seen.nearest(self._path)) from None
+        if not await self._seen.wait_until(lambda: self._seen.is_ready(self._path)):
+            raise BusError(self._seen.why_not(self._path), remedy=self._seen.nearest(self._path))
 
     async def _until_quiet(self, wait_s: float, quiet_s: float) -> None:
         """Show what follows, until nothing more has come for a while."""

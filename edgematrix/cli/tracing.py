@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from edgematrix.cli.agents_seen import AgentsSeen
-from edgematrix.cli.console import complain, plain, style
+from edgematrix.cli.console import complain, style
+from edgematrix.cli.operator import ANSWER_S_MAX, Operator
 from edgematrix.cli.options import Duration
 from edgematrix.cli.sighting import Sighting
 from edgematrix.cli.stop import on_stop
@@ -17,26 +15,17 @@ from edgematrix.cli.target import Target
 from edgematrix.cli.trace_face import TraceFace
 from edgematrix.cli.trace_line import Told
 from edgematrix.cli.visit import Visit, visit
-from edgematrix.errors import BusError, UsageError
-from edgematrix.protocol.codec import encode_event
-from edgematrix.protocol.event import Event
+from edgematrix.errors import BusError
 from edgematrix.protocol.message import Publication
-from edgematrix.protocol.moment import format_moment
-from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.ids import id_maker
-from edgematrix.transport.endpoint import Endpoint
+from edgematrix.protocol.topic import Kind
 
 __all__ = ["FaceOf", "Question", "Tracing"]
 
 FaceOf = Callable[[Callable[[OSError], None]], TraceFace]
 """Makes a face, from what it is to call when nobody looks at it any more."""
 
-_NOBODY = "operator"
-"""Who asks where the broker wants no user."""
 _RENEW_S = 20.0
 """A lease is for 60 s: a renewal or two may be lost."""
-_LOOK_S_MAX = 3.0
-_QUIET_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +74,7 @@ class Tracing:
         self._question = question
         self._path = question.path
         self._face = face(self._gone)
-        self._user = _user_of(target.url)
-        self._new_id = id_maker()
-        self._session = self._new_id(_now_us())
-        self._seen = AgentsSeen(target.root)
+        self._operator = Operator(target)
         self._answers = Answers()
         self._heard = asyncio.Event()
         self._renew = asyncio.Event()
@@ -105,8 +91,7 @@ class Tracing:
             UsageError: the address is wrong, or there are several matrices.
         """
         root, question = self._target.root, self._question
-        filters = [f"{root}/{Kind.HOST}/#", f"{root}/{Kind.STATE}/#", f"{root}/{Kind.REPLY}/+/{self._session}"]
-        async with visit(self._target.url, filters, self._received, qos=1, changed=self._link_changed) as guest:
+        async with visit(self._target.url, self._operator.filters, self._received, qos=1, changed=self._link_changed) as guest:
             await self._find()
             if question.follow:
                 guest.transport.subscribe({f"{root}/{Kind.TRACE}/{self._path}/#": 0})
@@ -124,7 +109,7 @@ class Tracing:
     def _received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
         seen = Sighting.of(topic, payload, qos, retained, self._target.root)
         if seen.kind in (Kind.STATE, Kind.HOST):
-            self._seen.take(seen)
+            self._operator.agents.take(seen)
             if seen.kind == Kind.HOST and not retained:
                 self._renew.set()  # a host that has begun anew knows of no lease
         elif seen.kind == Kind.REPLY:
@@ -157,59 +142,29 @@ class Tracing:
     # Asking
 
     def _watch(self, *, newest: int, follow: bool) -> Publication:
-        now_us = _now_us()
-        event = Event(
-            specversion="1.0",
-            id=self._new_id(now_us),
-            source=f"/{self._path}",
-            type=f"em.{Kind.OP}.watch",
-            time=format_moment(now_us),
-            data={"session": self._session, "newest": newest, "follow": follow, "group": self._question.group},
-        )
-        return Publication(topic_for(self._target.root, Kind.OP, f"{self._user}/watch", self._path), encode_event(event), 1)
+        return self._operator.request("watch", self._path, {"newest": newest, "follow": follow, "group": self._question.group})
 
     async def _find(self) -> None:
         """Wait for what is retained about the agents; if the part that is meant is not there, say who is."""
-        try:
-            async with asyncio.timeout(_LOOK_S_MAX):
-                while not self._seen.hosts_of(self._path):
-                    self._heard.clear()
-                    async with asyncio.timeout(_QUIET_S):
-                        await self._heard.wait()
-        except TimeoutError:
-            what = self._seen.why_not(self._path) if self._path else f"no agent is online below {self._target.root}/"
-            raise BusError(what, remedy=self._seen.nearest(self._path)) from None
         if not self._path:
-            await self._until_quiet()
-            names = sorted({path.partition("/")[0] for path in self._seen.ready})
-            if len(names) > 1:
-                raise UsageError(f"several matrices are on this bus: {', '.join(names[:20])}", remedy=f"edgematrix trace {names[0]}")
-            self._path = names[0]
-
-    async def _until_quiet(self) -> None:
-        """Let all that is retained come in: there may be more than one matrix."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_S_MAX):
-                while True:
-                    self._heard.clear()
-                    async with asyncio.timeout(_QUIET_S):
-                        await self._heard.wait()
+            self._path = await self._operator.the_one_matrix("trace")
+        agents = self._operator.agents
+        if not await agents.wait_until(lambda: bool(agents.hosts_of(self._path))):
+            raise BusError(agents.why_not(self._path), remedy=agents.nearest(self._path))
 
     async def _answered(self, guest: Visit) -> None:
         """Wait until each host that runs a part of what is meant has said all."""
-        hosts = self._seen.hosts_of(self._path)
+        hosts = self._operator.agents.hosts_of(self._path)
         try:
-            async with asyncio.timeout(_LOOK_S_MAX):
+            async with asyncio.timeout(ANSWER_S_MAX):
                 while not hosts <= self._answers.complete:
                     self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:
-            what = f"no answer from {', '.join(map(plain, sorted(hosts - self._answers.complete)))} within {_LOOK_S_MAX:g} s"
+            failure = self._operator.unanswered("watch", hosts - self._answers.complete, guest)
             if not self._answers.complete:
-                allowed = f"{self._target.root}/op/{self._user}/watch/# and {self._target.root}/reply/#"
-                remedy = (guest.trouble or [f"the broker's access list has to allow {allowed}"])[0]
-                raise BusError(what, remedy=remedy) from None
-            _note(what)
+                raise failure from None
+            _note(failure.what)
         if self._answers.refusals and not self._answers.told:
             raise self._answers.refusals[0]
 
@@ -246,20 +201,6 @@ class Tracing:
                 pass
             self._renew.clear()
             guest.transport.publish(self._watch(newest=0, follow=True))
-
-
-def _user_of(url: str) -> str:
-    """Who asks: the broker lets a user speak for himself alone."""
-    name = Endpoint.parse(url).username
-    if name is None:
-        return _NOBODY
-    if not name or any(sign in name for sign in "/+#\0"):
-        raise UsageError(f"the user name {name[:80]!r} cannot stand in a topic", where="--url")
-    return name
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
 
 
 def _note(text: str) -> None:

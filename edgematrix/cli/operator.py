@@ -1,0 +1,100 @@
+"""Somebody at a command line who asks something of a running matrix."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+
+from edgematrix.cli.agents_seen import AgentsSeen
+from edgematrix.cli.console import plain
+from edgematrix.cli.target import Target
+from edgematrix.cli.visit import Visit
+from edgematrix.errors import BusError, UsageError
+from edgematrix.protocol.codec import encode_event
+from edgematrix.protocol.event import Event
+from edgematrix.protocol.message import Publication
+from edgematrix.protocol.moment import format_moment
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.ids import id_maker
+from edgematrix.transport.endpoint import Endpoint
+
+__all__ = ["ANSWER_S_MAX", "Operator"]
+
+ANSWER_S_MAX = 3.0
+"""How long hosts may take to answer."""
+_NOBODY = "operator"
+"""Who asks where the broker wants no user."""
+
+
+class Operator:
+    """A user of the bus, and a session to which its hosts answer. `agents` is what they have told of themselves.
+
+    Raises:
+        UsageError: the user's name cannot stand in a topic.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.agents = AgentsSeen(target.root)
+        self._root = target.root
+        self._user = _user_of(target.url)
+        self._new_id = id_maker()
+        self._session = self._new_id(_now_us())
+
+    @property
+    def filters(self) -> list[str]:
+        """What it has to hear: who is there, and the answers. Hosts first: they tell which states still hold."""
+        root = self._root
+        return [f"{root}/{Kind.HOST}/#", f"{root}/{Kind.STATE}/#", f"{root}/{Kind.REPLY}/+/{self._session}"]
+
+    def request(self, verb: str, path: str, data: Mapping[str, object]) -> Publication:
+        """What is asked, as it goes over the bus (docs/spec/topics.md, `op`).
+
+        Raises:
+            CodecError: the data has no JSON form.
+        """
+        now_us = _now_us()
+        event = Event(
+            specversion="1.0",
+            id=self._new_id(now_us),
+            source=f"/{path}",
+            type=f"em.{Kind.OP}.{verb}",
+            time=format_moment(now_us),
+            data={"session": self._session, **data},
+        )
+        return Publication(topic_for(self._root, Kind.OP, f"{self._user}/{verb}", path), encode_event(event), 1)
+
+    async def the_one_matrix(self, verb: str) -> str:
+        """The matrix that is meant where nobody names one.
+
+        Raises:
+            BusError: there is none.
+            UsageError: there are several.
+        """
+        agents = self.agents
+        await agents.wait_until(lambda: False)
+        names = agents.matrices
+        if not names:
+            raise BusError(f"no agent is online below {self._root}/", remedy=agents.nearest(""))
+        if len(names) > 1:
+            raise UsageError(f"several matrices are on this bus: {', '.join(names[:20])}", remedy=f"edgematrix {verb} {names[0]}")
+        return names[0]
+
+    def unanswered(self, verb: str, hosts: Collection[str], guest: Visit) -> BusError:
+        """The error for hosts that were asked and said nothing."""
+        allowed = f"{self._root}/{Kind.OP}/{self._user}/{verb}/# and {self._root}/{Kind.REPLY}/#"
+        remedy = (guest.trouble or [f"the broker's access list has to allow {allowed}"])[0]
+        return BusError(f"no answer from {', '.join(map(plain, sorted(hosts)))} within {ANSWER_S_MAX:g} s", remedy=remedy)
+
+
+def _user_of(url: str) -> str:
+    """Who asks: the broker lets a user speak for himself alone."""
+    name = Endpoint.parse(url).username
+    if name is None:
+        return _NOBODY
+    if not name or any(sign in name for sign in "/+#\0"):
+        raise UsageError(f"the user name {name[:80]!r} cannot stand in a topic", where="--url")
+    return name
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
