@@ -165,11 +165,12 @@ def _cycle(left: Iterable[int], before: dict[int, list[int]]) -> list[int]:
     """A cycle among nodes each of which has another of them before it."""
     among = set(left)
     node = min(among)
-    way: list[int] = []
+    way: dict[int, None] = {}
     while node not in way:
-        way.append(node)
+        way[node] = None
         node = next(tail for tail in before[node] if tail in among)
-    return way[: way.index(node) - 1 if way.index(node) else None : -1]
+    nodes = list(way)
+    return nodes[nodes.index(node) :][::-1]
 
 
 def _closure(size: int, order: Iterable[int], pairs: Iterable[tuple[int, int]]) -> list[int]:
