@@ -13,6 +13,7 @@ from edgematrix.runtime.observation import (
     DeadLettered,
     Dropped,
     Fired,
+    Noted,
     NotFired,
     Observation,
     Outcome,
@@ -20,6 +21,8 @@ from edgematrix.runtime.observation import (
     Received,
     RunEnded,
     Stalled,
+    StepBegan,
+    StepEnded,
 )
 from edgematrix.triggers import Firing, Reason
 
@@ -92,6 +95,21 @@ def _run_ended(seen: RunEnded) -> Told:
     return str(seen.outcome), colour, f"{seen.group}: {plain(seen.reason)}" if seen.reason else seen.group
 
 
+def _step_ended(seen: StepEnded) -> Told:
+    """A step that went well is no news: what it gave is published, or the next step's."""
+    if seen.outcome is not Outcome.FAILED:
+        return None
+    return "failed", "red", f"step {seen.step}: {plain(seen.reason)}"
+
+
+def _noted(seen: Noted) -> Told:
+    return "noted", "bright_black", plain(_words(seen))
+
+
+def _words(seen: Noted) -> str:
+    return seen.what if isinstance(seen.what, str) else seen.what.describe()
+
+
 def _published(seen: Published) -> Told:
     return "published", "cyan", f"{plain(seen.topic)} {value_text(seen.value)}"
 
@@ -134,6 +152,9 @@ _TEXT: dict[type, Callable[[Any], Told]] = {
     Fired: _fired,
     NotFired: _not_fired,
     RunEnded: _run_ended,
+    StepBegan: _received,
+    StepEnded: _step_ended,
+    Noted: _noted,
     Published: _published,
     DeadLettered: _dead_lettered,
     Dropped: _dropped,
@@ -148,6 +169,17 @@ _JSON: dict[type, Callable[[Any], tuple[str, Mapping[str, object]]]] = {
         "run_ended",
         {"path": seen.path, "group": seen.group, "run": seen.run, "outcome": seen.outcome, "reason": seen.reason},
     ),
+    StepBegan: lambda seen: (
+        "step_began",
+        {"path": seen.path, "runid": seen.runid, "step": seen.step, "member": seen.member, "called": seen.called}
+        | {"inputs": dict(seen.inputs), "after": list(seen.after)},
+    ),
+    StepEnded: lambda seen: (
+        "step_ended",
+        {"path": seen.path, "runid": seen.runid, "step": seen.step, "outcome": seen.outcome}
+        | {"outputs": dict(seen.outputs), "reason": seen.reason},
+    ),
+    Noted: lambda seen: ("noted", {"path": seen.path, "runid": seen.runid, "text": _words(seen)}),
     Published: lambda seen: ("published", {"path": seen.path, "topic": seen.topic, "value": seen.value}),
     DeadLettered: lambda seen: ("dead_lettered", {"path": seen.path, "topic": seen.topic, "reason": seen.reason}),
     Dropped: lambda seen: ("dropped", {"path": seen.path, "topic": seen.topic, "reason": seen.reason}),

@@ -10,17 +10,30 @@ import msgspec
 from edgematrix.errors import CodecError
 from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.moment import format_moment
-from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, NotFired, Observation, Outcome, RunEnded, Stalled
+from edgematrix.runtime.abridgement import abridged, extent, shortened
+from edgematrix.runtime.observation import (
+    DeadLettered,
+    Dropped,
+    Fired,
+    Noted,
+    NotFired,
+    Observation,
+    Outcome,
+    RunEnded,
+    Stalled,
+    StepBegan,
+    StepEnded,
+)
 from edgematrix.triggers import Firing, Reading
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-__all__ = ["Account", "account_of", "compact", "group_of", "key_of"]
+__all__ = ["VALUE_LENGTH_MAX", "Account", "account_of", "compact", "group_of", "key_of"]
 
 Account = dict[str, object]
-"""`kind`, `at` (RFC 3339), `text` (what people read), and by kind: `group`, `key`, `run`, `source`, `reason`, `sources`, …"""
+"""`kind`, `at` (RFC 3339), `text` (what people read), and by kind: `group`, `key`, `run`, `runid`, `source`, `reason`, `step`, …"""
 
-_VALUE_LENGTH_MAX = 200
+VALUE_LENGTH_MAX = 200
 """A longer value of a firing is told as the beginning of its JSON text."""
 _TEXT_LENGTH_MAX = 500
 
@@ -36,16 +49,55 @@ def account_of(seen: Observation, skew_us: int = 0) -> Account:
     return {"kind": kind, "at": format_moment(seen.at_us + skew_us), **about}
 
 
-def compact(seen: Observation) -> Observation:
-    """The observation without what could make it large: payloads are left out, long values and reasons are cut."""
-    if isinstance(seen, Fired):
-        firing = seen.firing
-        sources = {name: None if reading is None else _brief_reading(reading) for name, reading in firing.sources.items()}
-        brief = Firing(firing.group, firing.key, sources, missing=firing.missing, fired_at_us=firing.fired_at_us)
-        return Fired(seen.at_us, seen.path, seen.group, seen.run, brief)
+def compact(seen: Observation, length_max: int = VALUE_LENGTH_MAX) -> Observation:
+    """The observation without what could make it large: the same one if it is small, else one whose long values are cut.
+
+    Args:
+        length_max: how long a value may be, in characters of its JSON text, about.
+    """
+    kind = type(seen)
+    if kind is Fired:
+        return _compact_fired(seen, length_max)  # type: ignore[arg-type]  # just looked at
+    if kind is StepBegan:
+        return _compact_began(seen, length_max)  # type: ignore[arg-type]
+    if kind is StepEnded:
+        return _compact_ended(seen, length_max)  # type: ignore[arg-type]
     if isinstance(seen, (RunEnded, DeadLettered, Dropped)) and len(seen.reason) > _TEXT_LENGTH_MAX:
         return msgspec.structs.replace(seen, reason=_cut(seen.reason))
+    if isinstance(seen, Noted) and isinstance(seen.what, str) and len(seen.what) > _TEXT_LENGTH_MAX:
+        return msgspec.structs.replace(seen, what=_cut(seen.what))
     return seen
+
+
+def _compact_fired(seen: Fired, length_max: int) -> Fired:
+    """Cut what the sources gave; the payload that a value was taken from stays only where it is small too."""
+    firing = seen.firing
+    for reading in firing.sources.values():
+        if reading is not None and not _is_small_reading(reading, length_max):
+            break
+    else:
+        return seen
+    sources = {name: None if reading is None else _brief_reading(reading, length_max) for name, reading in firing.sources.items()}
+    brief = Firing(firing.group, firing.key, sources, missing=firing.missing, fired_at_us=firing.fired_at_us)
+    return Fired(seen.at_us, seen.path, seen.group, seen.run, brief, seen.runid)
+
+
+def _compact_began(seen: StepBegan, length_max: int) -> StepBegan:
+    for _, value in seen.inputs:
+        if not _is_small(value, length_max):
+            inputs = tuple((port, abridged(value, length_max)) for port, value in seen.inputs)
+            return msgspec.structs.replace(seen, inputs=inputs)
+    return seen
+
+
+def _compact_ended(seen: StepEnded, length_max: int) -> StepEnded:
+    small = len(seen.reason) <= _TEXT_LENGTH_MAX
+    for value in seen.outputs.values():
+        small = small and _is_small(value, length_max)
+    if small:
+        return seen
+    outputs = {port: abridged(value, length_max) for port, value in seen.outputs.items()}
+    return msgspec.structs.replace(seen, outputs=outputs, reason=_cut(seen.reason))
 
 
 def group_of(seen: Observation) -> str | None:
@@ -69,6 +121,8 @@ def _fired(seen: Fired) -> tuple[str, Account]:
         for name, reading in firing.sources.items()
     }
     about = {"group": seen.group, "key": firing.key, "run": seen.run, "sources": sources, "missing": list(firing.missing)}
+    if seen.runid:
+        about["runid"] = seen.runid
     return "fired", {**about, "text": f"`{seen.group}`{_of_key(firing.key)} fired{_because(sources, firing.missing)}"}
 
 
@@ -100,7 +154,9 @@ _OUTCOMES = {
 
 def _run_ended(seen: RunEnded) -> tuple[str, Account]:
     why = f": {_cut(seen.reason)}" if seen.reason else ""
-    about = {"group": seen.group, "run": seen.run, "outcome": str(seen.outcome), "reason": _cut(seen.reason)}
+    about: Account = {"group": seen.group, "run": seen.run, "outcome": str(seen.outcome), "reason": _cut(seen.reason)}
+    if seen.runid:
+        about["runid"] = seen.runid
     return "run_ended", {**about, "text": f"run {seen.run} of `{seen.group}` {_OUTCOMES[seen.outcome]}{why}"}
 
 
@@ -118,6 +174,45 @@ def _stalled(seen: Stalled) -> tuple[str, Account]:
     return "stalled", {"stall_ms": seen.stall_ms, "text": f"its code kept the host from working for {seen.stall_ms} ms"}
 
 
+def _step_began(seen: StepBegan) -> tuple[str, Account]:
+    inputs = {port: _brief(value) for port, value in seen.inputs}
+    about = {
+        "runid": seen.runid,
+        "step": seen.step,
+        "member": seen.member,
+        "called": seen.called,
+        "inputs": inputs,
+        "after": list(seen.after),
+    }
+    return "step_began", {**about, "text": f"step {seen.step} began: {_last(seen.member)}{_values(inputs)}"}
+
+
+_STEP_OUTCOMES = {**_OUTCOMES, Outcome.DONE: "gave"}
+
+
+def _step_ended(seen: StepEnded) -> tuple[str, Account]:
+    outputs = {port: _brief(value) for port, value in seen.outputs.items()}
+    reason = _cut(seen.reason)
+    about = {"runid": seen.runid, "step": seen.step, "outcome": str(seen.outcome), "outputs": outputs, "reason": reason}
+    ended = "returned nothing" if seen.outcome is Outcome.DONE and not outputs else _STEP_OUTCOMES[seen.outcome]
+    why = f": {reason}" if reason else ""
+    return "step_ended", {**about, "text": f"step {seen.step} {ended}{_values(outputs)}{why}"}
+
+
+def _noted(seen: Noted) -> tuple[str, Account]:
+    if isinstance(seen.what, str):
+        return "noted", {"runid": seen.runid, "text": _cut(seen.what)}
+    return "noted", {"runid": seen.runid, "reason": str(seen.what.reason), "text": _cut(seen.what.describe())}
+
+
+def _values(by_port: Mapping[str, object]) -> str:
+    return "".join(f" {port}={_encode(value).decode()}" for port, value in by_port.items())
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
 _TELL: dict[type, Callable[[Any], tuple[str, Account]]] = {
     Fired: _fired,
     NotFired: _not_fired,
@@ -125,32 +220,44 @@ _TELL: dict[type, Callable[[Any], tuple[str, Account]]] = {
     DeadLettered: _dead_lettered,
     Dropped: _dropped,
     Stalled: _stalled,
+    StepBegan: _step_began,
+    StepEnded: _step_ended,
+    Noted: _noted,
 }
 
 
-def _brief_reading(reading: Reading) -> Reading:
-    return Reading(_brief(reading.value), None, _brief(reading.topic), reading.time_us)
+def _is_small(value: object, length_max: int) -> bool:
+    kind = type(value)
+    if kind is int or kind is bool or kind is float or value is None:
+        return True
+    if kind is str:
+        return len(value) <= length_max  # type: ignore[arg-type]  # just looked at
+    return kind is not bytes and extent(value, length_max) <= length_max
+
+
+def _is_small_reading(reading: Reading, length_max: int) -> bool:
+    value, payload = reading.value, reading.payload
+    if not (_is_small(value, length_max) and _is_small(reading.topic, length_max)):
+        return False
+    return payload is value or _is_small(payload, length_max)
+
+
+def _brief_reading(reading: Reading, length_max: int) -> Reading:
+    return Reading(abridged(reading.value, length_max), None, abridged(reading.topic, length_max), reading.time_us)
 
 
 def _brief(value: object) -> object:
-    """The value itself if it is small JSON, else the beginning of its text."""
-    kind = type(value)
-    if value is None or kind is int or kind is bool:
-        return value
-    if isinstance(value, str):
-        return _cut(value, _VALUE_LENGTH_MAX)
-    if isinstance(value, bytes):
-        return f"({len(value)} bytes)"
+    brief = abridged(value, VALUE_LENGTH_MAX)
     try:
-        text = encode_value(value).decode()
+        encode_value(brief)
     except CodecError:
-        return _cut(repr(value), _VALUE_LENGTH_MAX)  # such as an infinite mean
-    return value if len(text) <= _VALUE_LENGTH_MAX else _cut(text, _VALUE_LENGTH_MAX)
+        return shortened(repr(brief), VALUE_LENGTH_MAX)  # such as an infinite mean
+    return brief
 
 
 def _of_key(key: str | None) -> str:
     return "" if key is None else f" for {key!r}"
 
 
-def _cut(text: str, length_max: int = _TEXT_LENGTH_MAX) -> str:
-    return text if len(text) <= length_max else text[: length_max - 1] + "…"
+def _cut(text: str) -> str:
+    return shortened(text, _TEXT_LENGTH_MAX)
