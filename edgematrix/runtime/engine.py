@@ -90,6 +90,9 @@ class Engine:
         """The wall clock less the timeline: 0 until somebody sets the wall clock."""
         self.outbox: deque[Outbound] = deque()
         self.observers: list[Observer] = []
+        """Who is told everything, each message received and published included."""
+        self.tracers: list[Observer] = []
+        """Who is told all but the messages."""
         self.settled: Callable[[], None] = lambda: None
         """Called after agents' code acted, outside any message and deadline: the outbox and the deadline may have changed."""
         self.touched: list[Keeper] = []
@@ -176,11 +179,11 @@ class Engine:
 
         `retained` is handed on to local listeners: the value is old, as a device's retained message says.
         """
-        self._event(Kind.OUT, agent, agent, port, value, trail, now_us, retained=retained)
+        self._put_out(agent, port, value, trail, now_us, retained=retained)
 
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
-        self._event(Kind.IN, receiver, sender, port, value, trail, now_us)
+        self._put_in(receiver, sender, port, value, self.next_trail(trail, now_us), trail.id, now_us)
 
     def call(
         self,
@@ -203,12 +206,15 @@ class Engine:
         for port, _ in inputs:
             if here and not self.hears(topic_for(self.root, Kind.IN, receiver, port)):
                 raise RunError(f"nothing works on the input {port!r} of {receiver}", where=caller)
-        begun = Trail(trail.id, self._new_id(now_us), trail.hops, trail.taint, trail.traceparent)
-        call = self.calls.begin(begun.runid, receiver, wanted, answered, is_here=here)
+        if trail.hops >= self.limits.hops_max:
+            raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
+        runid = self._new_id(now_us)
+        call = self.calls.begin(runid, receiver, wanted, answered, is_here=here)
+        made = runid
         for port, value in inputs:
-            if not self._event(Kind.IN, receiver, caller, port, value, begun, now_us):
-                self.calls.hang_up(call, now_us)
-                raise RunError(f"{begun.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
+            begun = Trail(made, runid, trail.hops + 1, trail.taint, trail.traceparent)
+            self._put_in(receiver, caller, port, value, begun, trail.id, now_us)
+            made = self._new_id(now_us) if len(inputs) > 1 else runid
         return call
 
     def hang_up(self, call: Call, now_us: int) -> None:
@@ -227,7 +233,8 @@ class Engine:
     def publish(self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False) -> None:
         """Publish a bare payload on a foreign topic."""
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
-        self.observe(Published(now_us, agent, topic, value))
+        if self.observers:
+            self.observe(Published(now_us, agent, topic, value))
         if self._echo:
             self._queue.append(Message(topic, as_read(value), qos=qos))
 
@@ -253,6 +260,8 @@ class Engine:
 
     def observe(self, observation: Observation) -> None:
         """Tell the listeners of observations."""
+        for observer in self.tracers:
+            observer(observation)
         for observer in self.observers:
             observer(observation)
 
@@ -267,56 +276,53 @@ class Engine:
 
     # Inside
 
-    def _event(
-        self,
-        kind: Kind,
-        owner: AgentPath,
-        sender: AgentPath,
-        port: str,
-        value: object,
-        cause: Trail,
-        now_us: int,
-        *,
-        retained: bool = False,
-    ) -> bool:
-        """Put an event out. False if too many have led to it; then it is dead-lettered."""
-        topic = topic_for(self.root, kind, owner, port)
-        trail = self.next_trail(cause, now_us)
-        if trail.hops > self._far and not self._goes_on(owner, topic, value, trail, cause, now_us):
-            return False
+    def _put_in(self, receiver: AgentPath, sender: AgentPath, port: str, value: object, trail: Trail, cause: str, now_us: int) -> None:
+        """Give work to an agent: in memory where it is here, else over the bus, where it does not stay for ever."""
+        topic = topic_for(self.root, Kind.IN, receiver, port)
+        if trail.hops > self._far and not self._goes_on(receiver, topic, value, trail, cause, now_us):
+            return
         local = self.hears(topic)
-        if kind is Kind.OUT:
-            qos, retain = self.deliveries.get(topic, _FORGOTTEN)
-            leaves = owner not in self.inner or topic in self.deliveries or self.watched(owner)
-        else:
-            qos, retain = 1, False
-            leaves = not local
-            if leaves:
-                trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
-        if leaves:
-            self.outbox.append(Outbound(topic, value, sender, now_us, qos, retain, f"em.{kind}.{port}", trail, cause.id))
-        self.observe(Published(now_us, sender, topic, value))
+        if not local:
+            trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
+            self.outbox.append(Outbound(topic, value, sender, now_us, 1, type=f"em.{Kind.IN}.{port}", trail=trail, cause=cause))
+        if self.observers:
+            self.observe(Published(now_us, sender, topic, value))
         if local:
-            self._queue.append(Message(topic, value, retained, qos, now_us, trail, sender))
-        if kind is Kind.OUT:
-            call = self.calls.open.get(cause.runid)
-            if call is not None and call.receiver == owner:
-                self.calls.heard(call, port, value, trail.taint, now_us)
-            elif owner in self.inner:
-                what = f"`{port}` was put out of turn: no step waits for it"
-                self.observe(Noted(now_us, owner, cause.runid, what))
-        return True
+            self._queue.append(Message(topic, value, qos=1, time_us=now_us, trail=trail, source=sender))
 
-    def _goes_on(self, owner: AgentPath, topic: str, value: object, trail: Trail, cause: Trail, now_us: int) -> bool:
+    def _put_out(self, agent: AgentPath, port: str, value: object, cause: Trail, now_us: int, *, retained: bool) -> None:
+        """Put a value out: to the bus, to local listeners, and to whoever has called for it."""
+        topic = topic_for(self.root, Kind.OUT, agent, port)
+        leaves = agent not in self.inner or topic in self.deliveries or self.watched(agent)
+        local = self.hears(topic)
+        if leaves or local:
+            trail = self.next_trail(cause, now_us)
+            if trail.hops > self._far and not self._goes_on(agent, topic, value, trail, cause.id, now_us):
+                return
+            qos, retain = self.deliveries.get(topic, _FORGOTTEN)
+            if leaves:
+                self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain, f"em.{Kind.OUT}.{port}", trail, cause.id))
+            if self.observers:
+                self.observe(Published(now_us, agent, topic, value))
+            if local:
+                self._queue.append(Message(topic, value, retained, qos, now_us, trail, agent))
+        call = self.calls.open.get(cause.runid)
+        if call is not None and call.receiver == agent:
+            self.calls.heard(call, port, value, cause.taint, now_us)
+        elif agent in self.inner:
+            what = f"`{port}` was put out of turn: no step waits for it"
+            self.observe(Noted(now_us, agent, cause.runid, what))
+
+    def _goes_on(self, owner: AgentPath, topic: str, value: object, trail: Trail, cause: str, now_us: int) -> bool:
         """Whether a chain may be that long. One that is has come back to where it was: the dead letter names the ring."""
         causes = self._causes
         if trail.hops <= self.limits.hops_max:
-            causes[trail.id] = (cause.id, topic)
+            causes[trail.id] = (cause, topic)
             if len(causes) > _CAUSES_MAX:
                 causes.popitem(last=False)
             return True
         ring = [topic]
-        at = cause.id
+        at = cause
         while at in causes:
             at, before = causes[at]
             ring.append(before)

@@ -185,7 +185,7 @@ class GroupRunner:
             self._deadline_us = deadline_us
             if deadline_us is not None:
                 self.engine.schedule(self, deadline_us)
-        if step.traces and self.engine.observers:
+        if step.traces and (self.engine.tracers or self.engine.observers):
             for trace in step.traces:
                 self.engine.observe(NotFired(now_us, self.agent, trace))
 
