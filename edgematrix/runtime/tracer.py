@@ -94,7 +94,7 @@ class Tracer:
         self.published_count = 0
         self.left_out_count = 0
         engine.listen(TopicFilter.parse(self.filter), self)
-        engine.observers.append(self.observe)
+        engine.tracers.append(self.observe)
 
     # What the engine tells
 
