@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TypeAlias
 
 from edgematrix.agents.topic import check_foreign
 from edgematrix.composition import finding as composition
-from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.composition.spec import FlowSpec
+from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
 from edgematrix.config.finding import Finding, error
-from edgematrix.config.source_fields import fields_of_request
+from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_request
+from edgematrix.config.spec import AgentSpec
 from edgematrix.config.yaml_position import Key
-from edgematrix.errors import TopicError
+from edgematrix.errors import PathError, TopicError
 from edgematrix.expression.names import nearest
 from edgematrix.protocol.filter import TopicFilter
 
@@ -20,6 +24,7 @@ __all__ = ["check_composites"]
 _IN_EXPRESSION = re.compile(r"(.*) \((\d+):(\d+)\)", re.DOTALL)
 _VALUES = frozenset({"regular", "live", "optional"})
 """Roles whose values a run gets; the others only say whether and when it begins."""
+_Members: TypeAlias = Mapping[str, AgentNode]
 _TIMED = frozenset({"flow", "chat"})
 """Kinds with a deadline of their own."""
 
@@ -42,7 +47,8 @@ def check_composites(tree: AgentTree) -> Iterator[Finding]:
             what = f"a {node.kind} lets agents below it work, and {node.path} has none"
             yield error((*node.where, node.kind), what, "define them under `agents:`, beside it", at_key=True)
         else:
-            yield from (_told(node, found) for found in _of_kind(node))
+            yield from (_told(node, found) for found in _of_kind(tree, node))
+            yield from _ports(tree, node)
 
 
 def _started(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
@@ -88,7 +94,7 @@ def _human(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
     if node.spec.agents:
         what = f"{node.path} asks a person, and has no agents below it"
         yield error((*node.where, "agents"), what, "make them neighbours", at_key=True)
-    yield from (_told(node, found) for found in check_human(spec, fields_of_request(node)))
+    yield from (_told(node, found) for found in check_human(spec, fields_of_request(tree, node)))
     for key, topic in (("notify", spec.notify), ("answers", spec.answers)):
         try:
             if topic is not None and key == "notify":
@@ -99,16 +105,91 @@ def _human(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
             yield error((*node.where, "human", key), problem.what, problem.remedy)
 
 
-def _of_kind(node: AgentNode) -> Iterator[composition.Finding]:
-    spec, members, request = node.spec, node.spec.agents, fields_of_request(node)
-    if spec.switch is not None:
-        from edgematrix.composition.switch import check_switch  # noqa: PLC0415 - each kind is imported where one is
+def _of_kind(tree: AgentTree, node: AgentNode) -> Iterator[composition.Finding]:
+    spec, members = node.spec, node.spec.agents
+    if spec.flow is not None:
+        from edgematrix.composition.flow import check_flow  # noqa: PLC0415 - each kind is imported where one is
 
-        yield from check_switch(spec.switch, members, request)
+        outputs = {name: port.from_ for name, port in spec.outputs.items()}
+        nodes = tree.members(node)
+        fields_of = partial(_fields_of_end, tree, node, nodes)
+        yield from check_flow(spec.flow, members, spec.inputs, outputs, fields_of, input_of=partial(_default_input, tree, nodes))
+    if spec.chat is not None:
+        from edgematrix.composition.chat import check_chat  # noqa: PLC0415
+
+        yield from check_chat(spec.chat, members)
+    if spec.switch is not None:
+        from edgematrix.composition.switch import check_switch  # noqa: PLC0415
+
+        yield from check_switch(spec.switch, members, fields_of_request(tree, node))
     if spec.pool is not None:
         from edgematrix.composition.pool import check_pool  # noqa: PLC0415
 
-        yield from check_pool(spec.pool, members, request)
+        yield from check_pool(spec.pool, members, fields_of_request(tree, node))
+
+
+def _fields_of_end(tree: AgentTree, flow: AgentNode, members: _Members, member: str, port: str) -> tuple[str, ...] | None:
+    """The fields of what an edge of a flow carries; without a member it comes from an input of the flow."""
+    if not member:
+        return fields_of_input(tree, flow, port)
+    node = members.get(member)
+    return None if node is None else fields_of_output(tree, node, port)
+
+
+def _default_input(tree: AgentTree, members: _Members, member: str) -> str:
+    """The input that the name of a member alone means; empty where it means none, which is told with the ports."""
+    node = members.get(member)
+    try:
+        return "" if node is None else tree.default_input(node)
+    except PathError:
+        return ""
+
+
+_Use: TypeAlias = tuple[str, tuple[Key, ...], tuple[str, ...], str]
+"""A member, where in its composition it is named, and its inputs and output that are used there: an empty input is its default
+one, an empty output none."""
+
+
+def _ports(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    """Members without a port that their composition has to use. Names of no member are told by the checks of its kind."""
+    members = tree.members(node)
+    for name, place, inputs, output in _uses(node.spec, members):
+        member = members.get(name)
+        if member is None:
+            continue
+        try:
+            for port in inputs:
+                tree.input(member, port)
+            if output:
+                tree.output(member, output)
+        except PathError as problem:
+            yield error(node.where + place, problem.what, problem.remedy, at_key=place[0] == "agents")
+
+
+def _uses(spec: AgentSpec, members: Iterable[str]) -> Iterator[_Use]:
+    if spec.flow is not None:
+        yield from _joined(spec.flow)
+    asked = tuple(spec.inputs) if len(spec.inputs) > 1 else ("",)
+    if spec.chat is not None:
+        for number, name in enumerate(spec.chat.members):
+            yield name, ("chat", "members", number), ("",), DEFAULT_OUTPUT
+    if spec.switch is not None:
+        for number, case in enumerate(spec.switch.cases):
+            yield case.to, ("switch", "cases", number, "to"), asked, DEFAULT_OUTPUT
+        if spec.switch.default is not None:
+            yield spec.switch.default, ("switch", "default"), asked, DEFAULT_OUTPUT
+    if spec.pool is not None:
+        for name in members:
+            yield name, ("agents", *spec.agents), asked, DEFAULT_OUTPUT
+
+
+def _joined(flow: FlowSpec) -> Iterator[_Use]:
+    for number, edge in enumerate(flow.edges):
+        last = len(edge.stations) - 1
+        for position, station in enumerate(edge.stations):
+            for name, _, port in (end.partition(".") for end in station):
+                inputs = (port,) if position > 0 else ()
+                yield name, ("flow", "edges", number), inputs, (port or DEFAULT_OUTPUT) if position < last else ""
 
 
 def _told(node: AgentNode, found: composition.Finding) -> Finding:
@@ -116,5 +197,6 @@ def _told(node: AgentNode, found: composition.Finding) -> Finding:
     where = node.where + found.place
     match = _IN_EXPRESSION.fullmatch(found.what)
     if match is None:
-        return error(where, found.what, found.remedy, at_key=isinstance(found.place[-1], str) and len(found.place) == 1)
-    return Finding("error", where, match[1], found.remedy, offset=int(match[3]) - 1 if match[2] == "1" else None)
+        at_key = len(found.place) == 1 or found.place[0] == "agents"
+        return Finding(found.severity, where, found.what, found.remedy, at_key=at_key)
+    return Finding(found.severity, where, match[1], found.remedy, offset=int(match[3]) - 1 if match[2] == "1" else None)

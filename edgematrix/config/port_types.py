@@ -123,7 +123,10 @@ def input_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema | None
         return SHORT_NAMES["text"]
     if node.spec.pool is not None:
         worker = next(iter(tree.members(node).values()), None)
-        return None if worker is None else input_type(tree, worker, tree.default_input(worker))
+        try:
+            return None if worker is None else input_type(tree, worker, tree.default_input(worker))
+        except PathError:
+            return None  # told by the checks of composites
     return None
 
 
