@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from edgematrix.composition.chat import Chat, check_chat
 from edgematrix.composition.chat_course import ChatCourse
 from edgematrix.composition.course import Choose, Chosen, Done, Effect, Fail, Failed, Finish, Invoke, Tick
-from edgematrix.composition.spec import ChatSpec
 from edgematrix.composition.speaker import QUESTION_CHARACTERS_MAX
+from edgematrix.composition.spec import ChatSpec
 from edgematrix.composition.transcript import TRANSCRIPT_BYTES_MAX
 from edgematrix.errors import ExpressionError
 
@@ -153,6 +153,10 @@ def test_the_request_may_address_somebody():
 
 def test_an_address_counts_for_one_turn():
     assert speakers(["@host?", None, "b"], speaker="addressed") == ["saver", "host", "saver", "comfort"]
+
+
+def test_an_address_to_a_member_that_fails_is_not_repeated():
+    assert speakers(["@host?", ValueError("boom")], speaker="addressed", on_error="skip") == ["saver", "host", "saver"]
 
 
 def test_a_longer_name_is_not_read_as_a_shorter_one():
@@ -333,9 +337,7 @@ def test_a_transcript_that_is_full_loses_its_oldest_replies_and_says_so():
 
 
 def test_the_check_names_strangers_doubles_and_wrong_expressions():
-    spec = read(
-        ChatSpec, members=["saver", "confort", "saver", "request", "end"], speaker={"rule": "trun == 1"}, until="decision !="
-    )
+    spec = read(ChatSpec, members=["saver", "confort", "saver", "request", "end"], speaker={"rule": "trun == 1"}, until="decision !=")
     found = {finding.place: finding for finding in check_chat(spec, ["saver", "comfort", "request", "end"])}
     assert set(found) == {
         ("chat", "members", 1),
