@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgematrix.config.agent import Agent
+    from edgematrix.config.composite import Chat, Composite, Flow
     from edgematrix.config.group import Group, all_of, any_of, at_least, sequence
-    from edgematrix.config.matrix import Composite, Matrix
+    from edgematrix.config.matrix import Matrix
+    from edgematrix.config.retry import Retry
     from edgematrix.config.source import Level, Source, absent, at, cron, during, every, every_message, level, ref, sun
     from edgematrix.errors import EdgeMatrixError
     from edgematrix.runtime.context import Context
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent",
+    "Chat",
     "Composite",
     "Context",
     "EdgeMatrixError",
     "Firing",
+    "Flow",
     "Group",
     "Level",
     "Matrix",
+    "Retry",
     "Source",
     "absent",
     "all_of",
@@ -45,7 +50,9 @@ __all__ = [
 _HOMES = {
     "edgematrix.config.agent": ("Agent",),
     "edgematrix.config.group": ("Group", "all_of", "any_of", "at_least", "sequence"),
-    "edgematrix.config.matrix": ("Composite", "Matrix"),
+    "edgematrix.config.composite": ("Chat", "Composite", "Flow"),
+    "edgematrix.config.matrix": ("Matrix",),
+    "edgematrix.config.retry": ("Retry",),
     "edgematrix.config.source": ("Level", "Source", "absent", "at", "cron", "during", "every", "every_message", "level", "ref", "sun"),
     "edgematrix.errors": ("EdgeMatrixError",),
     "edgematrix.runtime.context": ("Context",),

@@ -30,7 +30,7 @@ class CodeLoader:
     """
 
     def __init__(
-        self, folder: Path | None = None, allowed: Collection[str] = (), defined: Mapping[AgentPath, Agent[Any]] | None = None
+        self, folder: Path | None = None, allowed: Collection[str] = (), defined: Mapping[AgentPath, Agent[Any, Any]] | None = None
     ) -> None:
         self._folder = folder
         self._allowed = frozenset(allowed)
@@ -50,7 +50,7 @@ class CodeLoader:
             module_name, _, name = place.partition(":")
             found = getattr(self._module(module_name), name, None)
         if isinstance(found, Agent):
-            return found.code, found.group.names
+            return found.code, found.names
         if not callable(found):
             raise UsageError(f"there is no function {place!r}", where=path)
         return Code.of(found, path), {}

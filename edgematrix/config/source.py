@@ -7,22 +7,41 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, PydanticUserError, TypeAdapter
 
+from edgematrix.agents.spec import PortSpec
+from edgematrix.errors import UsageError
 from edgematrix.protocol.fields import read_duration
 from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.schema import SHORT_NAMES
 from edgematrix.triggers.spec import Aggregate, Changes, Count, Role, SourceSpec, Window
 
-__all__ = ["Level", "Source", "Value", "absent", "at", "cron", "during", "every", "every_message", "level", "ref", "sun"]
+__all__ = [
+    "Level",
+    "Source",
+    "Value",
+    "absent",
+    "at",
+    "cron",
+    "during",
+    "every",
+    "every_message",
+    "level",
+    "port_of",
+    "ref",
+    "schema_of",
+    "sun",
+]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 M = TypeVar("M", bound=BaseModel)
 Scalar = str | bool | int | float
 ValuePath = str | list[str | int]
 Duration = str | float
 
 
-class Source(Generic[T]):
+class Source(Generic[T_co]):
     """Something that can make a group ready, and gives a T. Each method returns a new source; `origin` stays.
 
     Args:
@@ -57,7 +76,7 @@ class Source(Generic[T]):
         """Reads a value as T."""
         return TypeAdapter(self._kind)
 
-    def __type_of__(self) -> T:
+    def __type_of__(self) -> T_co:
         """Ties T to the object for type checkers.
 
         Raises:
@@ -65,63 +84,63 @@ class Source(Generic[T]):
         """
         raise TypeError("only type checkers read this")
 
-    def named(self, name: str) -> Source[T]:
+    def named(self, name: str) -> Source[T_co]:
         """Under another name."""
         return Source(name, self._spec, self._kind, self._origin)
 
-    def where(self, condition: str) -> Source[T]:
+    def where(self, condition: str) -> Source[T_co]:
         """Only messages for which this CEL condition holds. The fields of T are names in it, beside `value`, `prev` and others."""
         return self._with(where=condition)
 
-    def role(self, role: Role, *, required: bool = False) -> Source[T]:
+    def role(self, role: Role, *, required: bool = False) -> Source[T_co]:
         """In another role than `regular`."""
         return self._with(role=role, required=required)
 
     def changes(
         self, *, from_: Scalar | list[Scalar] | None = None, to: Scalar | list[Scalar] | None = None, by: float | None = None
-    ) -> Source[T]:
+    ) -> Source[T_co]:
         """A token only when the value changes: at all, from or to something, or by at least `by`."""
         plain = from_ is None and to is None and by is None
         kind: dict[str, Any] = {"from": from_, "to": to, "by": by}
         return self._with(changes=True if plain else Changes(**kind))
 
-    def is_(self, *values: Scalar) -> Source[T]:
+    def is_(self, *values: Scalar) -> Source[T_co]:
         """A token at each message whose value is one of these."""
         return self._with(is_=values[0] if len(values) == 1 else list(values))
 
-    def count(self, at_least: int, within: Duration | None = None) -> Source[T]:
+    def count(self, at_least: int, within: Duration | None = None) -> Source[T_co]:
         """A token when so many messages came within the time."""
         return self._with(count=Count(at_least=at_least, within=_duration(within)))
 
     def aggregate(
         self, fn: Literal["mean", "min", "max", "sum", "count", "last", "stddev"], over: Duration, min_samples: int = 1
-    ) -> Source[T]:
+    ) -> Source[T_co]:
         """The value of a sliding window in place of the value."""
         return self._with(aggregate=Aggregate(fn=fn, over=read_duration(over), min_samples=min_samples))
 
-    def expires(self, after: Duration) -> Source[T]:
+    def expires(self, after: Duration) -> Source[T_co]:
         """Unknown so long after its last message."""
         return self._with(expires=read_duration(after))
 
-    def keep(self, which: Literal["latest", "first", "all"], at_most: int = 100) -> Source[T]:
+    def keep(self, which: Literal["latest", "first", "all"], at_most: int = 100) -> Source[T_co]:
         """Which tokens are kept until the group fires."""
         return self._with(keep=which, keep_max=at_most)
 
-    def retained(self, policy: Literal["seed", "fire", "ignore", "changed"]) -> Source[T]:
+    def retained(self, policy: Literal["seed", "fire", "ignore", "changed"]) -> Source[T_co]:
         """What a retained message does."""
         return self._with(retained=policy)
 
-    def _with(self, **changed: Any) -> Source[T]:
+    def _with(self, **changed: Any) -> Source[T_co]:
         return Source(self._name, altered(self._spec, **changed), self._kind, self._origin)
 
     def __repr__(self) -> str:
         return f"<source {self._name}>"
 
 
-class Level(Source[T]):
+class Level(Source[T_co]):
     """A source that is ON or OFF."""
 
-    def for_(self, duration: Duration, *, unknown: Literal["keep", "break"] = "keep") -> Level[T]:
+    def for_(self, duration: Duration, *, unknown: Literal["keep", "break"] = "keep") -> Level[T_co]:
         """Ready only after it has been ON for so long without a break."""
         return Level(self._name, altered(self._spec, for_=duration, unknown=unknown), self._kind, self._origin)
 
@@ -224,11 +243,31 @@ def altered(spec: SourceSpec, **changed: Any) -> SourceSpec:
     return replace(spec, **changed)
 
 
-def schema_of(kind: Any) -> dict[str, Any] | None:
-    """The JSON Schema of a type's values; None where any value will do."""
+def schema_of(kind: Any, mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any] | None:
+    """The JSON Schema of a type's values: of those that it is read from, or of those that it is written as.
+
+    None where any value will do.
+
+    Raises:
+        UsageError: its values have no form in JSON.
+    """
     if kind is object or kind is Any or kind is type(None):
         return None
-    return TypeAdapter(kind).json_schema()
+    try:
+        return TypeAdapter(kind).json_schema(mode=mode)
+    except PydanticUserError as error:
+        raise UsageError(f"values of {getattr(kind, '__name__', kind)} have no form in JSON: {error.message}") from None
+
+
+def port_of(kind: Any, mode: Literal["validation", "serialization"] = "validation") -> PortSpec:
+    """A port for a type's values, with a short name where there is one.
+
+    Raises:
+        UsageError: its values have no form in JSON.
+    """
+    schema = schema_of(kind, mode)
+    short = "any" if schema is None else next((name for name, known in SHORT_NAMES.items() if known == schema), None)
+    return PortSpec(schema=schema) if short is None else PortSpec(type=short)
 
 
 def _duration(value: Duration | None) -> int | None:

@@ -24,13 +24,16 @@ def test_python_and_yaml_make_the_same_model() -> None:
 def test_the_public_names_are_these() -> None:
     assert em.__all__ == [
         "Agent",
+        "Chat",
         "Composite",
         "Context",
         "EdgeMatrixError",
         "Firing",
+        "Flow",
         "Group",
         "Level",
         "Matrix",
+        "Retry",
         "Source",
         "absent",
         "all_of",
