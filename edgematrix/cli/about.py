@@ -44,4 +44,6 @@ def about(spec: MatrixSpec, file: Path, *, plays: bool = False) -> About:
 
 def works(agent: AgentSpec) -> bool:
     """Whether an agent, composite or not, does something itself."""
-    return bool(agent.triggers or agent.device or agent.python or agent.sentences)
+    if agent.triggers or agent.device or agent.python or agent.sentences:
+        return True
+    return bool(agent.flow or agent.chat or agent.switch or agent.pool or agent.human)

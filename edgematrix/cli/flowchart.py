@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from edgematrix.agents.spec import DeviceSpec
 from edgematrix.cli.about import works
-from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.composition.spec import FlowSpec
+from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
 from edgematrix.config.check_references import sends_of
 from edgematrix.config.spec import AgentSpec, MatrixSpec
+from edgematrix.config.yaml_position import Key
 from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.path import AgentPath
 from edgematrix.triggers.spec import SourceSpec, Window
@@ -19,9 +21,12 @@ __all__ = ["flowchart"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9 _./:+\-]")
 _ID = re.compile(r"[^a-z0-9]")
 _LABEL_LENGTH_MAX = 60
+_SHAPES = {"chat": ("[(", ")]"), "switch": ("{", "}"), "pool": ("[\\", "/]"), "sentences": (">", "]"), "python": ("{{", "}}")}
+"""What stands around the name of an agent of a kind: a store for what all see, a choice, a funnel."""
 _STYLES = {
     "device": "fill:#dbeafe,stroke:#2563eb,color:#111827",
     "agent": "fill:#dcfce7,stroke:#16a34a,color:#111827",
+    "human": "fill:#fce7f3,stroke:#db2777,color:#111827",
     "topic": "fill:#f3f4f6,stroke:#9ca3af,color:#374151",
     "clock": "fill:#fef9c3,stroke:#ca8a04,color:#111827",
     "port": "fill:#ffffff,stroke:#6b7280,color:#111827",
@@ -46,46 +51,55 @@ class _Chart:
         self._ports: dict[AgentPath, dict[str, str]] = {}
         """The lines of the ports that composites show, by composite and id."""
         self._edges: dict[str, None] = {}
+        self._drawn: dict[tuple[Key, ...], AgentNode] = {}
+        """The one agent that is drawn for all that are made of one definition, as the replicas of a pool are."""
+        for node in self._tree:
+            self._drawn.setdefault(node.where, node)
 
     def text(self) -> str:
         """The whole chart."""
-        for node in self._tree:
+        for node in self._drawn.values():
             self._connect(node)
         lines = ["flowchart LR"]
         lines += [f"  {line}" for line in self._outside.values()]
-        lines += self._frame(AgentPath(self._spec.matrix), self._spec.agents, None, 1)
+        lines.append(f"  subgraph {self._id('frame', self._spec.matrix)}[{_label(self._spec.matrix)}]")
+        for name in self._spec.agents:
+            lines += self._drawing(self._tree.nodes[f"{self._spec.matrix}/{name}"], 2)
+        lines.append("  end")
         lines += [f"  {edge}" for edge in self._edges]
         lines += [f"  classDef {name} {style}" for name, style in _STYLES.items()]
         return "\n".join(lines) + "\n"
 
     # Nodes
 
-    def _frame(self, path: AgentPath, children: dict[str, AgentSpec], own: AgentSpec | None, depth: int) -> Iterator[str]:
-        indent = "  " * depth
-        name = path.rpartition("/")[2]
-        yield f"{indent}subgraph {self._id('frame', path)}[{_label(name)}]"
-        if own is not None and works(own):
-            yield f"{indent}  {self._node(path, own)}"
-        for line in self._ports.get(path, {}).values():
+    def _drawing(self, node: AgentNode, depth: int, copies: int = 1) -> Iterator[str]:
+        """An agent, as a frame if it is a composite. `copies` is how many there are of it."""
+        agent, indent = node.spec, "  " * depth
+        name = f"{_definition_name(node)} x{copies}" if copies > 1 else node.name
+        if not agent.agents:
+            yield f"{indent}{self._node(node, name)}"
+            return
+        yield f"{indent}subgraph {self._id('frame', node.path)}[{_label(f'{node.kind} {name}'.strip())}]"
+        if _has_body(agent):
+            yield f"{indent}  {self._node(node, node.name)}"
+        for line in self._ports.get(node.path, {}).values():
             yield f"{indent}  {line}"
-        for child, spec in children.items():
-            below = AgentPath(f"{path}/{child}")
-            if spec.agents:
-                yield from self._frame(below, spec.agents, spec, depth + 1)
-            else:
-                yield f"{indent}  {self._node(below, spec)}"
+        members = list(self._tree.members(node).values())
+        drawn = [member for member in members if self._drawn[member.where] is member]
+        for member in drawn:
+            yield from self._drawing(member, depth + 1, len(members) if node.kind == "pool" else 1)
         yield f"{indent}end"
 
-    def _node(self, path: AgentPath, agent: AgentSpec) -> str:
-        name = _label(path.rpartition("/")[2])
-        head = self._id("agent", path)
-        if agent.device is not None or self._tree.nodes[path].is_elsewhere:
-            return f"{head}[[{name}]]:::device"
-        if agent.sentences is not None:
-            return f"{head}>{name}]:::agent"
-        if agent.python is not None:
-            return f"{head}{{{{{name}}}}}:::agent"
-        return f"{head}[{name}]:::agent"
+    def _node(self, node: AgentNode, name: str) -> str:
+        agent, head, label = node.spec, self._id("agent", node.path), _label(name)
+        if agent.device is not None or node.is_elsewhere:
+            return f"{head}[[{label}]]:::device"
+        if agent.human is not None:
+            return f"{head}((({label}))):::human"
+        for kind, (left, right) in _SHAPES.items():
+            if getattr(agent, kind) is not None:
+                return f"{head}{left}{label}{right}:::agent"
+        return f"{head}[{label}]:::agent"
 
     def _topic(self, topic: str) -> str:
         return self._stand_outside("topic", topic, f"[/{_label(topic)}/]:::topic")
@@ -100,8 +114,10 @@ class _Chart:
 
     def _end(self, node: AgentNode, port: str) -> str:
         """The node that stands for an agent's port: the agent, or the port itself where it is a composite's."""
+        node = self._drawn[node.where]
         agent = node.spec
-        if not agent.agents or (works(agent) and port not in agent.inputs and port not in agent.outputs):
+        is_own = agent.flow is None and (bool(node.kind) or (port not in agent.inputs and port not in agent.outputs))
+        if not agent.agents or (_has_body(agent) and is_own):
             return self._id("agent", node.path)
         head = self._id("port", f"{node.path}.{port}")
         self._ports.setdefault(node.path, {})[head] = f"{head}([{_label(port)}]):::port"
@@ -127,9 +143,11 @@ class _Chart:
         here, agent = self._id("agent", node.path), node.spec
         if agent.device is not None:
             self._device(here, agent.device)
+        if node.kind:
+            self._composition(node, here)
         for group in agent.triggers.values():
             for name, source in group.on.items():
-                self._source(node, here, name, source)
+                self._source(node, here if agent.flow is None else self._start(node, name), name, source)
             for action in group.do:
                 if action.publish is not None:
                     self._edge(here, "-->", self._topic(action.publish.topic))
@@ -143,6 +161,49 @@ class _Chart:
             if declared.from_ is not None:
                 inner = self._tree.child_output(declared.from_, node)
                 self._edge(self._end(inner.node, inner.port), "-->", self._end(node, port), inner.port)
+
+    def _start(self, flow: AgentNode, source: str) -> str:
+        """Where a source of a flow's own group leads: to the input that gets its value, or to the whole if none does."""
+        inputs = self._tree.ports(flow).inputs
+        port = next(iter(inputs)) if len(inputs) == 1 else source
+        return self._end(flow, port) if port in inputs else self._id("frame", flow.path)
+
+    def _composition(self, node: AgentNode, here: str) -> None:
+        agent, members = node.spec, self._tree.members(node)
+        if agent.flow is not None:
+            self._flow(node, agent.flow, members)
+        if agent.chat is not None:
+            for name in agent.chat.members:
+                self._edge(here, "<-->", self._entry(members[name]))
+        if agent.switch is not None:
+            for case in agent.switch.cases:
+                self._edge(here, "-->", self._entry(members[case.to]), case.when)
+            if agent.switch.default is not None:
+                self._edge(here, "-->", self._entry(members[agent.switch.default]), "default")
+        if agent.pool is not None:
+            for member in members.values():
+                self._edge(here, "-->", self._entry(member))
+
+    def _flow(self, node: AgentNode, flow: FlowSpec, members: dict[str, AgentNode]) -> None:
+        from edgematrix.composition.flow_reading import Reading  # noqa: PLC0415 - few matrices have a flow
+
+        outputs = {name: port.from_ for name, port in node.spec.outputs.items()}
+        reading = Reading(
+            flow, members, node.spec.inputs, outputs, lambda _member, _port: None, lambda name: self._tree.default_input(members[name])
+        )
+        back = {edge for number, edge in reading.arcs() if reading.graph is not None and number in reading.graph.back}
+        for edge in reading.edges:
+            tail, head = edge.tail, edge.head
+            start = self._end(members.get(tail.name, node), tail.port)
+            end = self._end(members.get(head.name, node), head.port)
+            own = tail.port if tail.name and tail.port != DEFAULT_OUTPUT else ""
+            self._edge(start, "-.->" if edge in back else "-->", end, edge.when or own)
+        if reading.ending is not None:
+            last = members[reading.names[reading.ending]]
+            self._edge(self._end(last, DEFAULT_OUTPUT), "-->", self._end(node, DEFAULT_OUTPUT))
+
+    def _entry(self, member: AgentNode) -> str:
+        return self._end(member, self._tree.default_input(member))
 
     def _device(self, here: str, device: DeviceSpec) -> None:
         for name, read in device.reads.items():
@@ -166,6 +227,15 @@ class _Chart:
     def _edge(self, start: str, arrow: str, end: str, label: str = "") -> None:
         middle = f"{arrow}|{_label(label)}|" if label else arrow
         self._edges[f"{start} {middle} {end}"] = None
+
+
+def _has_body(agent: AgentSpec) -> bool:
+    """Whether there is something to draw beside what an agent holds. A flow is its edges."""
+    return works(agent) and agent.flow is None
+
+
+def _definition_name(node: AgentNode) -> str:
+    return str(node.where[-1])
 
 
 def _clock_words(source: SourceSpec) -> str:

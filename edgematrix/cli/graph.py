@@ -29,8 +29,9 @@ def command(
 ) -> None:
     """Draw a matrix as a Mermaid flowchart.
 
-    Composites are frames, devices have double sides, clocks are round, topics of other systems are slanted. Solid arrows are
-    what is heard, dotted ones what is sent to an agent.
+    Composites are frames, devices have double sides, clocks are round, people have two rings, topics of other systems are
+    slanted. Solid arrows are what is heard and the edges of flows, dotted ones what is sent to an agent and what leads back in
+    a flow.
     """
     assert form is Format.MERMAID  # noqa: S101 - the only one so far
     typer.echo(flowchart(open_matrix(matrix).spec), nl=False)
