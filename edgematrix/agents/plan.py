@@ -40,6 +40,11 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         """Whether any step waits for an answer."""
         return any(step.calls for step in self.steps)
 
+    @property
+    def leads(self) -> bool:
+        """Whether any step puts out, sends or calls: foreign topics alone know of no runs."""
+        return bool(self.wires) or any(isinstance(step, Emitting) for step in self.steps)
+
     @classmethod
     def compile(cls, actions: Sequence[ActionSpec], names: Mapping[str, Shape], agent: AgentPath, *, root: str = DEFAULT_ROOT) -> Plan:
         """Compile the actions of a group of `agent`; `names` is what its expressions may name.

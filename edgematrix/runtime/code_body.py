@@ -29,6 +29,7 @@ class CodeBody:
     """
 
     speaks = True
+    leads = True
 
     def __init__(self, engine: Engine, code: Code, workshop: Workshop, clock: Clock, names: Mapping[int, str]) -> None:
         self._engine = engine

@@ -73,6 +73,7 @@ class CourseBody:
     """
 
     speaks = True
+    leads = True
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Answer, Call, Calls, Holder
-from edgematrix.runtime.observation import DeadLettered, Dropped, Noted, Observation, Observer, Published, Received
+from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 
 COMMAND_EXPIRY_US = 30 * SECOND_US
@@ -312,6 +312,9 @@ class Engine:
         elif agent in self.inner:
             what = f"`{port}` was put out of turn: no step waits for it"
             self.observe(Noted(now_us, agent, cause.runid, what))
+        elif call is None and cause.runid:
+            for tracer in self.tracers:
+                tracer(Emitted(now_us, agent, cause.runid, port, value))
 
     def _goes_on(self, owner: AgentPath, topic: str, value: object, trail: Trail, cause: str, now_us: int) -> bool:
         """Whether a chain may be that long. One that is has come back to where it was: the dead letter names the ring."""

@@ -204,7 +204,7 @@ class GroupRunner:
             self._runs = {}
         self._runs[start.run] = run
         engine = self.engine
-        if self.body.speaks:
+        if self.body.leads:
             run.trail = engine.begin_trail(run.trail, now_us)
         engine.observe(Fired(now_us, self.agent, self.group.name, start.run, start.firing, run.trail.runid))
         if engine.calls.begun(run):

@@ -17,6 +17,7 @@ from edgematrix.triggers import Firing, Trace
 __all__ = [
     "DeadLettered",
     "Dropped",
+    "Emitted",
     "Fired",
     "NotFired",
     "Noted",
@@ -121,6 +122,16 @@ class Noted(msgspec.Struct, gc=False):
     what: Trace | str
 
 
+class Emitted(msgspec.Struct, gc=False):
+    """A run that no call began put something out on its agent's own port. Told to tracers alone: observers are told `Published`."""
+
+    at_us: int
+    path: str
+    runid: str
+    port: str
+    value: object
+
+
 class Published(msgspec.Struct, gc=False):
     """An agent put something out, on its own port or on a foreign topic."""
 
@@ -156,7 +167,9 @@ class Stalled(msgspec.Struct, gc=False):
     stall_ms: int
 
 
-Observation = Received | Fired | NotFired | RunEnded | StepBegan | StepEnded | Noted | Published | DeadLettered | Dropped | Stalled
+Observation = (
+    Received | Fired | NotFired | RunEnded | StepBegan | StepEnded | Noted | Emitted | Published | DeadLettered | Dropped | Stalled
+)
 Observer = Callable[[Observation], None]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgematrix.agents.actions import ActionRun, Answer, Awaiting, Done, Failed, Waiting
 from edgematrix.agents.effect import Call as CallEffect
 from edgematrix.agents.effect import Effect, Emit, Publish, Send
@@ -9,7 +11,7 @@ from edgematrix.agents.plan import Plan
 from edgematrix.errors import RunError
 from edgematrix.runtime.calls import Call
 from edgematrix.runtime.engine import ANSWER, Engine
-from edgematrix.runtime.observation import Outcome
+from edgematrix.runtime.observation import Outcome, StepBegan, StepEnded
 from edgematrix.runtime.run import Run
 from edgematrix.runtime.run_store import RunStore
 
@@ -23,13 +25,14 @@ class RuleBody:
         store: where runs that wait are kept; None where they do not outlive a restart.
     """
 
-    __slots__ = ("_engine", "_plan", "_waiting", "store")
+    __slots__ = ("_engine", "_plan", "_waiting", "leads", "store")
     speaks = False
 
     def __init__(self, engine: Engine, plan: Plan, store: RunStore | None = None) -> None:
         self._engine = engine
         self._plan = plan
         self.store = store
+        self.leads = plan.leads
         self._waiting: dict[Run, _Position] | None = None
 
     def begin(self, run: Run, now_us: int) -> None:
@@ -77,6 +80,7 @@ class RuleBody:
         position = None if self._waiting is None else self._waiting.pop(run, None)
         if position is not None and position.call is not None:
             self._engine.hang_up(position.call, now_us)
+            position.step_over(Outcome.CANCELLED, {}, "", now_us)
 
     def _carry_out(self, effect: Effect, position: _Position, now_us: int) -> None:
         engine, run = self._engine, position.run
@@ -96,15 +100,18 @@ class RuleBody:
         elif isinstance(effect, CallEffect):
             inputs = ((effect.port, effect.value),)
             try:
-                position.call = engine.call(agent, effect.path, inputs, run.trail, now_us, position.answered)
+                call = position.call = engine.call(agent, effect.path, inputs, run.trail, now_us, position.answered)
             except RunError as error:
                 run.end(Outcome.FAILED, now_us, error.what)
+            else:
+                position.step += 1
+                engine.observe(StepBegan(now_us, agent, run.trail.runid, position.step, effect.path, call.runid, inputs))
 
 
 class _Position:
     """Where a run of a plan is; a timer of the engine while it waits."""
 
-    __slots__ = ("actions", "body", "call", "order", "run", "until_us")
+    __slots__ = ("actions", "body", "call", "order", "run", "step", "until_us")
 
     def __init__(self, body: RuleBody, run: Run, actions: ActionRun) -> None:
         self.body = body
@@ -112,6 +119,8 @@ class _Position:
         self.actions = actions
         self.order = run.runner.order
         self.until_us = -1
+        self.step = 0
+        """The number of its last call."""
         self.call: Call | None = None
 
     def due(self, due_us: int, now_us: int) -> None:
@@ -120,10 +129,18 @@ class _Position:
             self.until_us = -1
             self.body._go_on(self, now_us, None)  # noqa: SLF001 - its own body
 
+    def step_over(self, outcome: Outcome, outputs: Mapping[str, object], reason: str, now_us: int) -> None:
+        """Tell how its last call ended."""
+        run = self.run
+        ended = StepEnded(now_us, run.runner.agent, run.trail.runid, self.step, outcome, outputs, reason)
+        self.body._engine.observe(ended)  # noqa: SLF001 - its own body
+
     def answered(self, call: Call, now_us: int) -> None:
         """The agent that it called has answered; null where it returned nothing."""
         if not self.run.over:
             self.until_us = -1
             self.call = None
+            outcome = Outcome.FAILED if call.failure else Outcome.DONE
+            self.step_over(outcome, call.outputs, call.failure, now_us)
             answer = Answer(call.outputs.get(ANSWER), call.failure)
             self.body._go_on(self, now_us, answer)  # noqa: SLF001 - its own body

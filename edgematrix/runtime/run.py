@@ -51,7 +51,9 @@ class Body(Protocol):
     """What an agent does when one of its groups fires."""
 
     speaks: bool
-    """Whether each run puts something out, or may: then it has an id from its beginning, and a failure is dead-lettered."""
+    """Whether each run puts something out, or may: then a failure is dead-lettered."""
+    leads: bool
+    """Whether a run leads to messages of the bus, or may: then it has an id from its beginning."""
 
     def begin(self, run: Run, now_us: int) -> None:
         """Start the run; call `run.end` when it is over, now or later."""

@@ -21,6 +21,7 @@ class Supervision:
     """
 
     speaks = True
+    leads = True
 
     def __init__(self, engine: Engine, body: Body, retry: RetrySpec | None, deadline_us: int | None) -> None:
         self._engine = engine
@@ -54,9 +55,10 @@ class Supervision:
     def again_us(self, attempts: _Attempts, now_us: int) -> int | None:
         """When the next attempt is due; None if there is none."""
         retry = self._retry
-        if retry is None or not may_retry(retry, attempts.count, attempts.began_us, now_us):
+        if retry is None:
             return None
-        return now_us + wait_us(retry, attempts.count, attempts.run.trail.runid)
+        again_us = now_us + wait_us(retry, attempts.count, attempts.run.trail.runid)
+        return again_us if may_retry(retry, attempts.count, attempts.began_us, again_us) else None
 
     def note(self, run: Run, text: str, now_us: int) -> None:
         """Tell whoever watches."""

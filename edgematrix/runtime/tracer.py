@@ -23,8 +23,22 @@ from edgematrix.runtime.account import Account, account_of, compact, group_of, k
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.matches import Match, Matches
-from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, NotFired, Observation, Published, Received
+from edgematrix.runtime.observation import (
+    DeadLettered,
+    Dropped,
+    Emitted,
+    Fired,
+    Noted,
+    NotFired,
+    Observation,
+    Published,
+    Received,
+    RunEnded,
+    StepBegan,
+    StepEnded,
+)
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.run_index import RunIndex
 from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_watch
 
 __all__ = ["Tracer"]
@@ -40,6 +54,7 @@ _ANSWERS_MAX = 20
 """Answers within a second."""
 _ANSWER_BYTES_MAX = 100_000
 """An answer that is longer comes in parts."""
+_OF_RUNS = frozenset((Fired, RunEnded, StepBegan, StepEnded, Noted, Emitted))
 
 
 class Tracer:
@@ -79,6 +94,7 @@ class Tracer:
         self._rings: dict[str, _Ring] = {}
         """What was kept of each agent that something has happened to, numbered."""
         self._next_number = count().__next__
+        self.runs = RunIndex()
         self._watches = Watches(engine.limits.watches_max)
         self._matches = Matches(groups)
         self._watched = False
@@ -95,6 +111,7 @@ class Tracer:
         self.left_out_count = 0
         engine.listen(TopicFilter.parse(self.filter), self)
         engine.tracers.append(self.observe)
+        engine.watched = self._watches.cover
 
     # What the engine tells
 
@@ -105,6 +122,10 @@ class Tracer:
             return
         kept = seen
         if kind is not NotFired:  # which is by far the most, and small
+            if kind in _OF_RUNS:
+                self.runs.take(seen)  # type: ignore[arg-type]  # just looked at
+                if kind is Emitted:
+                    return
             if isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
                 return  # a trace about a trace that was given up would be given up too
             kept = compact(seen)
