@@ -27,6 +27,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("edgematrix.cli.record", "Run", "Record what is published, for simulate and replay."),
     "replay": ("edgematrix.cli.replay", "Run", "Publish what was recorded, at its pace or faster."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
+    "approve": ("edgematrix.cli.approve", "Steer", "Answer what the agents of a running matrix ask people."),
+    "cancel": ("edgematrix.cli.cancel", "Steer", "End a run, and the runs that it has begun."),
+    "pause": ("edgematrix.cli.pause", "Steer", "Let an agent begin no more work."),
+    "resume": ("edgematrix.cli.resume", "Steer", "Let an agent that was paused work again."),
+    "create": ("edgematrix.cli.create", "Steer", "Add an agent to a running matrix."),
+    "duplicate": ("edgematrix.cli.duplicate", "Steer", "Add a copy of an agent."),
+    "remove": ("edgematrix.cli.remove", "Steer", "Take an agent out."),
+    "connect": ("edgematrix.cli.connect", "Steer", "Add an edge to a flow."),
+    "disconnect": ("edgematrix.cli.disconnect", "Steer", "Take an edge out of a flow."),
 }
 """Each command: its module (`command` is the function, `EXAMPLE` what its help shows), its heading in the help, its line there."""
 

@@ -63,8 +63,8 @@ class Operator:
         )
         return Publication(topic_for(self._root, Kind.OP, f"{self._user}/{verb}", path), encode_event(event), 1)
 
-    async def the_one_matrix(self, verb: str) -> str:
-        """The matrix that is meant where nobody names one.
+    async def the_one_matrix(self, words: str) -> str:
+        """The matrix that is meant where nobody names one. `words` are those of the command line that its name would follow.
 
         Raises:
             BusError: there is none.
@@ -76,7 +76,7 @@ class Operator:
         if not names:
             raise BusError(f"no agent is online below {self._root}/", remedy=agents.nearest(""))
         if len(names) > 1:
-            raise UsageError(f"several matrices are on this bus: {', '.join(names[:20])}", remedy=f"edgematrix {verb} {names[0]}")
+            raise UsageError(f"several matrices are on this bus: {', '.join(names[:20])}", remedy=f"edgematrix {words} {names[0]}")
         return names[0]
 
     def unanswered(self, verb: str, hosts: Collection[str], guest: Visit) -> BusError:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from edgematrix.errors import PathError, UsageError
 from edgematrix.protocol.duration import SECOND_US, parse_duration
+from edgematrix.protocol.path import AgentPath, parse_path
 
-__all__ = ["Duration", "ForOption", "RootOption", "UrlOption"]
+__all__ = ["Duration", "ForOption", "JsonOption", "RootOption", "UrlOption", "read_duration", "read_path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,21 @@ def read_duration(text: str) -> Duration:
         raise typer.BadParameter(str(error)) from None
 
 
+def read_path(text: str) -> AgentPath:
+    """Read the path of an agent, or of what agents are in.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return parse_path(text.rstrip("/"))
+    except PathError as error:
+        raise UsageError(error.what, remedy=error.remedy or "an agent's path, such as home/hall/rule") from None
+
+
 UrlOption = Annotated[str | None, typer.Option("--url", metavar="URL", help="The broker; without it, that of the run in this folder.")]
 RootOption = Annotated[str | None, typer.Option("--root", metavar="ROOT", help="What stands first in the bus's topics, if it is not `em`.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 ForOption = Annotated[
     Duration | None, typer.Option("--for", metavar="DURATION", parser=read_duration, help="End after so long, such as 30s or 5m.")
 ]

@@ -29,13 +29,17 @@ __all__ = ["EXAMPLE", "command"]
 
 EXAMPLE = """edgematrix send home/helper.say "turn on the light in the hall"
 edgematrix send home/hall/lamp.set '{"state": "ON", "brightness": 120}'
+edgematrix send home/report "the week"        # its only input, or `in`
 edgematrix send home/greenhouse/board.set on --url mqtt://192.168.1.10"""
 
+_DEFAULT_INPUT = "in"
 _QUIET_S = 0.3
 
 
 def command(
-    to: Annotated[str, typer.Argument(metavar="PATH.PORT", help="An agent and one of its input ports.")],
+    to: Annotated[
+        str, typer.Argument(metavar="PATH[.PORT]", help="An agent and one of its input ports. Default: its only one, else `in`.")
+    ],
     work: Annotated[str, typer.Argument(metavar="TEXT_OR_JSON", help="JSON as its value, anything else as the text that it is.")],
     url: UrlOption = None,
     root: RootOption = None,
@@ -48,26 +52,28 @@ def command(
     The exit code is 1 if the agent is not there, or refuses the work in that time.
     """
     path, port = _receiver(to)
-    target = find_target(url, root)
-    _check_port(target, path, port)
-    asyncio.run(_Sending(target, path, port, decode_value(work.encode())).run(wait))
+    asyncio.run(_Sending(find_target(url, root), path, port, decode_value(work.encode())).run(wait))
 
 
 def _receiver(text: str) -> tuple[AgentPath, str]:
+    """The agent and its port; the empty text for the one that is meant where none is named."""
     head, dot, port = text.partition(".")
-    remedy = "an agent's path, a dot and a port, such as home/hall/lamp.set"
-    if not dot:
-        raise UsageError(f"{text[:120]!r} names no port", remedy=remedy)
     try:
-        return parse_path(head), check_name(port, "port")
+        return parse_path(head), check_name(port, "port") if dot else ""
     except PathError as error:
+        remedy = "an agent's path, a dot and a port, such as home/hall/lamp.set"
         raise UsageError(error.what, remedy=error.remedy or remedy) from None
 
 
-def _check_port(target: Target, path: AgentPath, port: str) -> None:
-    """Look into the matrix that runs here: a port that is not there would take the work without a word."""
+def _port(target: Target, path: AgentPath, port: str) -> str:
+    """The port that is meant, as the matrix that runs here says; the empty text where that says nothing.
+
+    Raises:
+        BusError: the agent has no such port.
+        UsageError: none is named, and it has several.
+    """
     if target.run is None or path.partition("/")[0] != target.run.name:
-        return
+        return port
     from edgematrix.config.agent_tree import AgentTree  # noqa: PLC0415 - a matrix is read only where one runs here
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - as above
     from edgematrix.errors import ConfigError  # noqa: PLC0415 - as above
@@ -75,12 +81,15 @@ def _check_port(target: Target, path: AgentPath, port: str) -> None:
     try:
         tree = AgentTree.of(open_matrix(Path(target.run.matrix)).spec)
     except ConfigError:
-        return  # the file has been changed since, and is wrong for now
-    if path in tree.nodes:
-        try:
-            tree.destination(f"/{path}.{port}", path)
-        except PathError as error:
+        return port  # the file has been changed since, and is wrong for now
+    if path not in tree.nodes:
+        return port
+    try:
+        return tree.destination(f"/{path}.{port}" if port else f"/{path}", path).port
+    except PathError as error:
+        if port or not tree.ports(tree.nodes[path]).inputs:
             raise BusError(error.what, remedy=error.remedy) from None
+        raise UsageError(f"{path!r} names no port", remedy=error.remedy) from None
 
 
 class _Sending:
@@ -93,7 +102,7 @@ class _Sending:
         self._value = value
         self._seen = AgentsSeen(target.root)
         self._id = id_maker()(time.time_ns() // 1_000)
-        self._topic = topic_for(target.root, Kind.IN, path, port)
+        self._topic = ""
         self._heard = asyncio.Event()
         self._early: list[str] | None = []
         """Lines about what followed before the broker's word came; None once it has."""
@@ -107,6 +116,10 @@ class _Sending:
         ]  # hosts first: they tell which states still hold
         async with visit(self._target.url, filters, self._received) as guest:
             await self._find_receiver()
+            if not self._seen.revision(self._path):  # else it is not what the file says
+                self._port = _port(self._target, self._path, self._port)
+            self._port = self._port or _DEFAULT_INPUT
+            self._topic = topic_for(root, Kind.IN, self._path, self._port)
             await guest.confirmed(self._publication())
             say(f"{style('✓', fg='green')} {self._path}.{self._port} {value_text(self._value)}")
             followed, self._early = self._early or [], None

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from edgematrix.cli.options import ForOption, RootOption, UrlOption
+from edgematrix.cli.options import ForOption, JsonOption, RootOption, UrlOption, read_path
 from edgematrix.cli.target import find_target
 from edgematrix.cli.trace_face import JsonFace, LinesFace
 from edgematrix.cli.tracing import FaceOf, Question, Tracing
-from edgematrix.errors import PathError, UsageError
-from edgematrix.protocol.path import parse_path
+from edgematrix.errors import UsageError
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -28,7 +27,7 @@ def command(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, until Ctrl-C.")] = False,
     group: Annotated[str | None, typer.Option("--group", metavar="GROUP", help="The trigger groups of this name alone.")] = None,
     last: Annotated[int, typer.Option("--last", metavar="N", min=1, max=1000, help="How much of what happened before is shown.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: JsonOption = False,
     duration: ForOption = None,
     url: UrlOption = None,
     root: RootOption = None,
@@ -37,19 +36,12 @@ def command(
 
     The host keeps what happened of late; with --follow it tells what happens from now on, and how near each group is to firing.
     """
-    asked = None if path is None else _checked(path)
+    asked = None if path is None else read_path(path)
     if duration is not None and not follow:
         raise UsageError("--for is for --follow", remedy="edgematrix trace --follow --for 1m")
     target = find_target(url, root)
     question = Question(asked or ("" if target.run is None else target.run.name), group or "", last, follow, duration)
     asyncio.run(Tracing(target, question, _face(as_json, follow)).run())
-
-
-def _checked(path: str) -> str:
-    try:
-        return parse_path(path.rstrip("/"))
-    except PathError as error:
-        raise UsageError(error.what, remedy=error.remedy or "an agent's path, such as home/hall/rule") from None
 
 
 def _face(as_json: bool, follow: bool) -> FaceOf:
