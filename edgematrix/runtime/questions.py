@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from edgematrix.errors import RunError
+from edgematrix.expression import written
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, is_below
@@ -78,7 +79,7 @@ class Questions:
             runs = ", ".join(question.runid for question, _ in found[:10])
             raise RunError(f"{len(found)} questions wait, in the runs {runs}", where=path, remedy="say which run is meant")
         question, take = found[0]
-        if question.choices and value not in question.choices:
+        if question.choices and (value is None or written(value) not in question.choices):
             raise RunError(f"{value!r} is no answer, expected {', '.join(question.choices)}", where=question.agent)
         take(value, by, now_us)
         return question

@@ -44,6 +44,13 @@ class Supervision:
         if attempts is not None:
             attempts.drop(now_us)
 
+    def waits_for(self, runid: str) -> str:
+        """What the attempt under way waits for, or the next attempt."""
+        for attempts in self._attempts.values():
+            if attempts.run.trail.runid == runid and attempts.again_us is not None:
+                return f"attempt {attempts.count + 1}"
+        return self._body.waits_for(runid)
+
     def work(self, attempt: Run, now_us: int) -> None:
         """Begin an attempt."""
         self._body.begin(attempt, now_us)

@@ -62,15 +62,20 @@ class Workshop:
     async def _work(
         self, code: Code, path: str, argument: object, context: object, over: Callable[[object, BaseException | None], None]
     ) -> None:
+        result, failure = None, None
         try:
-            if code.is_async:
-                result = await _Timed(code.function(argument, context), self._clock, lambda ms: self._stalled(path, ms))
-            else:
-                result = await asyncio.get_running_loop().run_in_executor(self._pool(), code.function, argument, context)
+            result = await self._run(code, path, argument, context)
         except Exception as error:  # noqa: BLE001 - whatever an agent's code raises fails its own run only
-            over(None, error)
-        else:
-            over(result, None)
+            failure = error
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.discard(task)  # its place is free for what follows from it
+        over(result, failure)
+
+    async def _run(self, code: Code, path: str, argument: object, context: object) -> object:
+        if code.is_async:
+            return await _Timed(code.function(argument, context), self._clock, lambda ms: self._stalled(path, ms))
+        return await asyncio.get_running_loop().run_in_executor(self._pool(), code.function, argument, context)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:

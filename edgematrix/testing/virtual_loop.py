@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
@@ -24,6 +25,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     _ready: list[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
+    _timer_cancelled_count: int
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
@@ -38,8 +40,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     @property
     def deadline_us(self) -> int | None:
         """When the next timed callback is due."""
-        waiting = [handle.when() for handle in self._scheduled if not handle.cancelled()]
-        return self._start_us + round(min(waiting) * SECOND_US) if waiting else None
+        waiting = self._scheduled
+        while waiting and waiting[0].cancelled():  # as the loop itself takes them from its heap
+            self._timer_cancelled_count -= 1
+            heapq.heappop(waiting)._scheduled = False  # noqa: SLF001 - asyncio's own mark
+        return self._start_us + round(waiting[0].when() * SECOND_US) if waiting else None
 
     def turn(self) -> None:
         """Run what is ready, and what that makes ready, at this instant.
