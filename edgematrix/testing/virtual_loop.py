@@ -43,7 +43,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         waiting = self._scheduled
         while waiting and waiting[0].cancelled():  # as the loop itself takes them from its heap
             self._timer_cancelled_count -= 1
-            heapq.heappop(waiting)._scheduled = False  # noqa: SLF001 - asyncio's own mark
+            handle = heapq.heappop(waiting)
+            handle._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's own mark
         return self._start_us + round(waiting[0].when() * SECOND_US) if waiting else None
 
     def turn(self) -> None:
