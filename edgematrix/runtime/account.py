@@ -28,7 +28,7 @@ from edgematrix.triggers import Firing, Reading
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-__all__ = ["VALUE_LENGTH_MAX", "Account", "account_of", "compact", "group_of", "key_of"]
+__all__ = ["VALUE_LENGTH_MAX", "Account", "account_of", "brief", "compact", "group_of", "key_of"]
 
 Account = dict[str, object]
 """`kind`, `at` (RFC 3339), `text` (what people read), and by kind: `group`, `key`, `run`, `runid`, `source`, `reason`, `step`, …"""
@@ -78,8 +78,8 @@ def _compact_fired(seen: Fired, length_max: int) -> Fired:
     else:
         return seen
     sources = {name: None if reading is None else _brief_reading(reading, length_max) for name, reading in firing.sources.items()}
-    brief = Firing(firing.group, firing.key, sources, missing=firing.missing, fired_at_us=firing.fired_at_us)
-    return Fired(seen.at_us, seen.path, seen.group, seen.run, brief, seen.runid)
+    kept = Firing(firing.group, firing.key, sources, missing=firing.missing, fired_at_us=firing.fired_at_us)
+    return Fired(seen.at_us, seen.path, seen.group, seen.run, kept, seen.runid)
 
 
 def _compact_began(seen: StepBegan, length_max: int) -> StepBegan:
@@ -100,6 +100,16 @@ def _compact_ended(seen: StepEnded, length_max: int) -> StepEnded:
     return msgspec.structs.replace(seen, outputs=outputs, reason=_cut(seen.reason))
 
 
+def brief(value: object, length_max: int = VALUE_LENGTH_MAX) -> object:
+    """The value as JSON that is not long: itself, or the beginning of its text."""
+    found = abridged(value, length_max)
+    try:
+        encode_value(found)
+    except CodecError:
+        return shortened(repr(found), length_max)  # such as an infinite mean
+    return found
+
+
 def group_of(seen: Observation) -> str | None:
     """The trigger group that it is about; None if it is about none."""
     if isinstance(seen, NotFired):
@@ -117,7 +127,7 @@ def key_of(seen: Observation) -> str | None:
 def _fired(seen: Fired) -> tuple[str, Account]:
     firing = seen.firing
     sources = {
-        name: None if reading is None else {"value": _brief(reading.value), "topic": _brief(reading.topic)}
+        name: None if reading is None else {"value": brief(reading.value), "topic": brief(reading.topic)}
         for name, reading in firing.sources.items()
     }
     about = {"group": seen.group, "key": firing.key, "run": seen.run, "sources": sources, "missing": list(firing.missing)}
@@ -175,7 +185,7 @@ def _stalled(seen: Stalled) -> tuple[str, Account]:
 
 
 def _step_began(seen: StepBegan) -> tuple[str, Account]:
-    inputs = {port: _brief(value) for port, value in seen.inputs}
+    inputs = {port: brief(value) for port, value in seen.inputs}
     about = {
         "runid": seen.runid,
         "step": seen.step,
@@ -191,7 +201,7 @@ _STEP_OUTCOMES = {**_OUTCOMES, Outcome.DONE: "gave"}
 
 
 def _step_ended(seen: StepEnded) -> tuple[str, Account]:
-    outputs = {port: _brief(value) for port, value in seen.outputs.items()}
+    outputs = {port: brief(value) for port, value in seen.outputs.items()}
     reason = _cut(seen.reason)
     about = {"runid": seen.runid, "step": seen.step, "outcome": str(seen.outcome), "outputs": outputs, "reason": reason}
     ended = "returned nothing" if seen.outcome is Outcome.DONE and not outputs else _STEP_OUTCOMES[seen.outcome]
@@ -244,15 +254,6 @@ def _is_small_reading(reading: Reading, length_max: int) -> bool:
 
 def _brief_reading(reading: Reading, length_max: int) -> Reading:
     return Reading(abridged(reading.value, length_max), None, abridged(reading.topic, length_max), reading.time_us)
-
-
-def _brief(value: object) -> object:
-    brief = abridged(value, VALUE_LENGTH_MAX)
-    try:
-        encode_value(brief)
-    except CodecError:
-        return shortened(repr(brief), VALUE_LENGTH_MAX)  # such as an infinite mean
-    return brief
 
 
 def _of_key(key: str | None) -> str:

@@ -8,7 +8,7 @@ returned nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from edgematrix.errors import RunError
@@ -28,6 +28,15 @@ class Holder(Protocol):
 
     def holds(self, runid: str) -> bool:
         """Whether a token or a firing of this run waits in it."""
+
+    def runs(self) -> Sequence[Run]:
+        """The runs under way."""
+
+    def retire(self, now_us: int) -> None:
+        """End what is under way, and begin nothing any more: the agent is taken out."""
+
+    def waits_for(self, runid: str) -> str:
+        """What the agent waits for in this run, in words; empty if it does not say."""
 
 
 class Call:

@@ -149,6 +149,10 @@ class GroupRunner:
         """Whether work of this run waits here to begin."""
         return self._state is not None and self.group.holds(self._state, runid)
 
+    def waits_for(self, runid: str) -> str:
+        """What its body waits for in this run."""
+        return self.body.waits_for(runid)
+
     def _go_on_after(self, number: int, now_us: int) -> None:
         """A run is over: the next one may begin."""
         if self._over is not None:

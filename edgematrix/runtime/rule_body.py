@@ -49,6 +49,13 @@ class RuleBody:
         """Forget a run that waits."""
         self._forget(run, now_us)
 
+    def waits_for(self, runid: str) -> str:
+        """A call's answer, or the end of a delay."""
+        waiting = [position for run, position in (self._waiting or {}).items() if run.trail.runid == runid]
+        if not waiting:
+            return ""
+        return "the end of a delay" if waiting[0].call is None else f"the answer of {waiting[0].call.receiver}"
+
     def _go_on(self, position: _Position, now_us: int, answer: Answer | None) -> None:
         run = position.run
         effects, pause = position.actions.advance(now_us, answer, wall_us=now_us + self._engine.skew_us)

@@ -60,3 +60,6 @@ class Body(Protocol):
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Stop working on the run at once; it is already over."""
+
+    def waits_for(self, runid: str) -> str:
+        """What it waits for in the run of this id, in words; empty if there is none, or it does not say."""

@@ -80,9 +80,13 @@ class RunIndex:
         """What is kept of a run; it may be one that the run of the record has called."""
         return self._records.get(runid)
 
+    def is_root(self, runid: str) -> bool:
+        """Whether no call that is kept began the run."""
+        return runid in self._roots
+
     def matching(self, prefix: str) -> list[str]:
         """The ids that begin so."""
-        return [prefix] if prefix in self._records else [runid for runid in self._records if runid.startswith(prefix)]
+        return [runid for runid in self._records if runid.startswith(prefix)]
 
     def __len__(self) -> int:
         return len(self._roots)

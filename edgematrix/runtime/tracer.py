@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from heapq import nlargest
 from itertools import count
 from typing import TypeAlias
@@ -39,6 +40,7 @@ from edgematrix.runtime.observation import (
 )
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.run_index import RunIndex
+from edgematrix.runtime.run_teller import RunTeller
 from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_watch
 
 __all__ = ["Tracer"]
@@ -95,6 +97,7 @@ class Tracer:
         """What was kept of each agent that something has happened to, numbered."""
         self._next_number = count().__next__
         self.runs = RunIndex()
+        self._run_teller = RunTeller(engine, self.runs, _ANSWER_BYTES_MAX)
         self._watches = Watches(engine.limits.watches_max)
         self._matches = Matches(groups)
         self._watched = False
@@ -148,8 +151,9 @@ class Tracer:
         now_s = asyncio.get_running_loop().time()
         try:
             self._check(watcher.path, watch.group)
-            if watch.newest and watch.session:
+            if watch.asks:
                 self._check_pace(now_s)
+            about_runs = self._about_runs(watcher, watch)
             if watch.follow:
                 self._watches.renew(watcher, now_s)
             else:
@@ -158,8 +162,11 @@ class Tracer:
             self._engine.dead_letter(self._engine.matrix, message.topic, message.value, error.what, now_us)
             self._reply(watcher, {"refused": error.what, "remedy": error.remedy}, message.trail, now_us, last=True)
             return
-        if watch.newest and watch.session:
-            self._answer(watcher, watch, message.trail, now_us)
+        if watch.asks:
+            if about_runs is None:
+                self._answer(watcher, watch, message.trail, now_us)
+            else:
+                self._reply_all(watcher, about_runs, message.trail, now_us)
         self._begin_or_end(now_s)
 
     # Time
@@ -263,6 +270,22 @@ class Tracer:
             part.append(account)
             size_bytes += account_bytes
         self._reply(watcher, {"observations": part}, cause, now_us, last=True)
+
+    def _about_runs(self, watcher: Watcher, watch: Watch) -> Iterator[Account] | None:
+        """The answer to a question about runs; None if it is about something else."""
+        if isinstance(watch.run, list):
+            return self._run_teller.several(watch.run, partial(covers, watcher.path))
+        if watch.run:
+            return self._run_teller.one(watch.run, partial(covers, watcher.path))
+        return self._run_teller.newest(watch.runs, partial(covers, watcher.path)) if watch.runs else None
+
+    def _reply_all(self, watcher: Watcher, answers: Iterator[Account], cause: Trail, now_us: int) -> None:
+        """Answer in parts, of which there is at least one."""
+        about = next(answers)
+        for more in answers:
+            self._reply(watcher, about, cause, now_us, last=False)
+            about = more
+        self._reply(watcher, about, cause, now_us, last=True)
 
     def _reply(self, watcher: Watcher, about: Account, cause: Trail, now_us: int, *, last: bool) -> None:
         """Speak to who asked, on a topic that nobody chooses: the session is a name, and stands last."""

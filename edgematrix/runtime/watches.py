@@ -18,18 +18,32 @@ NEWEST_MAX = 1_000
 """How many kept observations one answer may hold."""
 
 
+_RUNID_LENGTH_MAX = 200
+_RUNIDS_MAX = 100
+
+
 class Watch(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a watch asks for: the `data` of an event on `{root}/op/{user}/watch/{path}`, all of it optional.
 
     `session` is where an answer goes, `{root}/reply/{host}/{session}`; without it there is none. `newest` is how many kept
     observations the answer holds. `follow` asks for traces from now on, for the time of a lease; false ends that. `group` asks
     about the trigger groups of that name alone.
+
+    `runs` asks for the newest runs instead, as many, and `run` for what is known of one, by its id or the beginning of it; of several
+    where it is a list of ids.
     """
 
     session: str = ""
     newest: Annotated[int, msgspec.Meta(ge=0, le=NEWEST_MAX)] = 0
     follow: bool = True
     group: str = ""
+    runs: Annotated[int, msgspec.Meta(ge=0, le=NEWEST_MAX)] = 0
+    run: Annotated[str, msgspec.Meta(max_length=_RUNID_LENGTH_MAX)] | Annotated[list[str], msgspec.Meta(max_length=_RUNIDS_MAX)] = ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether it wants an answer, and says where to."""
+        return bool(self.session and (self.newest or self.runs or self.run))
 
 
 class Watcher(NamedTuple):

@@ -91,6 +91,10 @@ class WorkRunner:
         """Whether some inputs of this run have come, and others have not."""
         return self._partial is not None and runid in self._partial
 
+    def waits_for(self, runid: str) -> str:
+        """What its body waits for in this run."""
+        return self.body.waits_for(runid)
+
     def runs(self) -> Sequence[Run]:
         """The runs under way."""
         return tuple(self._runs.values())
