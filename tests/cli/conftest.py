@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from broker_process import BrokerProcess
 from cli_process import Running
+from fake_host import AGENTS, FakeHost, HostOf, Steer
 from typer.testing import CliRunner, Result
 
 from edgematrix.cli import main
@@ -42,3 +46,43 @@ def start() -> Iterator[Callable[..., Running]]:
     yield run
     for running in started:
         running.kill()
+
+
+@pytest.fixture
+def root() -> str:
+    """A bus of its own, on the one broker."""
+    return f"em-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def host_of(mosquitto: BrokerProcess, root: str) -> Iterator[HostOf]:
+    """Makes hosts: `host_of(agents, name=…)`."""
+    made: list[FakeHost] = []
+
+    def make(agents: tuple[str, ...] = AGENTS, **more: str) -> FakeHost:
+        made.append(FakeHost(mosquitto.port, root, agents, **more))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.close()
+
+
+@pytest.fixture
+def host(host_of: HostOf) -> FakeHost:
+    """The one host of a bus."""
+    return host_of()
+
+
+@pytest.fixture
+def steer(mosquitto: BrokerProcess, root: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Steer:
+    """Runs a command in this process on that bus, to its end."""
+    monkeypatch.setattr("edgematrix.cli.logs.show_logs", lambda: None)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*words: str, url: str = mosquitto.url) -> SimpleNamespace:
+        code = main.main([*words, *(["--url", url] if url else []), "--root", root])
+        printed = capsys.readouterr()
+        return SimpleNamespace(code=code, out=printed.out, err=printed.err)
+
+    return run
