@@ -8,6 +8,7 @@ import pytest
 
 from edgematrix.errors import ProtocolError
 from edgematrix.protocol.port_check import port_check
+from edgematrix.protocol.schema import port_schema
 
 SCORE = {"type": "object", "properties": {"score": {"type": "number"}}, "required": ["score"]}
 
@@ -15,7 +16,7 @@ SCORE = {"type": "object", "properties": {"score": {"type": "number"}}, "require
 @pytest.mark.parametrize(
     ("short", "schema", "value", "told"),
     [
-        ("number", None, "x", '"x" is not of type "number"'),
+        ("number", None, "x", "expected a number, found a text"),
         (None, SCORE, {"score": "high"}, '`score`: "high" is not of type "number"'),
         (None, SCORE, {}, '"score" is a required property'),
         ("object", {"required": ["a"]}, {"b": 1}, '"a" is a required property'),
@@ -58,3 +59,25 @@ def test_what_is_no_schema_is_told_for_the_first_value() -> None:
     assert check is not None
     with pytest.raises(ProtocolError, match="objekt"):
         check.reason(1)
+
+
+@pytest.mark.parametrize(
+    ("short", "good", "wrong"),
+    [
+        ("text", ["", "x"], [1, None, ["x"], b"x"]),
+        ("number", [0, 1.5, -3], ["1", True, None, float("nan"), float("inf")]),
+        ("whole", [0, 2.0], [1.5, "1", False]),
+        ("bool", [True, False], [0, 1, "true"]),
+        ("object", [{}, {"a": 1}], [[], "x"]),
+        ("list", [[], [1]], [{}, "x"]),
+    ],
+)
+def test_a_short_name_is_judged_as_its_json_schema_is(short, good, wrong):
+    plain, schema = port_check(short, None), port_schema(short, None)
+    assert plain is not None
+    assert schema is not None
+    for value in good:
+        assert (plain.reason(value), schema.refusal(value)) == ("", None), value
+    for value in wrong:
+        assert plain.reason(value), value
+        assert schema.refusal(value), value
