@@ -8,7 +8,7 @@ of the workflow patterns (van der Aalst et al.).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 __all__ = ["ROOT", "Arc", "Graph", "bits"]
@@ -25,14 +25,12 @@ class Arc(NamedTuple):
     declared: bool = False
 
 
-def bits(mask: int) -> list[int]:
+def bits(mask: int) -> Iterator[int]:
     """The nodes of a mask, in ascending order."""
-    found = []
     while mask:
         low = mask & -mask
-        found.append(low.bit_length() - 1)
+        yield low.bit_length() - 1
         mask ^= low
-    return found
 
 
 class Graph:
