@@ -160,7 +160,7 @@ def _sorted(nodes: Iterable[int], arcs: Iterable[Arc]) -> tuple[list[int], list[
 
 
 def _cycle(left: Iterable[int], before: dict[int, list[int]]) -> list[int]:
-    """A cycle among nodes each of which has another of them before it."""
+    """A cycle among nodes each of which has another of them before it, from its least node on."""
     among = set(left)
     node = min(among)
     way: dict[int, None] = {}
@@ -168,7 +168,9 @@ def _cycle(left: Iterable[int], before: dict[int, list[int]]) -> list[int]:
         way[node] = None
         node = next(tail for tail in before[node] if tail in among)
     nodes = list(way)
-    return nodes[nodes.index(node) :][::-1]
+    nodes = nodes[nodes.index(node) :][::-1]
+    least = nodes.index(min(nodes))
+    return nodes[least:] + nodes[:least]
 
 
 def _closure(size: int, order: Iterable[int], pairs: Iterable[tuple[int, int]]) -> list[int]:
