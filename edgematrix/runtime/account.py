@@ -10,7 +10,7 @@ import msgspec
 from edgematrix.errors import CodecError
 from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.moment import format_moment
-from edgematrix.runtime.abridgement import abridged, extent, shortened
+from edgematrix.runtime.abridgement import abridged, shortened
 from edgematrix.runtime.observation import (
     DeadLettered,
     Dropped,
@@ -24,18 +24,18 @@ from edgematrix.runtime.observation import (
     StepBegan,
     StepEnded,
 )
-from edgematrix.triggers import Firing, Reading
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-__all__ = ["VALUE_LENGTH_MAX", "Account", "account_of", "brief", "compact", "group_of", "key_of"]
+__all__ = ["TEXT_LENGTH_MAX", "VALUE_LENGTH_MAX", "Account", "account_of", "brief", "group_of", "key_of"]
 
 Account = dict[str, object]
 """`kind`, `at` (RFC 3339), `text` (what people read), and by kind: `group`, `key`, `run`, `runid`, `source`, `reason`, `step`, …"""
 
 VALUE_LENGTH_MAX = 200
 """A longer value of a firing is told as the beginning of its JSON text."""
-_TEXT_LENGTH_MAX = 500
+TEXT_LENGTH_MAX = 500
+"""A longer reason or note is cut."""
 
 
 def account_of(seen: Observation, skew_us: int = 0) -> Account:
@@ -47,57 +47,6 @@ def account_of(seen: Observation, skew_us: int = 0) -> Account:
     """
     kind, about = _TELL[type(seen)](seen)
     return {"kind": kind, "at": format_moment(seen.at_us + skew_us), **about}
-
-
-def compact(seen: Observation, length_max: int = VALUE_LENGTH_MAX) -> Observation:
-    """The observation without what could make it large: the same one if it is small, else one whose long values are cut.
-
-    Args:
-        length_max: how long a value may be, in characters of its JSON text, about.
-    """
-    kind = type(seen)
-    if kind is Fired:
-        return _compact_fired(seen, length_max)  # type: ignore[arg-type]  # just looked at
-    if kind is StepBegan:
-        return _compact_began(seen, length_max)  # type: ignore[arg-type]
-    if kind is StepEnded:
-        return _compact_ended(seen, length_max)  # type: ignore[arg-type]
-    if isinstance(seen, (RunEnded, DeadLettered, Dropped)) and len(seen.reason) > _TEXT_LENGTH_MAX:
-        return msgspec.structs.replace(seen, reason=_cut(seen.reason))
-    if isinstance(seen, Noted) and isinstance(seen.what, str) and len(seen.what) > _TEXT_LENGTH_MAX:
-        return msgspec.structs.replace(seen, what=_cut(seen.what))
-    return seen
-
-
-def _compact_fired(seen: Fired, length_max: int) -> Fired:
-    """Cut what the sources gave; the payload that a value was taken from stays only where it is small too."""
-    firing = seen.firing
-    for reading in firing.sources.values():
-        if reading is not None and not _is_small_reading(reading, length_max):
-            break
-    else:
-        return seen
-    sources = {name: None if reading is None else _brief_reading(reading, length_max) for name, reading in firing.sources.items()}
-    kept = Firing(firing.group, firing.key, sources, missing=firing.missing, fired_at_us=firing.fired_at_us)
-    return Fired(seen.at_us, seen.path, seen.group, seen.run, kept, seen.runid)
-
-
-def _compact_began(seen: StepBegan, length_max: int) -> StepBegan:
-    for _, value in seen.inputs:
-        if not _is_small(value, length_max):
-            inputs = tuple((port, abridged(value, length_max)) for port, value in seen.inputs)
-            return msgspec.structs.replace(seen, inputs=inputs)
-    return seen
-
-
-def _compact_ended(seen: StepEnded, length_max: int) -> StepEnded:
-    small = len(seen.reason) <= _TEXT_LENGTH_MAX
-    for value in seen.outputs.values():
-        small = small and _is_small(value, length_max)
-    if small:
-        return seen
-    outputs = {port: abridged(value, length_max) for port, value in seen.outputs.items()}
-    return msgspec.structs.replace(seen, outputs=outputs, reason=_cut(seen.reason))
 
 
 def brief(value: object, length_max: int = VALUE_LENGTH_MAX) -> object:
@@ -236,29 +185,9 @@ _TELL: dict[type, Callable[[Any], tuple[str, Account]]] = {
 }
 
 
-def _is_small(value: object, length_max: int) -> bool:
-    kind = type(value)
-    if kind is int or kind is bool or kind is float or value is None:
-        return True
-    if kind is str:
-        return len(value) <= length_max  # type: ignore[arg-type]  # just looked at
-    return kind is not bytes and extent(value, length_max) <= length_max
-
-
-def _is_small_reading(reading: Reading, length_max: int) -> bool:
-    value, payload = reading.value, reading.payload
-    if not (_is_small(value, length_max) and _is_small(reading.topic, length_max)):
-        return False
-    return payload is value or _is_small(payload, length_max)
-
-
-def _brief_reading(reading: Reading, length_max: int) -> Reading:
-    return Reading(abridged(reading.value, length_max), None, abridged(reading.topic, length_max), reading.time_us)
-
-
 def _of_key(key: str | None) -> str:
     return "" if key is None else f" for {key!r}"
 
 
 def _cut(text: str) -> str:
-    return shortened(text, _TEXT_LENGTH_MAX)
+    return shortened(text, TEXT_LENGTH_MAX)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from edgematrix.protocol.moment import format_moment
 from edgematrix.runtime.account import Account, brief
+from edgematrix.runtime.compactor import KEPT_LENGTH_MAX
 from edgematrix.runtime.observation import Emitted, Fired, Noted, Outcome, RunEnded, StepBegan, StepEnded
-from edgematrix.runtime.run_index import VALUE_LENGTH_MAX, RunRecord
+from edgematrix.runtime.run_index import RunRecord
 
 __all__ = ["UNDER_WAY", "UNKNOWN", "WaitsFor", "parts_of", "summary_of", "works_of"]
 
@@ -114,7 +115,7 @@ class _Reader:
         return [work.told for work in self._works]
 
     def _fired(self, seen: Fired) -> None:
-        inputs = {name: brief(reading.value, VALUE_LENGTH_MAX) for name, reading in seen.firing.sources.items() if reading is not None}
+        inputs = {name: brief(reading.value, KEPT_LENGTH_MAX) for name, reading in seen.firing.sources.items() if reading is not None}
         told: Account = {
             "run": seen.runid,
             "parent": self.parents.get(seen.runid),
@@ -140,17 +141,17 @@ class _Reader:
         elif isinstance(seen, StepEnded):
             step = work.steps.get(seen.step)
             if step is not None:
-                outputs = {port: brief(value, VALUE_LENGTH_MAX) for port, value in seen.outputs.items()}
+                outputs = {port: brief(value, KEPT_LENGTH_MAX) for port, value in seen.outputs.items()}
                 step[0].update(state=str(seen.outcome), took_us=seen.at_us - step[1], outputs=outputs, reason=seen.reason)
         elif isinstance(seen, Emitted):
             given = work.told["outputs"]
             assert isinstance(given, dict)  # noqa: S101 - made above
-            given[seen.port] = brief(seen.value, VALUE_LENGTH_MAX)
+            given[seen.port] = brief(seen.value, KEPT_LENGTH_MAX)
         else:
             notes = work.told["notes"]
             assert isinstance(notes, list)  # noqa: S101 - made above
             text = seen.what if isinstance(seen.what, str) else seen.what.describe()
-            notes.append({"at": self._moment(seen.at_us), "text": brief(text, VALUE_LENGTH_MAX)})
+            notes.append({"at": self._moment(seen.at_us), "text": brief(text, KEPT_LENGTH_MAX)})
 
     def _step(self, seen: StepBegan) -> Account:
         return {
@@ -161,7 +162,7 @@ class _Reader:
             "state": UNDER_WAY,
             "began": self._moment(seen.at_us),
             "took_us": None,
-            "inputs": {port: brief(value, VALUE_LENGTH_MAX) for port, value in seen.inputs},
+            "inputs": {port: brief(value, KEPT_LENGTH_MAX) for port, value in seen.inputs},
             "outputs": {},
             "reason": "",
         }

@@ -10,19 +10,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from edgematrix.runtime.account import compact
 from edgematrix.runtime.observation import Emitted, Fired, Noted, Observation, RunEnded, StepBegan, StepEnded
 
 __all__ = ["KEPT_MAX", "RUNS_MAX", "RunIndex", "RunRecord"]
 
 RUNS_MAX = 1_000
 """Runs that no call began; the oldest is forgotten first, with all that it called."""
-KEPT_MAX = 40_000
-"""Observations of all runs together: 10,000 steps, about. The oldest runs go first."""
+KEPT_MAX = 20_000
+"""Observations of all runs together: 5,000 steps, about. The oldest runs go first."""
 EACH_MAX = 4_000
 """Observations of one run and all that it called. What comes later is counted; only the run's own end is still kept."""
-VALUE_LENGTH_MAX = 2_000
-"""A longer value, in characters of its JSON text, is kept as the beginning of that text."""
 
 
 class RunRecord(msgspec.Struct, gc=False):
@@ -55,7 +52,7 @@ class RunIndex:
         """Runs that had to go for newer ones."""
 
     def take(self, seen: Fired | RunEnded | StepBegan | StepEnded | Noted | Emitted) -> None:
-        """Keep what happened in a run. What is told of a run that was forgotten is not kept, unless it begins anew."""
+        """Keep what happened in a run; it is to be small. What is told of a run that was forgotten is not kept, unless it begins anew."""
         record = self._records.get(seen.runid)
         if record is None:
             if type(seen) is not Fired or not seen.runid:
@@ -64,7 +61,7 @@ class RunIndex:
         if len(record.seen) >= EACH_MAX:
             self._leave_out(record, seen)
             return
-        record.seen.append(compact(seen, VALUE_LENGTH_MAX))
+        record.seen.append(seen)
         self._kept += 1
         if type(seen) is StepBegan and seen.called:
             record.called.append(seen.called)

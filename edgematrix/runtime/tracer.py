@@ -20,7 +20,8 @@ from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.account import Account, account_of, compact, group_of, key_of
+from edgematrix.runtime.account import Account, account_of, group_of, key_of
+from edgematrix.runtime.compactor import Compactor
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.matches import Match, Matches
@@ -96,6 +97,7 @@ class Tracer:
         self._rings: dict[str, _Ring] = {}
         """What was kept of each agent that something has happened to, numbered."""
         self._next_number = count().__next__
+        self._compact = Compactor()
         self.runs = RunIndex()
         self._run_teller = RunTeller(engine, self.runs, _ANSWER_BYTES_MAX)
         self._watches = Watches(engine.limits.watches_max)
@@ -125,13 +127,13 @@ class Tracer:
             return
         kept = seen
         if kind is not NotFired:  # which is by far the most, and small
+            kept = self._compact(seen)
             if kind in _OF_RUNS:
-                self.runs.take(seen)  # type: ignore[arg-type]  # just looked at
+                self.runs.take(kept)  # type: ignore[arg-type]  # just looked at
                 if kind is Emitted:
                     return
             if isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
                 return  # a trace about a trace that was given up would be given up too
-            kept = compact(seen)
         ring = self._rings.get(seen.path)  # type: ignore[union-attr]  # all but those received have a path
         if ring is None:
             ring = self._rings[_path_of(seen)] = self._new_ring()
