@@ -59,7 +59,7 @@ def command(
         answer = _asked(question)
     value = answer if question.choices else decode_value(answer.encode())
     order = Order("approve", question.agent, {"run": question.run, "answer": value} if question.run else {"answer": value})
-    carry_out(target, order, f"answered {question.agent}: {answer}", as_json=as_json)
+    carry_out(target, order, f"answered {question.agent}: {answer}", said=("agent", "run", "answer"), as_json=as_json)
 
 
 def _waiting(target: Target, meant: str) -> list[WaitingQuestion]:

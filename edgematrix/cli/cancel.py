@@ -28,4 +28,4 @@ def command(
     if not run.strip():
         raise UsageError("the id of the run is empty")
     order = Order("cancel", "" if path is None else read_path(path), {"run": run}, words=f"cancel {run}")
-    carry_out(find_target(url, root), order, f"cancelled {run}", as_json=as_json)
+    carry_out(find_target(url, root), order, f"cancelled {run}", said=("run",), as_json=as_json)

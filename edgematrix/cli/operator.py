@@ -83,7 +83,8 @@ class Operator:
         """The error for hosts that were asked and said nothing."""
         allowed = f"{self._root}/{Kind.OP}/{self._user}/{verb}/# and {self._root}/{Kind.REPLY}/#"
         remedy = (guest.trouble or [f"the broker's access list has to allow {allowed}"])[0]
-        return BusError(f"no answer from {', '.join(map(plain, sorted(hosts)))} within {ANSWER_S_MAX:g} s", remedy=remedy)
+        asked = ", ".join(map(plain, sorted(hosts))) or "any host"
+        return BusError(f"no answer from {asked} within {ANSWER_S_MAX:g} s", remedy=remedy)
 
 
 def _user_of(url: str) -> str:

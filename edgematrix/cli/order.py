@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edgematrix.cli.console import complain, plain, say, style
@@ -49,17 +49,25 @@ class Reply:
         """Why it was not done; None if it was."""
         if "refused" not in self.data:
             return None
-        return BusError(str(self.data["refused"]), where=str(self.data.get("path") or ""), remedy=str(self.data.get("remedy") or ""))
+        what, path = str(self.data["refused"]), str(self.data.get("path") or "")
+        return BusError(what, where="" if path in what else path, remedy=str(self.data.get("remedy") or ""))
 
-    def lines(self) -> Iterator[str]:
-        """What it tells besides."""
+    def lines(self, known: Collection[str]) -> Iterator[str]:
+        """What it tells besides what stands under the keys `known`."""
         for name, value in self.data.items():
-            if name not in _OWN_KEYS:
+            if name not in _OWN_KEYS and name not in known:
                 yield f"  {plain(name)}: {plain(value) if isinstance(value, str) else value_text(value)}"
 
 
-def carry_out(target: Target, order: Order, done: str, *, as_json: bool) -> None:
-    """Give an order and tell what came of it; `done` is how a person would say that it was done.
+def carry_out(target: Target, order: Order, done: str, *, said: Collection[str] = (), as_json: bool) -> None:
+    """Give an order and tell what came of it.
+
+    Args:
+        target: the bus.
+        order: what is wanted.
+        done: how a person would say that it was done.
+        said: the keys of the answer that `done` tells already.
+        as_json: whether programs read it.
 
     Raises:
         BusError: it was refused, or nobody answered.
@@ -77,7 +85,7 @@ def carry_out(target: Target, order: Order, done: str, *, as_json: bool) -> None
         told = style(f"  (revision {revision})", dim=True) if isinstance(revision, int) else ""
         say(f"{style('✓', fg='green')} {plain(done)}{told}")
         for reply in replies:
-            for line in reply.lines():
+            for line in reply.lines(said):
                 say(line)
 
 
@@ -99,6 +107,7 @@ class _Asking:
         self._order = order
         self._path = order.path or ("" if target.run is None else target.run.name)
         self._operator = Operator(target)
+        self._place = AgentPath(self._path)
         self._topic = ""
         self._replies: dict[str, Reply] = {}
         self._heard = asyncio.Event()
@@ -107,11 +116,13 @@ class _Asking:
         """Ask, and wait for the answers."""
         filters = [*self._operator.filters, f"{self._target.root}/{Kind.DEAD}/#"]
         async with visit(self._target.url, filters, self._received, qos=1) as guest:
-            hosts = await self._find()
+            await self._find()
             request = self._operator.request(self._order.verb, self._path, self._order.data)
             self._topic = request.topic
             await guest.confirmed(request)
-            await self._answered(hosts, guest)
+            if await self._answered(guest) and not self._is_done():
+                await self._operator.agents.wait_until(lambda: False)  # who is there may not all have been told yet
+                await self._answered(guest)
         replies = list(self._replies.values())
         return [reply for reply in replies if reply.refusal is None] or replies
 
@@ -131,37 +142,42 @@ class _Asking:
         self._replies.setdefault(reply.host, reply)
         self._heard.set()
 
-    async def _find(self) -> set[str]:
-        """The hosts that may carry it out: those that run what the path names, or else the nearest that it is in."""
+    async def _find(self) -> None:
+        """Wait until a host is known that may carry it out."""
         if not self._path:
             self._path = await self._operator.the_one_matrix(self._order.words or self._order.verb)
         agents = self._operator.agents
         path = AgentPath(self._path)
-        place = (parent_of(path) or path) if self._order.verb == "create" else path
-        await agents.wait_until(lambda: bool(agents.hosts_of(place)))
-        above: AgentPath | None = place
+        self._place = (parent_of(path) or path) if self._order.verb == "create" else path
+        if not await agents.wait_until(lambda: bool(agents.hosts_of(self._place))) and not self._hosts():
+            raise BusError(agents.why_not(self._place), remedy=agents.nearest(self._place))
+
+    def _hosts(self) -> set[str]:
+        """Those that are asked: whoever runs what the path names, or else the nearest that it is in."""
+        agents = self._operator.agents
+        above: AgentPath | None = self._place
         while above is not None:
             hosts = agents.hosts_of(above)
             if hosts:
                 return hosts
             above = parent_of(above)
-        idle = {name for name, online in agents.hosts.items() if online}
-        if idle and not agents.matrices:
-            return idle  # a host without a single agent yet
-        raise BusError(agents.why_not(place), remedy=agents.nearest(place))
+        # A host without a single agent yet hears of its matrix too.
+        return set() if agents.matrices else {name for name, online in agents.hosts.items() if online}
 
-    async def _answered(self, hosts: set[str], guest: Visit) -> None:
-        """Wait until it is done, or each host has said something."""
+    async def _answered(self, guest: Visit) -> bool:
+        """Wait until it is done, or each host that is known has said something; whether that came in time."""
         try:
             async with asyncio.timeout(ANSWER_S_MAX):
-                while not (hosts <= self._replies.keys() or "" in self._replies or self._is_done()):
+                while not (self._is_done() or "" in self._replies or (self._replies and self._hosts() <= self._replies.keys())):
                     self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:
-            failure = self._operator.unanswered(self._order.verb, hosts - self._replies.keys(), guest)
+            failure = self._operator.unanswered(self._order.verb, self._hosts() - self._replies.keys(), guest)
             if not self._replies:
                 raise failure from None
             complain(style(failure.what, fg="yellow"))
+            return False
+        return True
 
     def _is_done(self) -> bool:
         return not self._order.of_all and any(reply.refusal is None for reply in self._replies.values())

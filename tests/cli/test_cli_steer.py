@@ -55,7 +55,7 @@ def test_the_user_of_the_broker_is_who_asks(host: FakeHost, steer: Steer, root: 
 
 
 def test_what_an_answer_holds_besides_is_shown_harmlessly_and_to_programs_as_it_is(host: FakeHost, steer: Steer):
-    host.answer = lambda *_: {"done": True, "cancelled": 3, "note": "one\x1b[2J"}
+    host.answer = lambda *_: {"done": True, "run": RUN, "cancelled": 3, "note": "one\x1b[2J"}
 
     assert steer("cancel", RUN, "home/report").out == f"✓ cancelled {RUN}\n  cancelled: 3\n  note: one\\x1b[2J\n"
     assert json.loads(steer("cancel", RUN, "home/report", "--json").out) == {
@@ -63,6 +63,7 @@ def test_what_an_answer_holds_besides_is_shown_harmlessly_and_to_programs_as_it_
         "verb": "cancel",
         "path": "home/report",
         "done": True,
+        "run": RUN,
         "cancelled": 3,
         "note": "one\x1b[2J",
     }
@@ -75,7 +76,7 @@ def test_a_refusal_is_told_with_its_remedy(host: FakeHost, steer: Steer, as_json
     done = steer("remove", "home/hal", *(["--json"] if as_json else []))
 
     assert done.code == 1
-    assert "home/hal: error: there is no agent home/hal\n  → did you mean home/hall?" in done.err
+    assert "error: there is no agent home/hal\n  → did you mean home/hall?" in done.err
     assert (json.loads(done.out)["refused"] if as_json else done.out) == ("there is no agent home/hal" if as_json else "")
 
 
