@@ -83,7 +83,7 @@ def mismatch(given: JsonSchema | None, wanted: JsonSchema | None, path: str = ""
     A property that the receiver requires is missing where the giver does not name it, unless it says nothing of its
     properties at all, or says that there are more. A number may be a whole one.
     """
-    if given is None or wanted is None:
+    if given is None or wanted is None or (given == wanted and repr(given) == repr(wanted)):  # 1 and true are equal to Python
         return ""
     found = _Comparison().views(View(given, given), View(wanted, wanted), (path,) if path else ())
     return "" if found is None else str(found)

@@ -165,6 +165,8 @@ def objects(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[
         properties = draw(st.dictionaries(st.sampled_from("abc"), inner, max_size=3))
         required = draw(st.lists(st.sampled_from(sorted(properties)), unique=True)) if properties else []
         more = draw(st.sampled_from([{}, {}, {"additionalProperties": False}, {"additionalProperties": True}]))
+        if more.get("additionalProperties") is not False and draw(st.booleans()):
+            required.append("d")
         return {"type": "object", "properties": properties, "required": required, **more}
 
     return build()
@@ -173,7 +175,7 @@ def objects(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[
 leaves = st.sampled_from(
     [TEXT, NUMBER, WHOLE, NOTHING, {"type": "boolean"}, {"enum": ["x", 1, None]}, {"const": 1.0}, {"type": ["string", "null"]}, {}],
 )
-schemas = st.recursive(
+schemas = leaves | st.recursive(
     leaves,
     lambda inner: (
         objects(inner)
@@ -197,7 +199,8 @@ def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:  # noqa: PLR091
     if isinstance(kinds, list):
         return st.one_of([instances({"type": kind}) for kind in kinds])
     if kinds == "object":
-        return st.fixed_dictionaries({name: instances(part) for name, part in schema["properties"].items()})
+        promised = {name: instances({}) for name in schema["required"]}
+        return st.fixed_dictionaries({**promised, **{name: instances(part) for name, part in schema["properties"].items()}})
     if kinds == "array":
         return st.lists(instances(schema["items"]), min_size=1, max_size=2)
     plain: dict[str, st.SearchStrategy[Any]] = {
@@ -211,30 +214,32 @@ def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:  # noqa: PLR091
 
 
 @st.composite
-def widened(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR0911 - one for each way
+def widened(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
     """A schema that every value of `schema` has, too."""
-    how = draw(st.sampled_from(["same", "any", "either", "ref", "deeper", "less"]))
-    if how == "any":
-        return {}
+    wide = draw(loosened(schema))
+    how = draw(st.sampled_from(["as it is", "as it is", "any", "either", "ref"]))
     if how == "either":
-        return {draw(st.just("anyOf")): draw(st.permutations([draw(widened(schema)), draw(schemas)]))}
+        return {"anyOf": draw(st.permutations([wide, draw(schemas)]))}
     if how == "ref":
-        return {"$ref": "#/$defs/X", "$defs": {"X": schema}} if "$defs" not in str(schema) else schema
-    if how == "less" and schema.get("type") == "object":
-        dropped = draw(st.sampled_from(["additionalProperties", "required", "properties"]))
-        loose = {key: part for key, part in schema.items() if key != dropped}
-        return loose if dropped != "properties" else {key: part for key, part in loose.items() if key != "additionalProperties"}
-    if how == "deeper" and schema.get("type") == "object":
-        return {**schema, "properties": {name: draw(inlined(part)) for name, part in schema["properties"].items()}}
-    if how == "deeper" and schema.get("type") == "array":
-        return {**schema, "items": draw(inlined(schema["items"]))}
-    if how == "deeper" and schema.get("type") == "integer":
-        return NUMBER
-    return schema
+        return {"$ref": "#/$defs/X", "$defs": {"X": wide}}
+    return {} if how == "any" else wide
 
 
-def inlined(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return widened(schema).filter(lambda found: "$ref" not in str(found))
+@st.composite
+def loosened(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema with its parts, and what it asks for, loosened."""
+    wide = dict(schema)
+    for key in ("allOf", "anyOf"):
+        if key in wide:
+            wide[key] = [draw(loosened(part)) for part in wide[key]]
+    if "items" in wide:
+        wide["items"] = draw(loosened(wide["items"]))
+    if "properties" in wide:
+        wide["properties"] = {name: draw(loosened(part)) for name, part in wide["properties"].items()}
+    if wide.get("type") == "object":
+        dropped = draw(st.sampled_from(["", "", "additionalProperties", "required", "properties"]))
+        wide = {key: part for key, part in wide.items() if key != dropped and (dropped, key) != ("properties", "additionalProperties")}
+    return draw(st.sampled_from([NUMBER, WHOLE])) if wide == WHOLE else wide
 
 
 @settings(max_examples=200)
