@@ -24,7 +24,8 @@ def check_names(tree: AgentTree) -> Iterator[Finding]:
     for node in tree:
         yield from _clashes(node)
         yield from _kinds(node)
-        yield from _runs(node)
+        if node.spec.retry is not None or node.spec.deadline is not None:
+            yield from _runs(node)
     for node in tree.compositions:
         yield from _implied(tree, node)
 
@@ -123,8 +124,6 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
 def _runs(node: AgentNode) -> Iterator[Finding]:
     """What is said about the runs of an agent that has none here."""
     spec = node.spec
-    if spec.retry is None and spec.deadline is None:
-        return
     kind = next((kind for kind in ("device", "sentences") if getattr(spec, kind)), "")
     if not kind and (spec.triggers or spec.python or node.kind):
         return
