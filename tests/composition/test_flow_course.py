@@ -519,3 +519,38 @@ def test_waiting_joins_are_traced():
     drive.done("collect", 1)
     drive.done("analyse", 1)
     assert any("`summarise`" in note and "waits for `photo`" in note for note in drive.notes)
+
+
+def test_a_new_round_of_the_outer_loop_forgets_what_led_back_in_the_inner_one():
+    edges = [
+        "request -> outer -> inner -> left, right",
+        {"from": "left, right", "to": "inner", "when": "value == 'again'"},
+        {"from": "right", "to": "outer", "when": "value == 'next'"},
+    ]
+    drive = Drive(flow_of(edges, "outer inner left right", max_steps=30, outputs={"out": "right"}))
+    drive.done("outer", "o1")
+    drive.done("inner", "i1")
+    drive.done("right", "again")
+    assert drive.inputs(drive.step_of("inner")) == {"": {"outer": "o1", "right": "again"}}
+    drive.done("inner", "i2")
+    drive.done("right", "next")
+    drive.done("outer", "o2")
+    assert drive.inputs(drive.step_of("inner")) == {"": {"outer": "o2"}}
+    drive.done("inner", "i3")
+    drive.done([step for step, member in drive.open.items() if member == "left"][-1], "again")
+    assert drive.inputs(drive.step_of("inner")) == {"": {"outer": "o2", "left": "again"}}
+
+
+def test_a_step_that_leads_back_in_two_loops_begins_the_outer_one():
+    edges = ["request -> outer -> inner -> test", {"from": "test", "to": "inner, outer", "when": "value == 'both'"}]
+    drive = Drive(flow_of(edges, "outer inner test", max_steps=30))
+    drive.done("outer", 1)
+    drive.done("inner", 1)
+    drive.done("test", "both")
+    assert drive.members == ["outer", "inner", "test", "inner", "outer"]
+    drive.done("inner", "of the round before")
+    assert drive.members[5:] == []
+    drive.done("outer", 2)
+    drive.done("inner", 2)
+    drive.done("test", "end")
+    assert drive.emitted == {"out": "end"}
