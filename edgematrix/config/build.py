@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +12,7 @@ import msgspec
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
 from edgematrix.agents.spec import DeviceSpec, PortSpec, SentencesSpec
-from edgematrix.composition.course import Placing
+from edgematrix.composition.course import Composition, Placing
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
@@ -27,8 +27,9 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.answer import AnswerListener
-from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.assembly import Assembly, Parts, Recomposed
 from edgematrix.runtime.device_runner import DeviceRunner
+from edgematrix.runtime.draft import Site
 from edgematrix.runtime.engine import Engine, Listener
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.observation import Stalled
@@ -41,11 +42,11 @@ from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
-    from edgematrix.runtime.course_body import Chooser, Member
+    from edgematrix.runtime.course_body import Chooser, CourseBody, Member
     from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop
 
-__all__ = ["Surroundings", "build"]
+__all__ = ["Builder", "Surroundings", "build"]
 
 T = TypeVar("T")
 
@@ -72,49 +73,70 @@ def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
     Raises:
         ConfigError: something cannot be built; each finding names its place in the tree.
     """
-    return _Builder(spec, around).build()
+    tree = AgentTree.of(spec)
+    engine = Engine(spec.root, spec.matrix, new_id=around.new_id, limits=replace(Limits(), **spec.limits), echo=around.echo)
+    engine.elsewhere = frozenset(node.path for node in tree if node.is_elsewhere)
+    assembly = Assembly(engine, agents=tuple(node.path for node in tree if not node.is_elsewhere))
+    builder = Builder(tree, around, assembly, engine)
+    builder.build(tree)
+    assembly.adopt(builder.parts)
+    assembly.filters[f"{spec.root}/{Kind.IN}/{spec.matrix}/#"] = 1
+    assembly.session_durable = builder.is_durable
+    return assembly
 
 
-class _Builder:
-    def __init__(self, spec: MatrixSpec, around: Surroundings) -> None:
-        self._spec = spec
+class Builder:
+    """Builds agents of a tree onto an engine, or into a draft of what is to be there.
+
+    What it made is in `parts`; nothing of `assembly` changes. `is_durable` tells whether any of it has `delivery: durable`.
+    """
+
+    def __init__(self, tree: AgentTree, around: Surroundings, assembly: Assembly, site: Site) -> None:
+        spec = self._spec = tree.matrix
+        self._tree = tree
         self._around = around
-        self._tree = AgentTree.of(spec)
+        self._assembly = assembly
+        self._engine = assembly.engine
+        self._site = site
         self._calendar = Calendar(spec.timezone, *((spec.location.lat, spec.location.lon) if spec.location else (None, None)))
-        limits = replace(Limits(), **spec.limits)
-        self._engine = Engine(spec.root, spec.matrix, new_id=around.new_id, limits=limits, echo=around.echo)
-        self._workshop: Workshop | None = None
-        self._groups: list[GroupRunner] = []
-        self._filters: dict[str, int] = {}
-        self._openings: list[Callable[[int], None]] = []
+        base = Inherited().under(spec.defaults)
+        self._inherited: dict[str, Inherited] = {spec.matrix: base}
         self._issues: list[Issue] = []
-        self._order = 0
-        self._questions: Questions | None = None
+        self.is_durable = base.delivery == "durable"
+        self.parts = Parts(order=assembly.order, workshop=assembly.workshop, questions=assembly.questions)
 
-    def build(self) -> Assembly:
-        inherited: dict[str, Inherited] = {self._spec.matrix: Inherited().under(self._spec.defaults)}
-        is_durable = inherited[self._spec.matrix].delivery == "durable"
-        self._engine.elsewhere = frozenset(node.path for node in self._tree if node.is_elsewhere)
-        for node in self._tree:
-            own = inherited[node.path.rpartition("/")[0]].of(node.spec)
-            is_durable = is_durable or own.delivery == "durable"
-            if node.spec.agents:
-                inherited[node.path] = own
+    def build(self, nodes: Iterable[AgentNode]) -> None:
+        """Build these agents.
+
+        Raises:
+            ConfigError: something cannot be built; each finding names its place in the tree.
+        """
+        for node in nodes:
+            own = self._below(node.path.rpartition("/")[0]).of(node.spec)
+            self.is_durable = self.is_durable or own.delivery == "durable"
             self._agent(node, own)
         if self._issues:
             raise ConfigError(self._issues)
-        self._subscribe(TopicFilter.parse(f"{self._spec.root}/{Kind.IN}/{self._spec.matrix}/#"), 1)
-        return Assembly(
-            self._engine,
-            self._groups,
-            self._filters,
-            tuple(node.path for node in self._tree if not node.is_elsewhere),
-            self._engine.elsewhere,
-            self._openings,
-            self._workshop,
-            is_durable,
-            self._questions,
-        )
+
+    def recompose(self, node: AgentNode, body: CourseBody) -> Recomposed:
+        """The new plan of a composite that goes on: `body` is to follow it.
+
+        Raises:
+            ConfigError: it cannot be built.
+        """
+        found = self._attempt(f"{node.path}: {node.kind}", partial(self._plan, node))
+        if found is None:
+            raise ConfigError(self._issues)
+        composition, members = found
+        self._attend(node, body, composition)
+        return Recomposed(node.path, composition, members)
+
+    def _below(self, path: str) -> Inherited:
+        """What the agents right below `path` take over."""
+        found = self._inherited.get(path)
+        if found is None:
+            found = self._inherited[path] = self._below(path.rpartition("/")[0]).of(self._tree.nodes[path].spec)
+        return found
 
     # Agents
 
@@ -151,12 +173,12 @@ class _Builder:
     def _output(self, node: AgentNode, name: str, port: PortSpec) -> None:
         path = node.path
         if port.qos or port.retain:
-            self._engine.deliveries[topic_for(self._spec.root, Kind.OUT, path, name)] = (port.qos, port.retain)
+            self._site.deliveries[topic_for(self._spec.root, Kind.OUT, path, name)] = (port.qos, port.retain)
         if port.from_ is not None and node.spec.flow is None:
             inside = self._tree.child_output(port.from_, node)
             self._read(inside, Relay(self._engine, path, name), 0, qos=port.qos)
         if port.initial is not None:
-            self._openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
+            self.parts.openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
 
     def _device(self, path: AgentPath, spec: DeviceSpec) -> None:
         device = Device(spec, self._spec.root)
@@ -165,7 +187,8 @@ class _Builder:
             self._listen(topic_filter, runner, index, qos=qos)
         for port, index in runner.ports():
             self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, port)), runner, index)
-        self._engine.guarded.update(write.topic for write in spec.writes.values())
+        for write in spec.writes.values():
+            self._site.guard(write.topic, path)
 
     def _sentences(self, path: AgentPath, spec: SentencesSpec) -> None:
         from edgematrix.agents.sentences import Sentences  # noqa: PLC0415 - 4 ms that few matrices need
@@ -173,12 +196,12 @@ class _Builder:
 
         sentences = Sentences.compile(spec, path)
         runner = SentenceRunner(self._engine, path, sentences)
-        self._engine.wires.update((path, receiver, port) for receiver, port in sentences.wires)
+        self._site.wires.update((path, receiver, port) for receiver, port in sentences.wires)
         self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, "say")), runner)
 
     def _wire(self, path: AgentPath, reference: str) -> None:
         target = self._tree.destination(reference, path)
-        self._engine.wires.add((path, target.node.path, target.port))
+        self._site.wires.add((path, target.node.path, target.port))
 
     # Groups
 
@@ -204,8 +227,8 @@ class _Builder:
                 self._read(heard, runner, index, qos=qos)
             else:
                 self._listen(heard, runner, index, qos=qos)
-        self._groups.append(runner)
-        self._engine.holders.setdefault(node.path, []).append(runner)
+        self.parts.groups.append(runner)
+        self._site.holders.setdefault(node.path, []).append(runner)
 
     def _work(self, node: AgentNode, body: Body | None) -> None:
         """Let what comes on the inputs of an agent without trigger groups begin its runs."""
@@ -213,13 +236,13 @@ class _Builder:
         runner = WorkRunner(self._engine, node.path, ports, body or self._supervised(node, self._code(node)), self._next_order())
         for index, port in enumerate(ports):
             self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, port)), runner, index)
-        self._engine.holders.setdefault(node.path, []).append(runner)
+        self._site.holders.setdefault(node.path, []).append(runner)
 
     def _body(self, node: AgentNode, trigger: TriggerSpec) -> Body:
         path = node.path
         if node.spec.python is None:
             plan = Plan.compile(trigger.do, condition_names(trigger), path, root=self._spec.root)
-            self._engine.wires.update((path, receiver, port) for receiver, port in plan.wires)
+            self._site.wires.update((path, receiver, port) for receiver, port in plan.wires)
             for action in trigger.do:
                 if action.call is not None:
                     self._hear_answers(path, self._tree.destination(action.call.agent, path).node)
@@ -234,9 +257,9 @@ class _Builder:
         return CodeBody(self._engine, code, self._the_workshop(), self._around.clock, names)
 
     def _the_workshop(self) -> Workshop:
-        if self._workshop is None:
-            self._workshop = self._around.workshop(self._engine.limits, partial(_stalled, self._engine, self._around.clock))
-        return self._workshop
+        if self.parts.workshop is None:
+            self.parts.workshop = self._around.workshop(self._engine.limits, partial(_stalled, self._engine, self._around.clock))
+        return self.parts.workshop
 
     def _supervised(self, node: AgentNode, body: Body) -> Body:
         retry, deadline = node.spec.retry, node.spec.deadline
@@ -249,24 +272,35 @@ class _Builder:
     # Composites
 
     def _composite(self, node: AgentNode) -> Body:
-        from edgematrix.config.composing import compose, members_of  # noqa: PLC0415 - a matrix without composites does not need it
-        from edgematrix.runtime.course_body import CourseBody  # noqa: PLC0415
+        from edgematrix.runtime.course_body import CourseBody  # noqa: PLC0415 - a matrix without composites does not need it
 
-        tree, engine = self._tree, self._engine
-        members = {name: self._member(member) for name, member in members_of(tree, node).items()}
-        composition = compose(tree, node)
+        composition, members = self._plan(node)
         questions = self._ask(node) if node.spec.human is not None else None
-        body = CourseBody(engine, composition, tree.ports(node).inputs, members, questions, self._chooser(node))
-        elsewhere = [member.path for member in members.values() if member.path in engine.elsewhere]
-        for member in members_of(tree, node).values():
+        body = CourseBody(self._engine, composition, self._tree.ports(node).inputs, members, questions, self._chooser(node))
+        self._attend(node, body, composition)
+        self.parts.bodies[node.path] = body
+        return self._supervised(node, body)
+
+    def _plan(self, node: AgentNode) -> tuple[Composition, dict[str, Member]]:
+        from edgematrix.config.composing import compose, members_of  # noqa: PLC0415 - a matrix without composites does not need it
+
+        members = {name: self._member(member) for name, member in members_of(self._tree, node).items()}
+        return compose(self._tree, node), members
+
+    def _attend(self, node: AgentNode, body: CourseBody, composition: Composition) -> None:
+        """Let a composite hear its members: those elsewhere by their topics."""
+        from edgematrix.config.composing import members_of  # noqa: PLC0415
+
+        members = members_of(self._tree, node).values()
+        for member in members:
             if member.is_elsewhere:
                 self._hear_answers(node.path, member)
             elif member.spec.device is None:
-                engine.inner.add(member.path)
+                self._site.inner.add(member.path)
+        elsewhere = [member.path for member in members if member.is_elsewhere]
         if elsewhere:
             pool = composition if isinstance(composition, Placing) else None
-            self._follow(elsewhere, (lambda *_: None) if pool is None else partial(body.member_changed, pool))
-        return self._supervised(node, body)
+            self._follow(node.path, elsewhere, (lambda *_: None) if pool is None else partial(body.member_changed, pool))
 
     def _member(self, node: AgentNode) -> Member:
         from edgematrix.runtime.course_body import Member  # noqa: PLC0415
@@ -279,10 +313,11 @@ class _Builder:
             topic = topic_for(self._spec.root, Kind.OUT, node.path, "+")
             self._listen(TopicFilter.parse(topic), AnswerListener(self._engine, caller), qos=1)
 
-    def _follow(self, elsewhere: list[AgentPath], changed: Callable[[AgentPath, bool, int], None]) -> None:
+    def _follow(self, agent: AgentPath, elsewhere: list[AgentPath], changed: Callable[[AgentPath, bool, int], None]) -> None:
         from edgematrix.runtime.presence import Presence  # noqa: PLC0415
 
-        presence = Presence(self._engine, elsewhere, changed)
+        presence = Presence(self._engine, agent, elsewhere, changed)
+        self.parts.presences[agent] = presence
         for topic_filter in presence.filters():
             self._listen(topic_filter, presence, qos=1)
 
@@ -290,14 +325,15 @@ class _Builder:
         from edgematrix.runtime.questions import AnswerTopic, Questions  # noqa: PLC0415
 
         assert node.spec.human is not None  # noqa: S101 - whoever calls knows
-        if self._questions is None:
-            self._questions = Questions(self._engine)
-        self._engine.deliveries.setdefault(topic_for(self._spec.root, Kind.OUT, node.path, "ask"), (1, False))
+        if self.parts.questions is None:
+            self.parts.questions = Questions(self._engine)
+        questions = self.parts.questions
+        self._site.deliveries.setdefault(topic_for(self._spec.root, Kind.OUT, node.path, "ask"), (1, False))
         if node.spec.human.notify is not None:
-            self._questions.notify[node.path] = node.spec.human.notify
+            self.parts.notify[node.path] = node.spec.human.notify
         if node.spec.human.answers is not None:
-            self._listen(TopicFilter.parse(node.spec.human.answers), AnswerTopic(self._engine, self._questions, node.path), qos=1)
-        return self._questions
+            self._listen(TopicFilter.parse(node.spec.human.answers), AnswerTopic(self._engine, questions, node.path), qos=1)
+        return questions
 
     def _chooser(self, node: AgentNode) -> Chooser | None:
         speaker = None if node.spec.chat is None else node.spec.chat.speaker
@@ -316,15 +352,15 @@ class _Builder:
     def _listen(self, topic_filter: TopicFilter, listener: Listener, index: int = 0, *, qos: int | None = None) -> None:
         if qos is not None:
             self._subscribe(topic_filter, qos)
-        self._engine.listen(topic_filter, listener, index)
+        self._site.listen(topic_filter, listener, index)
 
     def _subscribe(self, topic_filter: TopicFilter, qos: int) -> None:
         wanted = topic_filter.subscription
-        self._filters[wanted] = max(qos, self._filters.get(wanted, 0))
+        self.parts.filters[wanted] = max(qos, self.parts.filters.get(wanted, 0))
 
     def _next_order(self) -> int:
-        self._order += 1
-        return self._order
+        self.parts.order += 1
+        return self.parts.order
 
 
 def _stalled(engine: Engine, clock: Clock, path: str, stall_ms: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
 from edgematrix.protocol.filter import TopicFilter
@@ -64,14 +65,31 @@ class Router(Generic[L]):
 
     def discard(self, listener: L) -> None:
         """Take every filter of `listener` out."""
+        self.remove(lambda other: other is listener)
+
+    def remove(self, is_gone: Callable[[L], bool]) -> list[tuple[str, L]]:
+        """Take every filter of these listeners out: what was subscribed to, and by whom. It looks at all there are."""
         self._cache.clear()
+        removed: list[tuple[str, L]] = []
         for topic, held in list(self._exact.items()):
-            kept = [entry for entry in _several(held) if entry[2] is not listener]
-            if kept:
-                self._exact[topic] = kept
-            else:
-                del self._exact[topic]
-        _prune(self._root, listener)
+            kept = [entry for entry in _several(held) if not is_gone(entry[2])]
+            if len(kept) < len(_several(held)):
+                removed += ((topic, entry[2]) for entry in _several(held) if is_gone(entry[2]))
+                if kept:
+                    self._exact[topic] = kept[0] if len(kept) == 1 else kept
+                else:
+                    del self._exact[topic]
+        _prune(self._root, [], is_gone, removed)
+        return removed
+
+    def has(self, subscription: str) -> bool:
+        """Whether somebody listens with a filter that is subscribed to as `subscription`."""
+        if subscription in self._exact:
+            return True
+        node: _Node[L] | None = self._root
+        for level in subscription.split("/"):
+            node = None if node is None else node.children.get(level)
+        return node is not None and bool(node.entries)
 
     def match(self, topic: str) -> tuple[tuple[L, dict[str, str]], ...]:
         """The listeners of `topic`, each with what its filter captured."""
@@ -116,9 +134,13 @@ def _collect(node: _Node[L], levels: list[str], depth: int, entries: list[_Entry
         _collect(any_level, levels, depth + 1, entries)
 
 
-def _prune(node: _Node[L], listener: L) -> bool:
-    node.entries = [entry for entry in node.entries if entry[2] is not listener]
+def _prune(node: _Node[L], levels: list[str], is_gone: Callable[[L], bool], removed: list[tuple[str, L]]) -> bool:
+    """Whether nothing is left of a node, once these listeners are out of it."""
+    gone = [entry[2] for entry in node.entries if is_gone(entry[2])]
+    if gone:
+        removed += (("/".join(levels), listener) for listener in gone)
+        node.entries = [entry for entry in node.entries if not is_gone(entry[2])]
     for level, child in list(node.children.items()):
-        if _prune(child, listener):
+        if _prune(child, [*levels, level], is_gone, removed):
             del node.children[level]
     return not node.entries and not node.children

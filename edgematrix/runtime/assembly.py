@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,34 +11,88 @@ from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
 
 if TYPE_CHECKING:
+    from edgematrix.composition.course import Composition
+    from edgematrix.runtime.course_body import CourseBody, Member
+    from edgematrix.runtime.presence import Presence
     from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop  # agents without code need none
 
-__all__ = ["Assembly"]
+__all__ = ["Assembly", "Parts", "Recomposed"]
+
+
+@dataclass(slots=True)
+class Parts:
+    """What some agents need besides their places in an engine.
+
+    `openings` put out the first value of a port; each is called once, with the moment. `order` is the place of the last agent in
+    the matrix as written, `notify` the foreign topic of each agent that asks people on one.
+    """
+
+    order: int
+    workshop: Workshop | None = None
+    questions: Questions | None = None
+    groups: list[GroupRunner] = field(default_factory=list)
+    filters: dict[str, int] = field(default_factory=dict)
+    openings: list[Callable[[int], None]] = field(default_factory=list)
+    bodies: dict[AgentPath, CourseBody] = field(default_factory=dict)
+    presences: dict[AgentPath, Presence] = field(default_factory=dict)
+    notify: dict[AgentPath, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
+class Recomposed:
+    """A composite whose runs follow another plan from now on."""
+
+    path: AgentPath
+    composition: Composition
+    members: Mapping[str, Member]
+
+
+@dataclass(slots=True)
 class Assembly:
     """What a host runs.
 
     `groups` are the trigger groups in written order, `agents` the paths in written order, composites before what is in them.
-    `filters` is what is to be subscribed at the broker, each with its QoS. `openings` are called once at the start with the
-    moment: what puts out the first value of a port.
+    `filters` is what is to be subscribed at the broker, each with its QoS.
     """
 
     engine: Engine
-    groups: Sequence[GroupRunner]
-    filters: Mapping[str, int]
-    agents: Sequence[AgentPath]
-    elsewhere: frozenset[AgentPath] = frozenset()
-    """Agents of the matrix that speak for themselves, such as boards."""
-    openings: Sequence[Callable[[int], None]] = field(default=())
+    agents: tuple[AgentPath, ...]
+    groups: list[GroupRunner] = field(default_factory=list)
+    filters: dict[str, int] = field(default_factory=dict)
+    openings: list[Callable[[int], None]] = field(default_factory=list)
+    """What puts out the first value of a port, to be called at the start with the moment."""
     workshop: Workshop | None = None
     """Where agents' code runs; None where no agent has any."""
     session_durable: bool = False
     """Whether the broker is to keep what comes while the host is away."""
     questions: Questions | None = None
     """What people are asked; None where no agent asks any."""
+    bodies: dict[AgentPath, CourseBody] = field(default_factory=dict)
+    """The composites whose runs are courses."""
+    presences: dict[AgentPath, Presence] = field(default_factory=dict)
+    """Who follows whether its members elsewhere are there."""
+    order: int = 0
+    """The place of the last agent in the matrix as written."""
+
+    @property
+    def elsewhere(self) -> frozenset[AgentPath]:
+        """Agents of the matrix that speak for themselves, such as boards."""
+        return self.engine.elsewhere
+
+    def adopt(self, parts: Parts) -> None:
+        """Take in what agents need that are in the engine now."""
+        self.order = parts.order
+        self.workshop = parts.workshop
+        self.questions = parts.questions
+        self.groups += parts.groups
+        self.openings += parts.openings
+        self.bodies.update(parts.bodies)
+        self.presences.update(parts.presences)
+        for subscription, qos in parts.filters.items():
+            self.filters[subscription] = max(qos, self.filters.get(subscription, 0))
+        if self.questions is not None:
+            self.questions.notify.update(parts.notify)
 
     def start(self, stored: Mapping[str, Mapping[str, bytes]], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
         """Start every group, from its stored parts where there are some, and do what is due.
@@ -55,6 +109,7 @@ class Assembly:
                 runner.start_afresh(now_us)
         for opening in self.openings:
             opening(now_us)
+        self.openings.clear()
         self.engine.advance(now_us)
 
     def set_clock(self, skew_us: int, now_us: int) -> None:

@@ -46,10 +46,13 @@ class Call:
     has the origins of untrusted text in the outputs.
     """
 
-    __slots__ = ("answered", "failure", "gone", "is_here", "outputs", "receiver", "refusal", "runid", "runs", "taint", "wanted")
+    __slots__ = ("answered", "caller", "failure", "gone", "is_here", "outputs", "receiver", "refusal", "runid", "runs", "taint", "wanted")
 
-    def __init__(self, runid: str, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, is_here: bool) -> None:
+    def __init__(
+        self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, is_here: bool
+    ) -> None:
         self.runid = runid
+        self.caller = caller
         self.receiver = receiver
         self.wanted = wanted
         self.answered = answered
@@ -86,7 +89,7 @@ class Calls:
         self._unsettled: dict[str, Call] = {}
         """Calls of which nothing may be under way any more."""
 
-    def begin(self, runid: str, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, is_here: bool) -> Call:
+    def begin(self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, is_here: bool) -> Call:
         """Note a call down.
 
         Raises:
@@ -94,7 +97,7 @@ class Calls:
         """
         if len(self.open) >= self._calls_max:
             raise RunError(f"the host has calls_max, {self._calls_max}, calls under way already", where=receiver)
-        call = self.open[runid] = Call(runid, receiver, wanted, answered, is_here=is_here)
+        call = self.open[runid] = Call(runid, caller, receiver, wanted, answered, is_here=is_here)
         if is_here:
             self._unsettled[runid] = call
         return call

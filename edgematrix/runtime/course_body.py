@@ -108,6 +108,11 @@ class CourseBody:
         if conduct is not None and conduct.run is run:
             conduct.drop(now_us)
 
+    def change(self, composition: Composition, members: Mapping[str, Member]) -> None:
+        """Let runs that begin from now on follow another plan; those under way go on by theirs."""
+        self.composition = composition
+        self.members = members
+
     def member_changed(self, placing: Placing, path: AgentPath, is_there: bool, now_us: int) -> None:
         """A member that runs elsewhere is gone, or back."""
         name = next(name for name, member in self.members.items() if member.path == path)
@@ -125,10 +130,11 @@ class CourseBody:
 class Conduct:
     """One course under way, and the calls that it has open. A timer of the engine."""
 
-    __slots__ = ("_body", "_choosing", "_due_us", "_events", "_steps", "course", "order", "run")
+    __slots__ = ("_body", "_choosing", "_due_us", "_events", "_members", "_steps", "course", "order", "run")
 
     def __init__(self, body: CourseBody, run: Run, course: Course) -> None:
         self._body = body
+        self._members = body.members
         self.run = run
         self.course = course
         self.order = run.runner.order
@@ -201,7 +207,12 @@ class Conduct:
             trail = self.run.trail
             if effect.cleared:
                 trail = structs.replace(trail, taint="")
-            self._body.engine.emit(self.run.runner.agent, effect.port, effect.value, trail, now_us)
+            engine, agent = self._body.engine, self.run.runner.agent
+            wrong = engine.misfit(agent, effect.port, effect.value)
+            if wrong:
+                self._fail(Fail(wrong), now_us)
+            else:
+                engine.emit(agent, effect.port, effect.value, trail, now_us)
         elif isinstance(effect, Finish):
             self._end(Outcome.DONE, "", now_us)
         elif isinstance(effect, Fail):
@@ -220,7 +231,7 @@ class Conduct:
     def _invoke(self, effect: Invoke, now_us: int) -> None:
         body, run = self._body, self.run
         engine = body.engine
-        member = body.members[effect.member]
+        member = self._members[effect.member]
         inputs = tuple((port or member.input, value) for port, value in effect.inputs)
         step = _Step(self, effect.step, member)
         self._steps[effect.step] = step

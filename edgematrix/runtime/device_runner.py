@@ -22,11 +22,11 @@ class DeviceRunner:
     Its inputs are numbered: the reads in written order, then the availability, then the writes.
     """
 
-    __slots__ = ("_agent", "_deadline_us", "_device", "_engine", "_state", "order")
+    __slots__ = ("_deadline_us", "_device", "_engine", "_state", "agent", "order")
 
     def __init__(self, engine: Engine, agent: AgentPath, device: Device, order: int) -> None:
         self._engine = engine
-        self._agent = agent
+        self.agent = agent
         self._device = device
         self._state = device.start()
         self._deadline_us: int | None = None
@@ -76,7 +76,7 @@ class DeviceRunner:
             self._engine.schedule(self, deadline_us)
 
     def _carry_out(self, effects: Iterable[Effect], trail: Trail, now_us: int) -> None:
-        engine, agent = self._engine, self._agent
+        engine, agent = self._engine, self.agent
         for effect in effects:
             if isinstance(effect, Emit):
                 engine.emit(agent, effect.port, effect.value, trail, now_us, retained=effect.retained)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
@@ -22,11 +22,16 @@ from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.protocol.port_check import PortCheck
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Answer, Call, Calls, Holder
 from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.pauses import Pauses
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.operations import Operations  # which needs the engine
 
 COMMAND_EXPIRY_US = 30 * SECOND_US
 """How long work that leaves this host is worth something (docs/spec/topics.md, `in`)."""
@@ -44,7 +49,11 @@ Hits = tuple[tuple[int, dict[str, str]], ...]
 
 
 class Listener(Protocol):
-    """Whoever wants messages."""
+    """Whoever wants messages. `agent` is on whose behalf: with it, the listener goes."""
+
+    @property
+    def agent(self) -> AgentPath:
+        """On whose behalf it listens."""
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:
         """Take one message, once, however many inputs it matches."""
@@ -99,8 +108,10 @@ class Engine:
         """Whose stored state is no longer what it was."""
         self.deliveries: dict[str, tuple[int, bool]] = {}
         """QoS and retain flag of the outputs that are not sent with QoS 0 and forgotten, by topic."""
-        self.guarded: set[str] = set()
-        """Foreign topics that belong to a device's agent: nobody else publishes there."""
+        self.guarded: dict[str, tuple[AgentPath, ...]] = {}
+        """Foreign topics that belong to the agents of devices: nobody else publishes there."""
+        self.checks: dict[str, PortCheck] = {}
+        """What declared ports take, by topic."""
         self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
         """Sender, receiver and port of each wire that the matrix names."""
         self.inner: set[AgentPath] = set()
@@ -110,7 +121,10 @@ class Engine:
         """Agents of the matrix that do not run here."""
         self.holders: dict[AgentPath, list[Holder]] = {}
         """The trigger groups of each agent."""
-        self.calls = Calls(self._holders_of, self.limits.calls_max)
+        self.pauses = Pauses(self)
+        self.operations: Operations | None = None
+        """Where changes of the running matrix are asked for; None where there are none."""
+        self.calls = Calls(self.holders_of, self.limits.calls_max)
         self._causes: OrderedDict[str, tuple[str, str]] = OrderedDict()
         """The cause and the topic of messages far down a chain, by id."""
         self._new_id = new_id
@@ -122,6 +136,7 @@ class Engine:
         self._timers: list[tuple[int, int, int, Timer]] = []
         self._timer_count = 0
         self._draining = False
+        self._handled = 0
 
     # Listening
 
@@ -129,6 +144,24 @@ class Engine:
         """Let `listener` have what matches, as its input `index`."""
         self._router.add(topic_filter, (listener, index))
         self._routes.clear()
+
+    def unlisten(self, is_gone: Callable[[Listener], bool]) -> list[tuple[str, Listener]]:
+        """Let these have nothing any more: what each was subscribed to."""
+        self._routes.clear()
+        return [(subscription, listener) for subscription, (listener, _) in self._router.remove(lambda entry: is_gone(entry[0]))]
+
+    def unschedule(self, is_gone: Callable[[Timer], bool]) -> None:
+        """Forget what these wait for."""
+        self._timers[:] = [entry for entry in self._timers if not is_gone(entry[3])]
+        heapq.heapify(self._timers)
+
+    def subscribed(self, subscription: str) -> bool:
+        """Whether somebody listens with such a filter."""
+        return self._router.has(subscription)
+
+    def guard(self, topic: str, agent: AgentPath) -> None:
+        """Let nobody but the agents of devices publish on a foreign topic."""
+        self.guarded[topic] = (*self.guarded.get(topic, ()), agent)
 
     def hears(self, topic: str) -> bool:
         """Whether anybody listens to `topic`."""
@@ -144,6 +177,11 @@ class Engine:
             self.advance(now_us)
         self._queue.append(message)
         self._drain(now_us)
+
+    @property
+    def works_long(self) -> bool:
+        """Whether so much has followed from one message already that other work should have its turn."""
+        return self._handled >= _LONG
 
     # Time
 
@@ -177,9 +215,22 @@ class Engine:
     def emit(self, agent: AgentPath, port: str, value: object, trail: Trail, now_us: int, *, retained: bool = False) -> None:
         """Put `value` out on the agent's own port; local listeners hear it at this instant.
 
-        `retained` is handed on to local listeners: the value is old, as a device's retained message says.
+        `retained` is handed on to local listeners: the value is old, as a device's retained message says. A value that the port
+        does not take is dead-lettered; who has a run to fail asks `misfit` first.
         """
-        self._put_out(agent, port, value, trail, now_us, retained=retained)
+        wrong = self.misfit(agent, port, value)
+        if wrong:
+            self.dead_letter(agent, topic_for(self.root, Kind.OUT, agent, port), value, wrong, now_us)
+        else:
+            self._put_out(agent, port, value, trail, now_us, retained=retained)
+
+    def misfit(self, agent: AgentPath, port: str, value: object) -> str:
+        """Why a value is none for the agent's output port as it is declared, with the field's name; empty where it is one."""
+        if not self.checks:
+            return ""
+        check = self.checks.get(topic_for(self.root, Kind.OUT, agent, port))
+        wrong = "" if check is None else check.reason(value)
+        return f"the output `{port}` is of the wrong type: {wrong}" if wrong else ""
 
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
@@ -209,7 +260,7 @@ class Engine:
         if trail.hops >= self.limits.hops_max:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
         runid = self._new_id(now_us)
-        call = self.calls.begin(runid, receiver, wanted, answered, is_here=here)
+        call = self.calls.begin(runid, caller, receiver, wanted, answered, is_here=here)
         made = runid
         for port, value in inputs:
             begun = Trail(made, runid, trail.hops + 1, trail.taint, trail.traceparent)
@@ -337,7 +388,8 @@ class Engine:
         self.dead_letter(owner, topic, value, reason, now_us)
         return False
 
-    def _holders_of(self, path: AgentPath) -> list[Holder]:
+    def holders_of(self, path: AgentPath) -> list[Holder]:
+        """Those of an agent and of all below it."""
         return [holder for agent, held in self.holders.items() if agent == path or is_below(agent, path) for holder in held]
 
     def _drain(self, now_us: int) -> None:
@@ -345,7 +397,7 @@ class Engine:
         if self._draining:
             return
         self._draining = True
-        handled = 0
+        self._handled = 0
         queue = self._queue
         try:
             while queue or self.calls.settle(now_us):
@@ -357,16 +409,33 @@ class Engine:
                     routes = self._routes_of(message.topic)
                 if not routes:
                     continue
-                handled += 1
-                if handled > self.limits.cascade_max:
+                self._handled += 1
+                if self._handled > self.limits.cascade_max:
                     self._give_up(message, now_us)
                     break
+                if self.checks and not self._fits(message, now_us):
+                    continue
                 if self.observers:
                     self.observe(Received(now_us, message.topic, message.value, message.retained))
                 for listener, hits in routes:
                     listener.receive(message, hits, now_us)
         finally:
             self._draining = False
+
+    def _fits(self, message: Message, now_us: int) -> bool:
+        """Whether work is what the input port takes. If not, whoever has called is told; else it is dead-lettered."""
+        head = f"{self.root}/{Kind.IN}/"
+        check = self.checks.get(message.topic) if message.topic.startswith(head) else None  # outputs are judged where they are put out
+        wrong = "" if check is None else check.reason(message.value)
+        if not wrong:
+            return True
+        receiver, _, port = message.topic.removeprefix(head).rpartition("/")
+        reason = f"the input `{port}` is of the wrong type: {wrong}"
+        if message.trail.runid in self.calls.open:
+            self.calls.fail(message.trail.runid, reason, now_us)
+        else:
+            self.dead_letter(AgentPath(receiver), message.topic, message.value, reason, now_us)
+        return False
 
     def _give_up(self, message: Message, now_us: int) -> None:
         reason = f"one message caused more than cascade_max, {self.limits.cascade_max}, others at one instant"
@@ -385,6 +454,8 @@ class Engine:
         return routes
 
 
+_LONG = 500
+"""Messages at one instant, after which code begins in a task, so that the event loop turns."""
 _ROUTES_MAX = 50_000
 _FORGOTTEN = (0, False)
 """QoS and retain flag of an output of which the definition says nothing."""

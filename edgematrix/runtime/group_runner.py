@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from edgematrix.errors import StateError
 from edgematrix.protocol.message import Message
@@ -145,6 +145,17 @@ class GroupRunner:
             self._cancel(run.number, now_us)
             self._go_on_after(run.number, now_us)
 
+    def runs(self) -> Sequence[Run]:
+        """The runs under way."""
+        return () if self._runs is None else tuple(self._runs.values())
+
+    def retire(self, now_us: int) -> None:
+        """End what is under way, and begin nothing any more: the agent is taken out."""
+        self.durable = False
+        self._deadline_us = None
+        for run in self.runs():
+            self._cancel(run.number, now_us)
+
     def holds(self, runid: str) -> bool:
         """Whether work of this run waits here to begin."""
         return self._state is not None and self.group.holds(self._state, runid)
@@ -203,6 +214,10 @@ class GroupRunner:
                 self._dead_letter(effect, now_us)
 
     def _begin(self, start: Start, now_us: int) -> None:
+        pauses = self.engine.pauses
+        if pauses.parts and pauses.hold_back(self.agent, start.firing.trail.runid, now_us):
+            self._go_on_after(start.run, now_us)
+            return
         run = Run(self, start.run, start.firing)
         if self._runs is None:
             self._runs = {}

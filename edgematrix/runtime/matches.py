@@ -97,6 +97,15 @@ class Matches:
         self._touched.clear()
         self._runners = {}
 
+    def refresh(self) -> None:
+        """Other groups live here now."""
+        self._runners = {}
+        if self._shown or self._touched:
+            known = self._known()
+            for match in [match for match in self._shown if match[:2] not in known]:
+                del self._shown[match]
+            self._touched = {match: None for match in self._touched if match[:2] in known}
+
     def keep(self, is_watched: Callable[[str], bool]) -> None:
         """Forget what nobody watches any more."""
         for match in [match for match in self._shown if not is_watched(match.path)]:

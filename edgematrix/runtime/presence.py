@@ -19,16 +19,27 @@ class Presence:
     """Follows the states of some agents that run elsewhere: whoever waits for one that is gone is told.
 
     Args:
+        agent: who waits for them.
         changed: called with the path of an agent, whether it is there, and the moment.
     """
 
-    def __init__(self, engine: Engine, agents: Iterable[AgentPath], changed: Callable[[AgentPath, bool, int], None]) -> None:
+    def __init__(
+        self, engine: Engine, agent: AgentPath, agents: Iterable[AgentPath], changed: Callable[[AgentPath, bool, int], None]
+    ) -> None:
         self._engine = engine
+        self.agent = agent
         self._changed = changed
         self._hosts: dict[AgentPath, str] = {}
         self._gone: set[AgentPath] = set()
         self._heads = (f"{engine.root}/{Kind.STATE}/", f"{engine.root}/{Kind.HOST}/")
         self._agents = frozenset(agents)
+
+    def take_over(self, older: Presence, now_us: int) -> None:
+        """Begin with what an earlier one of the same agent knows: states are told once."""
+        self._hosts.update((agent, host) for agent, host in older._hosts.items() if agent in self._agents)
+        for agent in sorted(older._gone & self._agents):
+            self._gone.add(agent)
+            self._changed(agent, False, now_us)
 
     def filters(self) -> list[TopicFilter]:
         """What it listens to."""

@@ -91,12 +91,12 @@ class AnswerTopic:
     Who answered is a claim there: what is told is `topic` and the name that the message gives.
     """
 
-    __slots__ = ("_agent", "_engine", "_questions")
+    __slots__ = ("_engine", "_questions", "agent")
 
     def __init__(self, engine: Engine, questions: Questions, agent: AgentPath) -> None:
         self._engine = engine
         self._questions = questions
-        self._agent = agent
+        self.agent = agent
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take an answer. A retained one is as old as nobody knows, and is none."""
@@ -107,8 +107,8 @@ class AnswerTopic:
         if not reason:
             by = f"{message.topic}#{about['by']}" if about.get("by") else message.topic
             try:
-                self._questions.answer(self._agent, str(about.get("run") or ""), about["answer"], by, now_us)
+                self._questions.answer(self.agent, str(about.get("run") or ""), about["answer"], by, now_us)
             except RunError as error:
                 reason = error.what
         if reason:
-            self._engine.dead_letter(self._agent, message.topic, message.value, reason, now_us)
+            self._engine.dead_letter(self.agent, message.topic, message.value, reason, now_us)

@@ -12,13 +12,13 @@ __all__ = ["Relay"]
 class Relay:
     """Listens inside, speaks for the composite."""
 
-    __slots__ = ("_composite", "_engine", "_port")
+    __slots__ = ("_engine", "_port", "agent")
 
     def __init__(self, engine: Engine, composite: AgentPath, port: str) -> None:
         self._engine = engine
-        self._composite = composite
+        self.agent = composite
         self._port = port
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Hand a message on."""
-        self._engine.emit(self._composite, self._port, message.value, message.trail, now_us, retained=message.retained)
+        self._engine.emit(self.agent, self._port, message.value, message.trail, now_us, retained=message.retained)

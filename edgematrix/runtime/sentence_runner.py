@@ -17,16 +17,18 @@ class SentenceRunner:
     A sentence that no rule knows, or that means two things, leaves on `unknown` with what there is to say about it.
     """
 
-    __slots__ = ("_agent", "_engine", "_sentences")
+    __slots__ = ("_engine", "_sentences", "agent")
 
     def __init__(self, engine: Engine, agent: AgentPath, sentences: Sentences) -> None:
         self._engine = engine
-        self._agent = agent
+        self.agent = agent
         self._sentences = sentences
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Hear a sentence: a text, or an object with `text`."""
-        engine, agent = self._engine, self._agent
+        engine, agent = self._engine, self.agent
+        if engine.pauses.parts and engine.pauses.hold_back(agent, message.trail.runid, now_us):
+            return
         text = message.value.get("text") if isinstance(message.value, dict) else message.value
         if not isinstance(text, str):
             reason = "expected a sentence: a text, or an object with `text`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from heapq import nlargest
@@ -87,6 +87,7 @@ class Tracer:
         self._engine = engine
         self._clock = clock
         self._groups = groups
+        self.agent = engine.matrix
         self._agents = (engine.matrix, *agents)
         self._host = host
         self._is_linked = is_linked
@@ -118,6 +119,14 @@ class Tracer:
         engine.tracers.append(self.observe)
         engine.watched = self._watches.cover
 
+    def follow(self, agents: Iterable[AgentPath], removed: Collection[AgentPath]) -> None:
+        """Take note that other agents live here now. What those that are gone did is forgotten but for whole runs."""
+        self._agents = (self._engine.matrix, *agents)
+        self._each_max = max(self._engine.limits.observations_max // len(self._agents), 1)
+        for path in removed:
+            self._rings.pop(path, None)
+        self._matches.refresh()
+
     # What the engine tells
 
     def observe(self, seen: Observation) -> None:
@@ -132,7 +141,7 @@ class Tracer:
                 self.runs.take(kept)  # type: ignore[arg-type]  # just looked at
                 if kind is Emitted:
                     return
-            if isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
+            elif isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
                 return  # a trace about a trace that was given up would be given up too
         ring = self._rings.get(seen.path)  # type: ignore[union-attr]  # all but those received have a path
         if ring is None:

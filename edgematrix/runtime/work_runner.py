@@ -99,12 +99,20 @@ class WorkRunner:
         """The runs under way."""
         return tuple(self._runs.values())
 
+    def retire(self, now_us: int) -> None:
+        """End what is under way, and begin nothing any more: the agent is taken out."""
+        self._partial = None
+        for run in self.runs():
+            self.cancel(run, now_us)
+
     def touch(self) -> None:
         """Nothing of it is stored."""
 
     def _begin(self, inputs: dict[int, Message], now_us: int) -> None:
         engine = self.engine
         messages = list(inputs.values())
+        if engine.pauses.parts and engine.pauses.hold_back(self.agent, messages[0].trail.runid, now_us):
+            return
         if len(self._runs) >= engine.limits.runs_max:
             reason = f"{self.agent} has runs_max, {engine.limits.runs_max}, runs under way already"
             if messages[0].trail.runid in engine.calls.open:

@@ -1,0 +1,298 @@
+"""Carries out what operators, agents above, and agents' own code ask of running agents: one thing at a time, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from edgematrix.errors import ConfigError, EdgeMatrixError, PathError, QueueFullError, RunError
+from edgematrix.protocol.codec import encode_value
+from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.message import Message
+from edgematrix.protocol.moment import format_moment
+from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.cancelling import cancel_run
+from edgematrix.runtime.engine import Hits
+from edgematrix.runtime.order import DEFINES, VERBS, Approve, Cancel, Order, Pause, read_control, read_operation
+from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.topology import Applied, Prepared, Topology
+
+__all__ = ["Aside", "Operations", "at_once"]
+
+T = TypeVar("T")
+
+_QUEUE_MAX = 100
+"""Changes that wait for their turn."""
+_SECOND_MAX = 20
+"""Changes that begin within a second; the others wait."""
+_ISSUES_TOLD_MAX = 5
+_NEVER = -SECOND_US
+
+Answer = dict[str, object]
+Told = Callable[[Answer | None, EdgeMatrixError | None], None]
+"""Called with what there is to say about what was done, or with why it was not."""
+
+
+class Aside(Protocol):
+    """Does what may take long, beside whoever calls."""
+
+    def __call__(self, work: Callable[[], T], over: Callable[[T | None, EdgeMatrixError | None], None]) -> None:
+        """Call `work`, and then `over` with its result or its error, now or later, where the engine works."""
+
+
+def at_once(work: Callable[[], T], over: Callable[[T | None, EdgeMatrixError | None], None]) -> None:
+    """Do it here and now: for a simulation."""
+    try:
+        result = work()
+    except EdgeMatrixError as error:
+        over(None, error)
+    else:
+        over(result, None)
+
+
+class Operations:
+    """The one way to change what runs. A listener, and a timer, of the engine.
+
+    Args:
+        host: its name, from which its answers come.
+        now_us: the host's time.
+        aside: where a change is checked and built.
+        changed: told what was put in place, so that the host subscribes, and tells the bus which agents there are.
+    """
+
+    order = 0
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        topology: Topology,
+        *,
+        host: str,
+        now_us: Callable[[], int],
+        aside: Aside = at_once,
+        changed: Callable[[Applied, int], None],
+    ) -> None:
+        engine = self._engine = assembly.engine
+        self.agent = engine.matrix
+        self._assembly = assembly
+        self._topology = topology
+        self._host = host
+        self._now_us = now_us
+        self._aside = aside
+        self._changed = changed
+        self._waiting: deque[tuple[Order, Told]] = deque()
+        self._under_way = False
+        self._begun_us: deque[int] = deque([_NEVER] * _SECOND_MAX, maxlen=_SECOND_MAX)
+        self._due_us: int | None = None
+        self._is_closed = False
+        self._control = f"{engine.root}/{Kind.CTL}/"
+        self.filters = [f"{engine.root}/{Kind.OP}/+/{verb}/{engine.matrix}/#" for verb in VERBS]
+        """What a host subscribes to: none of it overlaps with a watch, for a broker may deliver twice what overlaps."""
+        self.filters.append(f"{self._control}{engine.matrix}/#")
+        for text in self.filters:
+            engine.listen(TopicFilter.parse(text), self)
+        engine.operations = self
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells what it is
+        """Take what somebody asks for."""
+        engine = self._engine
+        is_control = message.topic.startswith(self._control)
+        if is_control and message.topic.removeprefix(self._control).rpartition("/")[0] in engine.elsewhere:
+            return  # whoever runs there hears it too
+        try:
+            order = read_control(message, engine.root) if is_control else read_operation(message, engine.root)
+        except EdgeMatrixError as error:
+            engine.dead_letter(engine.matrix, message.topic, message.value, str(error), now_us)
+            return
+        self.ask(order, lambda about, error: self._reply(order, about, error), now_us)
+
+    def ask(self, order: Order, told: Told, now_us: int) -> None:
+        """Carry it out, now or in its turn."""
+        if isinstance(order.asked, (Cancel, Approve)):
+            try:
+                about = self._act(order, now_us)
+            except EdgeMatrixError as error:
+                told(None, error)
+            else:
+                told(about, None)
+        elif len(self._waiting) >= _QUEUE_MAX:
+            told(None, QueueFullError(f"{_QUEUE_MAX} changes wait already", remedy="try again later"))
+        else:
+            self._waiting.append((order, told))
+            self._look(now_us)
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """The next change may begin."""
+        if due_us != self._due_us:
+            return
+        self._due_us = None
+        if self._under_way or not self._waiting or self._is_closed:
+            return
+        order, told = self._waiting.popleft()
+        self._begun_us.append(now_us)
+        self._under_way = True
+        if isinstance(order.asked, DEFINES):
+            asked = order.asked
+            self._aside(
+                lambda: self._topology.prepare(order.path, asked), lambda prepared, error: self._prepared(order, told, prepared, error)
+            )
+            return
+        try:
+            about = self._pause(order, now_us)
+        except EdgeMatrixError as error:
+            self._over(told, None, error)
+        else:
+            self._over(told, about, None)
+
+    def close(self) -> None:
+        """Carry out nothing any more."""
+        self._is_closed = True
+        self._waiting.clear()
+
+    # Inside
+
+    def _look(self, now_us: int) -> None:
+        """Let the next change begin as soon as it may: outside any message, for it changes who hears what."""
+        if self._waiting and not self._under_way and self._due_us is None:
+            self._due_us = max(now_us, self._begun_us[0] + SECOND_US)
+            self._engine.schedule(self, self._due_us)
+
+    def _prepared(self, order: Order, told: Told, prepared: Prepared | None, error: EdgeMatrixError | None) -> None:
+        if self._is_closed:
+            return
+        if prepared is None:
+            self._over(told, None, error)
+            return
+        now_us = self._now_us()
+        applied = self._topology.apply(prepared, now_us)
+        self._publish(applied, now_us)
+        self._changed(applied, now_us)
+        self._over(told, {}, None)
+
+    def _over(self, told: Told, about: Answer | None, error: EdgeMatrixError | None) -> None:
+        self._under_way = False
+        told(about, error)
+        now_us = self._now_us()
+        self._look(now_us)
+        self._engine.settled()
+
+    def _pause(self, order: Order, now_us: int) -> Answer:
+        path, engine = order.path, self._engine
+        self._check(path)
+        if path in engine.elsewhere:
+            raise RunError("it runs elsewhere and speaks for itself", where=path, remedy="pause whoever sends work to it")
+        parts = engine.pauses.parts
+        before = frozenset(parts)
+        if isinstance(order.asked, Pause):
+            if engine.pauses.covers(path):
+                raise RunError("it is paused already", where=path)
+            parts.difference_update([part for part in parts if is_below(part, path)])
+            parts.add(path)
+        elif path in parts:
+            parts.remove(path)
+        else:
+            above = next((part for part in parts if is_below(path, part)), None)
+            below = sorted(part for part in parts if is_below(part, path))
+            if not below:
+                what = "it is not paused" if above is None else f"it is paused with {above}"
+                raise RunError(what, where=path, remedy="" if above is None else f"resume {above}")
+            parts.difference_update(below)
+        self._topology.note()
+        agents = self._assembly.agents
+        touched = [agent for agent in agents if engine.pauses.covers(agent) != _covered(before, agent)]
+        applied = Applied(self._topology.revision, agents, engine.elsewhere, changed=touched)
+        self._changed(applied, now_us)
+        return {"agents": len(touched)}
+
+    def _act(self, order: Order, now_us: int) -> Answer:
+        """Cancel a run, or answer a question: at once, for somebody waits."""
+        self._check(order.path)
+        asked = order.asked
+        if isinstance(asked, Cancel):
+            return {"run": asked.run, "cancelled": cancel_run(self._engine, order.path, asked.run, now_us)}
+        assert isinstance(asked, Approve)  # noqa: S101 - whoever calls knows
+        return self._approve(order, asked, now_us)
+
+    def _approve(self, order: Order, asked: Approve, now_us: int) -> Answer:
+        questions = self._assembly.questions
+        if asked.list:
+            skew_us = self._engine.skew_us
+            return {
+                "questions": [
+                    {
+                        "agent": question.agent,
+                        "run": question.runid,
+                        "question": question.text,
+                        "choices": list(question.choices),
+                        "until": format_moment(question.until_us + skew_us),
+                    }
+                    for question in questions or ()
+                    if _covered((order.path,), question.agent) and asked.run in ("", question.runid)
+                ]
+            }
+        if asked.answer is msgspec.UNSET:
+            raise RunError("`answer` is missing", where=order.path, remedy='{"answer": …}, or {"list": true} for what is asked')
+        if questions is None:
+            raise RunError("no agent here asks people", where=order.path)
+        question = questions.answer(order.path, asked.run, asked.answer, order.by, now_us)
+        return {"agent": question.agent, "run": question.runid, "answer": asked.answer}
+
+    def _check(self, path: AgentPath) -> None:
+        """Refuse what is not here, with the nearest that is.
+
+        Raises:
+            PathError: there is no such agent.
+        """
+        agents = self._assembly.agents
+        if path != self._engine.matrix and path not in self._engine.elsewhere and path not in agents:
+            near = get_close_matches(path, agents, n=1, cutoff=0.5)
+            raise PathError(f"there is no agent {path}", remedy=f"did you mean {near[0]}?" if near else "")
+
+    def _publish(self, applied: Applied, now_us: int) -> None:
+        """Tell the new definitions, retained, and the manifest last."""
+        engine = self._engine
+        root, matrix = engine.root, engine.matrix
+        for path, value in applied.specs.items():
+            text: object = b"" if value is None else encode_value(value)
+            engine.outbox.append(Outbound(topic_for(root, Kind.SPEC, path), text, matrix, now_us, 1, retain=True))
+        manifest = {"revision": applied.revision, "paths": dict(applied.manifest)}
+        engine.outbox.append(Outbound(topic_for(root, Kind.SPEC, matrix), manifest, matrix, now_us, 1, retain=True))
+
+    def _reply(self, order: Order, about: Answer | None, error: EdgeMatrixError | None) -> None:
+        """Tell whoever asked; a refusal that nobody waits for is dead-lettered."""
+        engine, now_us = self._engine, self._now_us()
+        data: dict[str, Any] = {"verb": order.verb, "path": order.path}
+        if error is None:
+            data |= {"done": True, "revision": self._topology.revision, **(about or {})}
+        else:
+            what, remedy = _told(error)
+            if not order.session:
+                engine.dead_letter(engine.matrix, order.topic, order.value, f"{what} ({remedy})" if remedy else what, now_us)
+                return
+            data |= {"refused": what, "remedy": remedy}
+        if order.session:
+            topic = topic_for(engine.root, Kind.REPLY, self._host, order.session)
+            trail = engine.next_trail(order.trail, now_us)
+            outbound = Outbound(topic, data, engine.matrix, now_us, 1, type="em.reply", trail=trail, cause=order.trail.id)
+            engine.outbox.append(outbound)
+
+
+def _told(error: EdgeMatrixError) -> tuple[str, str]:
+    """What is wrong, and a remedy, in one sentence each."""
+    if not isinstance(error, ConfigError):
+        return (f"{error.where}: {error.what}" if error.where else error.what), error.remedy
+    shown = [f"{issue.path}: {issue.what}" if issue.path else issue.what for issue in error.issues[:_ISSUES_TOLD_MAX]]
+    if len(error.issues) > len(shown):
+        shown.append(f"and {len(error.issues) - len(shown)} more")
+    return "; ".join(shown), next((issue.remedy for issue in error.issues if issue.remedy), "")
+
+
+def _covered(parts: frozenset[AgentPath] | tuple[AgentPath, ...], path: str) -> bool:
+    return any(path == part or is_below(path, part) for part in parts)

@@ -1,0 +1,178 @@
+"""What operators, and agents above, ask of running agents (docs/spec/topics.md, `op` and `ctl`)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from edgematrix.errors import CodecError
+from edgematrix.protocol.event import Trail
+from edgematrix.protocol.message import NO_TRAIL, Message
+from edgematrix.protocol.path import AgentPath, check_name, is_below, parse_path
+from edgematrix.protocol.topic import Kind
+
+__all__ = [
+    "DEFINES",
+    "VERBS",
+    "Approve",
+    "Cancel",
+    "Connect",
+    "Create",
+    "Disconnect",
+    "Duplicate",
+    "Edit",
+    "Order",
+    "Pause",
+    "Remove",
+    "Resume",
+    "Verb",
+    "read_control",
+    "read_operation",
+]
+
+
+class Create(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A new agent. `spec` is its definition as it stands in a file."""
+
+    spec: dict[str, object]
+    session: str = ""
+
+
+class Remove(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Take an agent out, with all below it."""
+
+    session: str = ""
+
+
+class Duplicate(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A copy of an agent, with all below it, at the path `to`."""
+
+    to: str
+    session: str = ""
+
+
+class Connect(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A new edge of a flow."""
+
+    start: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
+    when: str | None = None
+    loop: bool = False
+    session: str = ""
+
+
+class Disconnect(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """An edge of a flow that is to be gone. There is one between two ends, so `when` and `loop` need not be said."""
+
+    start: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
+    when: str | None = None
+    loop: bool = False
+    session: str = ""
+
+
+class Pause(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Let the agent, and all below it, begin no runs."""
+
+    session: str = ""
+
+
+class Resume(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Let a paused agent begin runs again."""
+
+    session: str = ""
+
+
+class Cancel(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """End a run, or a step's run, with all its steps."""
+
+    run: str
+    session: str = ""
+
+
+class Approve(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Answer a question to a person; with `list`, tell those that wait. `run` says which one is meant, where there are several."""
+
+    answer: object = msgspec.UNSET
+    run: str = ""
+    list: bool = False
+    session: str = ""
+
+
+Edit: TypeAlias = Create | Remove | Duplicate | Connect | Disconnect
+Verb: TypeAlias = Edit | Pause | Resume | Cancel | Approve
+
+DEFINES: tuple[type[Edit], ...] = (Create, Remove, Duplicate, Connect, Disconnect)
+"""What changes the definition."""
+
+VERBS: dict[str, type[Verb]] = {
+    "create": Create,
+    "remove": Remove,
+    "duplicate": Duplicate,
+    "connect": Connect,
+    "disconnect": Disconnect,
+    "pause": Pause,
+    "resume": Resume,
+    "cancel": Cancel,
+    "approve": Approve,
+}
+
+
+class Order(msgspec.Struct):
+    """One of these, about the agent `path`. `by` is who asks, `session` where the answer goes, `trail` how it came about."""
+
+    verb: str
+    path: AgentPath
+    asked: Verb
+    by: str
+    trail: Trail = NO_TRAIL
+    topic: str = ""
+    value: object = None
+
+    @property
+    def session(self) -> str:
+        """Where the answer goes; empty if nobody waits for it."""
+        return self.asked.session
+
+
+def read_operation(message: Message, root: str) -> Order:
+    """Read what comes on `{root}/op/{user}/{verb}/{path}`. That it is that user, the broker proves.
+
+    Raises:
+        CodecError: it is retained, or no such thing can be asked.
+        PathError: the path, or the session, breaks the grammar.
+    """
+    user, _, rest = message.topic.removeprefix(f"{root}/{Kind.OP}/").partition("/")
+    verb, _, path = rest.partition("/")
+    return _order(message, verb, parse_path(path), user)
+
+
+def read_control(message: Message, root: str) -> Order:
+    """Read what comes on `{root}/ctl/{path}/{verb}`. Its source, an agent above, is a claim.
+
+    Raises:
+        CodecError: it is retained, no such thing can be asked, or whoever asks is no agent above.
+        PathError: the path, or the session, breaks the grammar.
+    """
+    path, _, verb = message.topic.removeprefix(f"{root}/{Kind.CTL}/").rpartition("/")
+    if not message.source:
+        raise CodecError(f"no {verb[:80]}: a bare payload does not say which agent asks", remedy="send an event")
+    if not is_below(path, message.source):
+        raise CodecError(f"no {verb[:80]}: /{message.source[:200]} is not above {path[:200]}", remedy="an operator asks on `op`")
+    return _order(message, verb, parse_path(path), f"/{message.source}")
+
+
+def _order(message: Message, verb: str, path: AgentPath, by: str) -> Order:
+    kind = VERBS.get(verb)
+    if kind is None:
+        raise CodecError(f"no agent understands {verb[:80]!r} here", remedy=f"known are {', '.join(VERBS)}")
+    if message.retained:
+        raise CodecError(f"no {verb}: a retained one would be carried out again whenever the host connects", remedy="publish it unretained")
+    try:
+        asked: Verb = msgspec.convert({} if message.value in (None, "") else message.value, kind)
+    except msgspec.ValidationError as error:
+        raise CodecError(f"no {verb}: {error}") from None
+    if asked.session:
+        check_name(asked.session, "session")
+    return Order(verb, path, asked, by, message.trail, message.topic, message.value)

@@ -1,0 +1,52 @@
+"""Parts of the tree in which no run begins, because somebody has paused them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.runtime.observation import Dropped
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.engine import Engine  # which has the pauses
+
+__all__ = ["Pauses"]
+
+
+class Pauses:
+    """What is paused. Levels and states are followed there all the while, and runs under way go on, with their steps.
+
+    `parts` are the paths that somebody named; each stands for all below it too.
+    """
+
+    __slots__ = ("_engine", "parts")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.parts: set[AgentPath] = set()
+
+    def covers(self, path: str) -> bool:
+        """Whether an agent is paused, by itself or by what it is in."""
+        return any(_is_part(path, part) for part in self.parts)
+
+    def hold_back(self, agent: AgentPath, runid: str, now_us: int) -> bool:
+        """Whether a run of `agent` may not begin. Then it is traced, and whoever called is told.
+
+        A step of a run that is in the paused part itself may begin: that run went on.
+        """
+        engine = self._engine
+        call = engine.calls.open.get(runid)
+        part = next(
+            (part for part in self.parts if _is_part(agent, part) and (call is None or not _is_part(call.caller, part))),
+            None,
+        )
+        if part is None:
+            return False
+        reason = f"{agent} is paused" if part == agent else f"{agent} is paused, with {part}"
+        engine.observe(Dropped(now_us, agent, f"{engine.root}/run/{agent}", reason))
+        engine.calls.fail(runid, reason, now_us)
+        return True
+
+
+def _is_part(path: str, of: str) -> bool:
+    return path == of or is_below(path, of)
