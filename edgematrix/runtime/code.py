@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import typing
 from collections.abc import Callable
@@ -28,6 +29,8 @@ class Code:
     input_type: Any
     output_type: Any
     is_async: bool
+    waits: bool = True
+    """Whether it may wait for anything; a coroutine function without a single `await` is as quick as a call."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], name: str) -> Code:
@@ -51,7 +54,9 @@ class Code:
         if first not in hints:
             raise UsageError(f"the parameter {first!r} of the agent's function has no type", where=name)
         returned = hints.get("return", type(None))
-        return cls(function, name, hints[first], None if returned is type(None) else returned, inspect.iscoroutinefunction(function))
+        output = None if returned is type(None) else returned
+        is_async = inspect.iscoroutinefunction(function)
+        return cls(function, name, hints[first], output, is_async, not is_async or _waits(function))
 
     def read(self, value: object) -> Any:
         """Read a source's value as the first parameter's type.
@@ -92,6 +97,15 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     if adapter is None:
         adapter = _adapters[kind] = TypeAdapter(kind)
     return adapter
+
+
+def _waits(function: Callable[..., Any]) -> bool:
+    """Whether a coroutine function has an `await`, an `async for` or an `async with` in it; of what is wrapped, nobody knows."""
+    code = getattr(function, "__code__", None)
+    return code is None or any(step.opname in _AWAITING for step in dis.get_instructions(code))
+
+
+_AWAITING = frozenset({"GET_AWAITABLE", "GET_AITER", "BEFORE_ASYNC_WITH"})
 
 
 def _type_name(kind: Any) -> str:

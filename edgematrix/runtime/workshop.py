@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from edgematrix.errors import RunError
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
@@ -49,6 +50,23 @@ class Workshop:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def call(self, code: Code, path: str, argument: object, context: object) -> object:
+        """Run code that waits for nothing, here and now.
+
+        Raises:
+            Exception: whatever the code raises.
+        """
+        began_us = self._clock.now_us()
+        try:
+            code.function(argument, context).send(None)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            took_s = -self._clock.wait_s(began_us)  # real time, also where the host's own goes faster
+            if took_s > _STALL_S:
+                self._stalled(path, round(took_s * 1_000))
+        raise RunError("the function waits, though nothing in it says so", where=path)
 
     async def close(self) -> None:
         """Cancel what runs, and wait for it. A thread that computes is not waited for: it cannot be stopped."""
