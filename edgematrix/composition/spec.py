@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
 from edgematrix.protocol.fields import PART, Duration, Flag, Microseconds, Name, Number, Whole
@@ -27,6 +27,8 @@ __all__ = [
 
 _ARROW = re.compile(r"\s*->\s*")
 _COMMA = re.compile(r"\s*,\s*")
+_PLAIN_END = re.compile(r"[\w./-]*\w")
+"""A name that a text of several is split into again."""
 
 
 def _edge(value: object) -> object:
@@ -82,7 +84,23 @@ _EDGE_SCHEMA = {
         },
     ]
 }
-Edge = Annotated[EdgeSpec, BeforeValidator(_edge), WithJsonSchema(_EDGE_SCHEMA)]
+
+
+def _written(edge: EdgeSpec) -> object:
+    """An edge as a file has it; a chain with a condition, which only Python can make, by its stations."""
+    said: dict[str, object] = {}
+    if edge.when is not None:
+        said["when"] = edge.when
+    if edge.loop:
+        said["loop"] = True
+    if not said and all(_PLAIN_END.fullmatch(name) for station in edge.stations for name in station):
+        return " -> ".join(", ".join(station) for station in edge.stations)
+    if len(edge.stations) > 2:  # noqa: PLR2004 - an edge has two ends
+        return {"stations": edge.stations, **said}
+    return {"from": edge.stations[0], "to": edge.stations[1], **said}
+
+
+Edge = Annotated[EdgeSpec, BeforeValidator(_edge), PlainSerializer(_written), WithJsonSchema(_EDGE_SCHEMA)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)
