@@ -168,6 +168,7 @@ def shower(since_s: float) -> float:
 
 def washer(chance: random.Random) -> Iterator[Recorded]:
     """A programme from 09:04 to 10:31: heating, turning with pauses, spinning; before and after it stands by."""
+    used_kwh = 0.0
     programme = ((0, 4, 60), (4, 22, 2050), (22, 62, 160), (62, 65, 3), (65, 78, 190), (78, 87, 420))
     for minute in range(DAY_S // 60):
         at_s = minute * 60.0
@@ -176,11 +177,16 @@ def washer(chance: random.Random) -> Iterator[Recorded]:
         if power < 1 and minute % 5:
             continue
         watts = round(power * chance.uniform(0.9, 1.1)) if power > 1 else power
-        yield message(at_s, "tele/washer/SENSOR", {"Time": tasmota_time(at_s), "ENERGY": {"Power": watts, "Voltage": 231}})
+        used_kwh += watts / 60_000 * (1 if power > 1 else 5)
+        energy = {"Today": round(used_kwh, 3), "Power": watts, "Voltage": 231}
+        yield message(at_s, "tele/washer/SENSOR", {"Time": tasmota_time(at_s), "ENERGY": energy})
 
 
 def people() -> Iterator[Recorded]:
-    """What somebody says and presses."""
+    """What somebody says and presses. The second who wants to come in is not heard by anybody."""
+    yield message(clock(17, 40), "em/in/home/helper/say", "Let the plumber in", qos=1)
+    yield message(clock(17, 42), "notify/phone/answer", {"answer": "yes", "by": "ada"}, qos=1)
+    yield message(clock(20, 50), "em/in/home/helper/say", "Unlock the front door for the neighbour", qos=1)
     yield message(clock(20, 15), "em/in/home/helper/say", "Turn on the light in the hall!", qos=1)
     yield message(clock(20, 40), "em/in/home/helper/say", "Switch the light off, please", qos=1)
     yield message(clock(20, 41), "em/in/home/helper/say", "switch the light off", qos=1)
