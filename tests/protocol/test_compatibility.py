@@ -242,14 +242,14 @@ def loosened(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
     return draw(st.sampled_from([NUMBER, WHOLE])) if wide == WHOLE else wide
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_what_certainly_fits_is_never_a_mismatch(data: st.DataObject) -> None:
     offered = data.draw(schemas)
     assert mismatch(offered, data.draw(widened(offered))) == ""
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_what_is_told_is_no_value_of_what_is_expected(data: st.DataObject) -> None:
     offered, wanted = data.draw(schemas), data.draw(schemas)
@@ -260,7 +260,7 @@ def test_what_is_told_is_no_value_of_what_is_expected(data: st.DataObject) -> No
     assert not jsonschema_rs.is_valid(wanted, value), told
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_join_of_what_certainly_fits_is_never_a_mismatch(data: st.DataObject) -> None:
     parts = data.draw(st.dictionaries(st.sampled_from("abc"), schemas, min_size=1))
