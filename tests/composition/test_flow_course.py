@@ -554,3 +554,23 @@ def test_a_step_that_leads_back_in_two_loops_begins_the_outer_one():
     drive.done("inner", 2)
     drive.done("test", "end")
     assert drive.emitted == {"out": "end"}
+
+
+def test_joins_that_wait_for_one_another_go_on():
+    """Two joins, each in a loop that leads back past the other: nothing works, so nothing more would come to either."""
+    edges = [
+        "request -> m3, m4",
+        "m1 -> m3",
+        {"from": "m2.to_m0", "to": "m0", "loop": True},
+        {"from": "m2.to_m1", "to": "m1", "loop": True},
+        "m2.to_m4, m3.to_m4 -> m4",
+        {"from": "m3.to_m0", "to": "m0", "loop": True},
+        {"from": "m4.to_m2", "to": "m2", "loop": True},
+    ]
+    drive = Drive(flow_of(edges, "m0 m1 m2 m3 m4", max_steps=60, outputs={"x": "m0"}))
+    assert drive.members == ["m3"], "the first of the two in topological order"
+    drive.done("m3", to_m0=1, to_m4=1)
+    drive.done("m4", to_m2=1)
+    drive.done("m0", 1)
+    drive.done("m2")
+    assert drive.finished == 1
