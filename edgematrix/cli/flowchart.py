@@ -189,15 +189,17 @@ class _Chart:
 
         outputs = {name: port.from_ for name, port in node.spec.outputs.items()}
         reading = Reading(
-            flow, members, node.spec.inputs, outputs, lambda _member, _port: None, lambda name: self._tree.default_input(members[name])
+            flow, members, node.spec.inputs, outputs, lambda _member, _port: None, lambda name: self._tree.implied_input(members[name])
         )
         back = {edge for number, edge in reading.arcs() if reading.graph is not None and number in reading.graph.back}
         for edge in reading.edges:
             tail, head = edge.tail, edge.head
             start = self._end(members.get(tail.name, node), tail.port)
             end = self._end(members.get(head.name, node), head.port)
-            own = tail.port if tail.name and tail.port != DEFAULT_OUTPUT else ""
-            self._edge(start, "-.->" if edge in back else "-->", end, edge.when or own)
+            named = [tail.port] if tail.name and tail.port != DEFAULT_OUTPUT else []
+            if head.name and head.port != self._tree.implied_input(members[head.name]):
+                named.append(head.port)
+            self._edge(start, "-.->" if edge in back else "-->", end, edge.when or " to ".join(named))
         if reading.ending is not None:
             last = members[reading.names[reading.ending]]
             self._edge(self._end(last, DEFAULT_OUTPUT), "-->", self._end(node, DEFAULT_OUTPUT))

@@ -212,12 +212,17 @@ class AgentTree(msgspec.Struct):
         Raises:
             PathError: there are several, and none of them is `in`; the remedy names them.
         """
+        port = self.implied_input(node)
+        if not port:
+            raise PathError(f"{node.path} has no input {DEFAULT_INPUT!r}", remedy=_names(self.ports(node).inputs, "inputs"))
+        return port
+
+    def implied_input(self, node: AgentNode) -> str:
+        """The same; the empty text where a reference has to name the port."""
         inputs = self.ports(node).inputs
         if not inputs or DEFAULT_INPUT in inputs:
             return DEFAULT_INPUT
-        if len(inputs) == 1:
-            return next(iter(inputs))
-        raise PathError(f"{node.path} has no input {DEFAULT_INPUT!r}", remedy=_names(inputs, "inputs"))
+        return next(iter(inputs)) if len(inputs) == 1 else ""
 
     def child_output(self, reference: str, composite: AgentNode) -> Target:
         """What the `from:` of a composite's own output means: an output of one of its children.

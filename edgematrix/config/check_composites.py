@@ -113,7 +113,7 @@ def _of_kind(tree: AgentTree, node: AgentNode) -> Iterator[composition.Finding]:
         outputs = {name: port.from_ for name, port in spec.outputs.items()}
         nodes = tree.members(node)
         fields_of = partial(_fields_of_end, tree, node, nodes)
-        yield from check_flow(spec.flow, members, spec.inputs, outputs, fields_of, input_of=partial(_default_input, tree, nodes))
+        yield from check_flow(spec.flow, members, spec.inputs, outputs, fields_of, input_of=partial(_implied_input, tree, nodes))
     if spec.chat is not None:
         from edgematrix.composition.chat import check_chat  # noqa: PLC0415
 
@@ -136,13 +136,10 @@ def _fields_of_end(tree: AgentTree, flow: AgentNode, members: _Members, member: 
     return None if node is None else fields_of_output(tree, node, port)
 
 
-def _default_input(tree: AgentTree, members: _Members, member: str) -> str:
+def _implied_input(tree: AgentTree, members: _Members, member: str) -> str:
     """The input that the name of a member alone means; empty where it means none, which is told with the ports."""
     node = members.get(member)
-    try:
-        return "" if node is None else tree.default_input(node)
-    except PathError:
-        return ""
+    return "" if node is None else tree.implied_input(node)
 
 
 _Use: TypeAlias = tuple[str, tuple[Key, ...], tuple[str, ...], str]

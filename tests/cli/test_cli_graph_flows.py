@@ -21,14 +21,14 @@ agents:
       edges:
         - request -> collect
         - collect -> analyse, photo
-        - depth -> analyse
+        - depth -> collect.level
         - analyse, photo -> summarise
         - summarise -> critic
         - {from: critic, to: summarise, when: "answer == 'redo'"}
         - analyse.error -> alarm
       max_steps: 20
     agents:
-      collect: {python: "m:collect"}
+      collect: {python: "m:collect", inputs: {in: text, level: number}}
       analyse: {flow: {edges: [in -> first -> second]}, agents: {first: {python: "m:first"}, second: {python: "m:second"}}}
       photo: {pool: {replicas: 3}, agents: {camera: {python: "m:photo"}}}
       summarise: {python: "m:summarise"}
@@ -60,7 +60,7 @@ def house(tmp_path: Path, cli: Callable[..., Result]) -> str:
         "port_home_report_request --> agent_home_report_collect",
         "agent_home_report_collect --> port_home_report_analyse_in",
         "agent_home_report_collect --> agent_home_report_photo",
-        "port_home_report_depth --> port_home_report_analyse_in",
+        'port_home_report_depth -->|"level"| agent_home_report_collect',
         "port_home_report_analyse_out --> agent_home_report_summarise",
         "agent_home_report_photo --> agent_home_report_summarise",
         "agent_home_report_summarise --> agent_home_report_critic",
