@@ -84,14 +84,14 @@ class FlowCourse:
         more = f"; and {len(told) - _SHOWN_MAX} more" if len(told) > _SHOWN_MAX else ""
         return "; ".join(told[:_SHOWN_MAX]) + more if told else "its inputs"
 
-    def close(self) -> list[Effect]:
+    def close(self) -> tuple[str, ...]:
         """Forget what waits in joins."""
         self._over = True
         for node in self._waiting():
             _join_of(self._plan.stations[node]).forget(self._runid, self._now_us)
         self._waits = self._reuse = self._last = None
         self._steps = {}
-        return []
+        return ()
 
     # Steps
 

@@ -69,6 +69,8 @@ def _flow(tree: AgentTree, node: AgentNode) -> Composition:
         tree.ports(node).inputs,
         outputs,
         lambda member, port: fields_of_output(tree, members[member], port) if member in members else None,
+        input_of=lambda member: tree.implied_input(members[member]) if member in members else "",
+        path=node.path,
     )
 
 
