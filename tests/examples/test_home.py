@@ -20,6 +20,10 @@ from edgematrix.testing.simulator import Seen, Simulation
 
 HOME = Path(__file__).parents[2] / "examples" / "home"
 DAY = HOME / "day.jsonl"
+REPORT = (
+    "Washing 0.85 kWh. Living room 19.1-20.7 °C. Study 1136 ppm. Window 2x. Door 1 of 2. "
+    "See to bath offline, battery of living_window 14 %."
+)
 START_US = parse_moment("2015-02-05T00:00:00Z")
 
 
@@ -29,10 +33,10 @@ def local(at_us: int) -> str:
     return f"{minutes // 60 % 24:02}:{minutes % 60:02}"
 
 
-def play() -> list[Seen]:
+def play(*watch: str) -> list[Seen]:
     opened = open_matrix(HOME / "home.yaml")
     recorded = list(read_recording(DAY))
-    return list(Simulation(opened.spec, loader=opened.loader, start_us=START_US).play(recorded, recorded[-1].at_us))
+    return list(Simulation(opened.spec, loader=opened.loader, start_us=START_US, watch=watch).play(recorded, recorded[-1].at_us))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,41 @@ def test_the_phone_is_told_what_matters_and_no_more(day: list[Seen]) -> None:
         ("10:40", "The washing is done"),
         ("15:10", "bath has been offline for 10 minutes"),
         ("19:30", "The battery of living_window is at 14 %"),
+        ("21:45", REPORT),
     ]
+
+
+def test_the_report_is_good_in_brief_and_stays_for_whoever_asks_later() -> None:
+    (found,) = play("em/out/home/report/summary")
+    assert (local(found.at_us), found.retain) == ("21:45", True)
+    assert found.payload == {"verdict": "good", "text": REPORT, "form": "brief", "drafts": 2, "too_long_by": 0, "missing": []}
+
+
+def test_the_report_has_no_more_than_the_phone_takes() -> None:
+    assert load_file("report", HOME / "report.py").CHARACTERS_MAX == 200
+    assert "maxLength: 200" in (HOME / "home.yaml").read_text()
+
+
+def test_the_council_warms_the_study_while_somebody_works_there(day: list[Seen]) -> None:
+    assert told(day, "study/climate/radiator/target_temperature/command") == [
+        ("01:22", 17),  # nobody is there
+        ("07:43", 21),
+        ("09:35", 20),  # the vent blows: both have given way
+        ("13:34", 20),  # back from lunch
+        ("14:06", 21),
+        ("14:55", 20),
+        ("18:23", 17),
+        ("18:27", 17),
+    ]
+
+
+def test_the_front_door_is_unlocked_for_whom_somebody_let_in(day: list[Seen]) -> None:
+    asked = [(at, about["question"]) for at, about in told(day, "notify/phone/question") if isinstance(about, dict) and "question" in about]
+    assert asked == [("17:40", "Unlock the front door for the plumber?"), ("20:50", "Unlock the front door for the neighbour?")]
+    assert told(day, "zigbee2mqtt/front_door/set") == [("17:42", "UNLOCK")]
+    (first, second) = play("em/out/home/front_door/answer")
+    assert (local(first.at_us), first.payload) == ("17:42", {"answer": "yes", "by": "notify/phone/answer#ada", "default": False})
+    assert (local(second.at_us), second.payload) == ("20:55", {"answer": "no", "by": "", "default": True})
 
 
 def test_the_porch_is_lit_from_dusk_to_bedtime(day: list[Seen]) -> None:
