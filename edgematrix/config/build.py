@@ -17,6 +17,7 @@ from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.inherited import Inherited
+from edgematrix.config.port_checks import port_checks
 from edgematrix.config.source_fields import fields_of
 from edgematrix.config.spec import MatrixSpec, TriggerSpec
 from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
@@ -144,6 +145,8 @@ class Builder:
         if node.is_elsewhere:
             return
         agent, path = node.spec, node.path
+        if agent.inputs or agent.outputs:
+            self._site.checks.update(port_checks(self._spec.root, node, self._around.loader.defined(path)))
         for name, port in agent.outputs.items():
             self._attempt(f"{path}: outputs.{name}", partial(self._output, node, name, port))
         if agent.device is not None:
@@ -305,7 +308,7 @@ class Builder:
     def _member(self, node: AgentNode) -> Member:
         from edgematrix.runtime.course_body import Member  # noqa: PLC0415
 
-        return Member(node.path, self._tree.default_input(node), node.spec.deadline if node.is_elsewhere else None)
+        return Member(node.path, self._tree.implied_input(node), node.spec.deadline if node.is_elsewhere else None)
 
     def _hear_answers(self, caller: AgentPath, node: AgentNode) -> None:
         """Hear what an agent elsewhere answers; one that is here is heard by the engine itself."""

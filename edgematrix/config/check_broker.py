@@ -44,3 +44,7 @@ def _topics_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
             yield write.topic, (*node.where, "device", "writes", name, "topic")
         if spec.device.availability is not None:
             yield spec.device.availability.topic, (*node.where, "device", "availability", "topic")
+    if spec.human is not None:
+        for key, topic in (("notify", spec.human.notify), ("answers", spec.human.answers)):
+            if topic is not None:
+                yield topic, (*node.where, "human", key)

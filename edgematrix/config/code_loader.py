@@ -36,6 +36,10 @@ class CodeLoader:
         self._allowed = frozenset(allowed)
         self._defined = defined or {}
 
+    def defined(self, path: AgentPath) -> Agent[Any, Any] | None:
+        """The agent of this path, where Python defines it; None where a file does."""
+        return self._defined.get(path)
+
     def load(self, path: AgentPath, place: str) -> tuple[Code, Mapping[int, str]]:
         """The code of the agent `path`, and the name of each source of its group by the id of its origin.
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
-
 from edgematrix.composition.course import Composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
-from edgematrix.protocol.topic import Kind
+from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_request
 
-__all__ = ["compose", "fields_of_input", "fields_of_output", "members_of"]
+__all__ = ["compose", "members_of"]
 
 
 def compose(tree: AgentTree, node: AgentNode) -> Composition:
@@ -28,15 +25,15 @@ def compose(tree: AgentTree, node: AgentNode) -> Composition:
     if spec.switch is not None:
         from edgematrix.composition.switch import Switch  # noqa: PLC0415
 
-        return Switch.compile(spec.switch, fields_of_input(tree, node))
+        return Switch.compile(spec.switch, fields_of_request(tree, node))
     if spec.pool is not None:
         from edgematrix.composition.pool import Pool  # noqa: PLC0415
 
-        return Pool.compile(spec.pool, tuple(members_of(tree, node)), fields_of_input(tree, node))
+        return Pool.compile(spec.pool, tuple(members_of(tree, node)), fields_of_request(tree, node))
     assert spec.human is not None  # noqa: S101 - the last kind there is
     from edgematrix.composition.human import Human  # noqa: PLC0415
 
-    return Human.compile(spec.human, fields_of_input(tree, node))
+    return Human.compile(spec.human, fields_of_request(tree, node))
 
 
 def members_of(tree: AgentTree, node: AgentNode) -> dict[str, AgentNode]:
@@ -45,16 +42,6 @@ def members_of(tree: AgentTree, node: AgentNode) -> dict[str, AgentNode]:
     if node.spec.chat is not None:
         return {name: found[name] for name in node.spec.chat.members}
     return found
-
-
-def fields_of_input(tree: AgentTree, node: AgentNode) -> Collection[str] | None:
-    """The fields of a composite's request, where its only input declares them."""
-    return _properties(_schema(tree, node, Kind.IN, tree.default_input(node)))
-
-
-def fields_of_output(tree: AgentTree, node: AgentNode, port: str) -> Collection[str] | None:
-    """The fields of what an agent puts out on a port, where it declares them."""
-    return _properties(_schema(tree, node, Kind.OUT, port))
 
 
 def _flow(tree: AgentTree, node: AgentNode) -> Composition:
@@ -68,23 +55,7 @@ def _flow(tree: AgentTree, node: AgentNode) -> Composition:
         members,
         tree.ports(node).inputs,
         outputs,
-        lambda member, port: fields_of_output(tree, members[member], port) if member in members else None,
-        input_of=lambda member: tree.implied_input(members[member]) if member in members else "",
+        lambda member, port: fields_of_output(tree, members[member], port) if member else fields_of_input(tree, node, port),
+        input_of=lambda member: tree.implied_input(members[member]),
         path=node.path,
     )
-
-
-def _schema(tree: AgentTree, node: AgentNode, kind: Kind, port: str) -> Mapping[str, Any] | None:
-    ports = node.spec.inputs if kind is Kind.IN else node.spec.outputs
-    declared = ports.get(port)
-    if declared is None:
-        return None
-    if declared.schema is None and declared.from_ is not None and kind is Kind.OUT and not node.kind:
-        inside = tree.child_output(declared.from_, node)
-        return _schema(tree, inside.node, Kind.OUT, inside.port)
-    return declared.schema
-
-
-def _properties(schema: Mapping[str, Any] | None) -> Collection[str] | None:
-    properties = (schema or {}).get("properties")
-    return tuple(properties) if isinstance(properties, dict) else None

@@ -30,3 +30,5 @@ def _written(spec: MatrixSpec) -> Iterator[str]:
             yield from (read.topic for read in device.reads.values())
             if device.availability is not None:
                 yield device.availability.topic
+        if node.spec.human is not None and node.spec.human.answers is not None:
+            yield node.spec.human.answers

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from edgematrix.errors import EdgeMatrixError, RunError
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
 from edgematrix.runtime.context import Context
@@ -14,6 +15,7 @@ from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.firing import Firing
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.run import Run
+from edgematrix.runtime.work_runner import OWN_WORK
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["CodeBody"]
@@ -50,6 +52,9 @@ class CodeBody:
             self._fail(run, error, now_us)
             return
         context = Context(self._engine, run, self._clock)
+        if not self._code.waits and not self._engine.works_long:
+            self._call(run, argument, context, now_us)
+            return
         self._tasks[run] = self._workshop.start(
             self._code, run.runner.agent, argument, context, lambda result, error: self._over(run, result, error)
         )
@@ -67,17 +72,31 @@ class CodeBody:
     def _argument(self, run: Run) -> object:
         if self._code.input_type is Firing:
             return Firing(run.firing, self._names)
+        if run.firing.group == OWN_WORK and len(run.firing.sources) > 1:
+            return self._code.read({name: reading.value for name, reading in run.firing.sources.items() if reading is not None})
         readings = [reading for reading in run.firing.sources.values() if reading is not None]
         return self._code.read(readings[0].value if readings else None)
 
+    def _call(self, run: Run, argument: object, context: Context, now_us: int) -> None:
+        """Code that waits for nothing needs no task: the host goes on with what it returned at once."""
+        try:
+            result = self._workshop.call(self._code, run.runner.agent, argument, context)
+        except Exception as error:  # noqa: BLE001 - whatever an agent's code raises fails its own run only
+            self._fail(run, error, now_us)
+        else:
+            self._end(run, result, None, now_us)
+
     def _over(self, run: Run, result: object, error: BaseException | None) -> None:
         self._tasks.pop(run, None)
-        if run.over:
-            return
-        now_us = self._clock.now_us()
+        if not run.over:
+            now_us = self._clock.now_us()
+            self._end(run, result, error, now_us)
+            self._engine.settle(now_us)
+
+    def _end(self, run: Run, result: object, error: BaseException | None, now_us: int) -> None:
         if error is None:
             try:
-                value = self._code.write(result)
+                value = self._output(run.runner.agent, result)
             except RunError as wrong:
                 error = wrong
             else:
@@ -86,7 +105,14 @@ class CodeBody:
                 run.end(Outcome.DONE, now_us)
         if error is not None:
             self._fail(run, error, now_us)
-        self._engine.settle(now_us)
+
+    def _output(self, agent: AgentPath, result: object) -> object:
+        """What the function has returned, as the value for its port."""
+        value = self._code.write(result)
+        wrong = "" if value is None else self._engine.misfit(agent, "out", value)
+        if wrong:
+            raise RunError(wrong, where=agent)
+        return value
 
     def _fail(self, run: Run, error: BaseException, now_us: int) -> None:
         if isinstance(error, EdgeMatrixError):

@@ -162,8 +162,8 @@ def test_cancelling_a_run_in_the_middle_of_a_fan_out():
         one.done("collect", 1)
         one.done("analyse", "a")
     assert kept(flow) == 2
-    assert drive.course.close() == []
-    assert drive.course.close() == []
+    assert drive.course.close() == ()
+    assert drive.course.close() == ()
     assert kept(flow) == 1
     drive.open.clear()
     assert drive.course.take(Done(3, {"out": "p"}), 0) == []
