@@ -52,11 +52,11 @@ matrix: home
 limits: {{cascade_max: 1000000, runs_max: 20000}}
 agents:
   chain:
-    flow: {{edges: ["in -> {' -> '.join(_CHAIN)}"]}}
+    flow: {{edges: ["in -> {" -> ".join(_CHAIN)}"]}}
     agents:
 {_members(_CHAIN, "step")}
   fan:
-    flow: {{edges: ["in -> {', '.join(_CHAIN)}", "{', '.join(_CHAIN)} -> all"]}}
+    flow: {{edges: ["in -> {", ".join(_CHAIN)}", "{", ".join(_CHAIN)} -> all"]}}
     agents:
 {_members(_CHAIN, "step")}
       all: {{python: '{_MEMBERS}:join'}}
@@ -158,7 +158,9 @@ async def _host() -> AsyncIterator[_Bench]:
         file.write_text(_MATRIX)
         opened = open_matrix(file, allowed=["benchmarks"])
         clock = SystemClock()
-        around = Surroundings(clock=clock, new_id=id_maker(), workshop=lambda limits, told: Workshop(clock, limits, told), loader=opened.loader)
+        around = Surroundings(
+            clock=clock, new_id=id_maker(), workshop=lambda limits, told: Workshop(clock, limits, told), loader=opened.loader
+        )
         assembly = build(opened.hand_over(), around)
         transport = MemoryTransport(MemoryBus(), Settings(client_id="bench"))
         host = Host(assembly, transport, clock, name="bench", session="s1", changed=lambda _: None)
@@ -196,7 +198,9 @@ async def _weigh(bench: _Bench) -> None:
         await asyncio.sleep(0)
     took_s = time.process_time() - began
     gc.collect()
-    print(f"{_WAITING:,} runs at once, each at its second step: {took_s:.2f} s, {(_rss_bytes() - before) / _WAITING / 1000:.2f} kB a run (aim 5)")
+    print(
+        f"{_WAITING:,} runs at once, each at its second step: {took_s:.2f} s, {(_rss_bytes() - before) / _WAITING / 1000:.2f} kB a run (aim 5)"
+    )
 
 
 def _rss_bytes() -> int:

@@ -69,20 +69,28 @@ def test_a_member_that_returns_nothing_skips_what_comes_after_it(play) -> None:
 
 
 def test_null_is_work_too(play) -> None:
-    code = "async def first(value: object, context) -> str:\n    return repr(value)\nasync def last(value: str, context) -> str:\n    return value\n"
+    code = """
+async def first(value: object, context) -> str:
+    return repr(value)
+async def last(value: str, context) -> str:
+    return value
+"""
     matrix = (FLOW % ("", "")).replace("on: {in: {topic: t/go}}", "on: {in: {every: 10s}}")
     assert play(matrix, until=15, modules={"members": code}).on("t/out") == ["None"]
 
 
 def test_an_agent_is_tried_again_with_growing_waits(play) -> None:
-    code = """
+    code = (
+        """
 calls = []
 async def first(value: int, context) -> int:
     calls.append(value)
     if len(calls) < 4:
         raise ValueError("not yet")
     return len(calls)
-""" + LAST
+"""
+        + LAST
+    )
     retry = ", retry: {attempts: 5, wait_initial: 1s, wait_max: 3s, wait_jitter: 0}"
     played = play(FLOW % ("", retry), [(1, "t/go", 5)], modules={"members": code})
     assert [(at, value) for at, topic, value in played.told if topic == "t/out"] == [(7.0, 5)]  # waits of 1, 2 and 3 s
@@ -111,11 +119,14 @@ async def b(chat: dict, context) -> str:
 
 
 def test_a_member_that_speaks_out_of_turn(play) -> None:
-    code = """
+    code = (
+        """
 async def a(chat: dict, context) -> str:
     await context.emit("out", f"a{chat['turn']}")
     return "and another thing"
-""" + SPEAK
+"""
+        + SPEAK
+    )
     played = play(COUNCIL % ("", ""), [(1, "t/go", "lamps")], modules={"members": code})
     (transcript,) = played.on("t/out")
     assert [entry["content"] for entry in transcript] == ["lamps", "a1", "b2", "a3", "b4"]
@@ -220,12 +231,15 @@ def test_a_ring_of_agents_stops_at_the_hop_limit_with_one_dead_letter_that_names
 
 
 def test_thousands_of_runs_at_once(play) -> None:
-    code = """
+    code = (
+        """
 import asyncio
 async def first(value: int, context) -> int:
     await asyncio.sleep(5)
     return value
-""" + LAST
+"""
+        + LAST
+    )
     matrix = (FLOW % ("", "")).replace(": {mode: parallel,", ": {mode: parallel, max: 10000, rate_max: none,")
     played = play(matrix, [(1, "t/go", number) for number in range(2_000)], modules={"members": code}, watch=("t/out",))
     assert sorted(played.on("t/out")) == list(range(1, 2_001))

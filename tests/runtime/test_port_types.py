@@ -8,11 +8,15 @@ agents:
   sum:
     inputs: {in: {type: object, properties: {left: {type: number}}, required: [left]}}
     outputs: {out: number}
-    triggers: {t: {mode: parallel, on: {x: {from: self.in}}, do: [{publish: {topic: t/began, payload: 1}}, {emit: {out: "${x.value.give}"}}]}}
+    triggers:
+      t: {mode: parallel, on: {x: {from: self.in}}, do: [{publish: {topic: t/began, payload: 1}}, {emit: {out: "${x.value.give}"}}]}
   asker:
     sends: []
     triggers:
-      call: {mode: parallel, on: {a: {topic: t/call}}, do: [{call: {agent: sum, payload: "${a.value}"}}, {publish: {topic: t/result, payload: "${result}"}}]}
+      call:
+        mode: parallel
+        on: {a: {topic: t/call}}
+        do: [{call: {agent: sum, payload: "${a.value}"}}, {publish: {topic: t/result, payload: "${result}"}}]
       send: {mode: parallel, on: {a: {topic: t/send}}, do: [{send: {to: sum.in, payload: "${a.value}"}}]}
 """
 
