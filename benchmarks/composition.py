@@ -12,7 +12,7 @@ import asyncio
 import gc
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from benchmarks.composed.members import step as plain_step
 from benchmarks.composed.two_hosts import round_trips
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.opening import open_matrix
+from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath
-from edgematrix.protocol.filter import TopicFilter
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.engine import Hits
 from edgematrix.runtime.host import Host
