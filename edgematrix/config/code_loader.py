@@ -40,6 +40,11 @@ class CodeLoader:
         """The agent of this path, where Python defines it; None where a file does."""
         return self._defined.get(path)
 
+    @property
+    def folder(self) -> Path:
+        """Where the matrix file stands; the current folder where there is none."""
+        return self._folder or Path()
+
     def load(self, path: AgentPath, place: str) -> tuple[Code, Mapping[int, str]]:
         """The code of the agent `path`, and the name of each source of its group by the id of its origin.
 

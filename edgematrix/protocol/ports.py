@@ -1,4 +1,4 @@
-"""What the pure parts need from outside, as protocols: a bus, the time, a store.
+"""What the pure parts need from outside, as protocols: a bus, the time, a store, a model.
 
 Time inside a host is one number: microseconds since the epoch on a *timeline* that began at the wall clock's time
 when the host started and then follows the monotonic clock. A step of the wall clock changes no waiting.
@@ -6,12 +6,12 @@ when the host started and then follows the monotonic clock. A step of the wall c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from edgematrix.protocol.message import Publication
 
-__all__ = ["Clock", "Link", "Store", "Transport"]
+__all__ = ["Clock", "Link", "Model", "Store", "Transport"]
 
 
 class Clock(Protocol):
@@ -104,3 +104,23 @@ class Store(Protocol):
 
     def save(self, changed: Mapping[str, bytes | None]) -> None:
         """Store these in one transaction; None deletes."""
+
+
+class Model(Protocol):
+    """A language model. Its methods block; whoever has an event loop calls them from a thread."""
+
+    def choose(self, role: str, prompt: str, choices: Sequence[str], timeout_s: float) -> str:
+        """Pick one of `choices`; nothing else can come out.
+
+        Args:
+            role: who the model is to be, in a sentence.
+            prompt: what it is about, the oldest line first; the last line asks. What is too long is cut in the middle.
+            choices: texts that differ, none of them empty.
+            timeout_s: how long an answer may take. What the model needs to start is not counted.
+
+        Raises:
+            ModelError: it cannot start, hangs, died, or does not answer as it has to.
+        """
+
+    def close(self) -> None:
+        """Let go of all that it holds. Whoever waits for an answer gets an error."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
+from edgematrix.config.live import LiveTopology
+from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.filter import TopicFilter
@@ -15,15 +18,25 @@ from edgematrix.protocol.message import Message
 from edgematrix.protocol.router import Router
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.ids import id_maker
-from edgematrix.runtime.keeper import collect, parts_by_owner
+from edgematrix.runtime.keeper import PART_SEPARATOR, collect, parts_by_owner
 from edgematrix.runtime.observation import Observer
+from edgematrix.runtime.operations import Operations
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.topology import Applied
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.recording import Recorded
 from edgematrix.testing.virtual_loop import VirtualLoop
 
-__all__ = ["START_US", "Restart", "Seen", "Simulation"]
+if TYPE_CHECKING:
+    from edgematrix.composition.spec import SpeakerModel
+    from edgematrix.runtime.course_body import Chooser
+    from edgematrix.runtime.model_chooser import Choosers
+
+__all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
+
+HOST = "simulation"
+"""The host's name: answers to operators come from it."""
 
 START_US = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z, a Thursday: virtual time 0 unless told otherwise."""
@@ -83,6 +96,7 @@ class Simulation:
         self._watches = bool(watch)
         self._clock = VirtualClock(start_us)
         self._loop: VirtualLoop | None = None
+        self._choosers: Choosers | None = None
         self._store: dict[str, bytes] = {}
         self._late: list[Message] = []
         self._assembly = self._build()
@@ -178,19 +192,40 @@ class Simulation:
 
     def _build(self) -> Assembly:
         self._loop = None
-        around = Surroundings(clock=self._clock, new_id=self._new_id, workshop=self._workshop, loader=self._loader, echo=True)
-        assembly = build(self._spec, around)
+        around = Surroundings(
+            clock=self._clock, new_id=self._new_id, workshop=self._workshop, loader=self._loader, echo=True, chooser=self._chooser
+        )
+        restored = restore(self._spec, self._store.get(LiveRecord.STORE_KEY + PART_SEPARATOR))
+        assembly = build(restored.spec, around)
+        topology = LiveTopology(assembly, around, lambda: self._spec, restored.record)
+        Operations(assembly, topology, host=HOST, now_us=self._clock.now_us, changed=self._topology_changed)
         if self._watches:
             assembly.engine.watched = _everything
         if self._observer is not None:
             assembly.engine.observers.append(self._observer)
         return assembly
 
+    def _topology_changed(self, applied: Applied) -> None:
+        """Forget the stored states of agents that are gone."""
+        for key in [key for key in self._store if key.partition(PART_SEPARATOR)[0] in applied.forgotten]:
+            del self._store[key]
+
     def _workshop(self, limits: Limits, stalled: Callable[[str, int], None]) -> Workshop:
         self._loop = VirtualLoop(self._clock)
         return Workshop(self._clock, limits, stalled, self._loop)
 
+    def _chooser(self, model: SpeakerModel, workshop: Workshop) -> Chooser:
+        """A model answers at the instant at which it is asked."""
+        if self._choosers is None:
+            from edgematrix.runtime.model_chooser import Choosers  # noqa: PLC0415 - few matrices have such a chat
+
+            self._choosers = Choosers(self._clock, self._loader.folder)
+        return self._choosers(model, workshop)
+
     def _close_loop(self) -> None:
+        if self._choosers is not None:
+            self._choosers.close()
+            self._choosers = None
         if self._loop is not None:
             self._loop.close()
             self._loop = None

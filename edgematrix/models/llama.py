@@ -1,0 +1,155 @@
+"""Which of several texts a GGUF model would rather say. Runs in a model's process; imports llama.cpp.
+
+A choice is judged by how much likelier what was said makes it: the log-probability of its tokens, and of the end after them, less the
+same where only the last line of the prompt, which asks, is known. Without that second term a small model gives the same frequent
+words whatever it was asked (domain-conditional PMI: Holtzman et al., "Surface Form Competition", EMNLP 2021). Nothing is sampled, so
+the same question gets the same answer, and nothing but a choice can come out.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import llama_cpp
+import numpy as np
+
+__all__ = ["LlamaPicker"]
+
+_CONTEXT_TOKENS: Final = 512
+_BATCH_TOKENS: Final = 64
+_BASELINES_MAX: Final = 64
+"""Chats whose scores without context are kept."""
+_PLACE: Final = "\u2060here\u2060"
+"""Stands for the prompt while a model's own template is filled in."""
+
+
+class LlamaPicker:
+    """A loaded model.
+
+    Args:
+        file: a GGUF file.
+        threads: that compute.
+
+    Raises:
+        ValueError: it cannot be loaded, or its template for chats cannot be used.
+    """
+
+    def __init__(self, file: Path, *, threads: int = 1) -> None:
+        self._llama = llama_cpp.Llama(
+            str(file),
+            n_ctx=_CONTEXT_TOKENS,
+            n_batch=_BATCH_TOKENS,
+            n_threads=threads,
+            n_threads_batch=threads,
+            verbose=False,
+        )
+        self._vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
+        self._template = self._own_template()
+        end = llama_cpp.llama_vocab_eot(self._vocabulary)  # of a turn
+        self._end: int = end if end >= 0 else self._llama.token_eos()
+        self._baselines: OrderedDict[tuple[str, str, tuple[str, ...]], list[float]] = OrderedDict()
+
+    def pick(self, role: str, prompt: str, choices: Sequence[str]) -> int:
+        """The place of the choice that fits best; of equals the first.
+
+        Raises:
+            ValueError: role and choices leave no room for the prompt in the model's context.
+        """
+        tokens = [self._tokens(choice) for choice in choices]
+        if not all(tokens):
+            raise ValueError("a choice is empty")
+        head, tail = self._frame(role)
+        room = _CONTEXT_TOKENS - len(head) - len(tail) - max(map(len, tokens))
+        asked = prompt.rsplit("\n", 1)[-1]
+        said, bare = self._tokens(prompt), self._tokens(asked)
+        if room < len(bare):
+            raise ValueError(f"its role, the choices and what is asked do not fit into {_CONTEXT_TOKENS} tokens")
+        likely = self._scores([*head, *_cut(said, room, len(bare)), *tail], tokens)
+        usual = self._baseline((role, asked, tuple(choices)), [*head, *bare, *tail], tokens)
+        return max(range(len(choices)), key=lambda place: likely[place] - usual[place])
+
+    def _baseline(self, key: tuple[str, str, tuple[str, ...]], prompt: list[int], choices: list[list[int]]) -> list[float]:
+        scores = self._baselines.pop(key, None)
+        if scores is None:
+            scores = self._scores(prompt, choices)
+            if len(self._baselines) >= _BASELINES_MAX:
+                self._baselines.popitem(last=False)
+        self._baselines[key] = scores
+        return scores
+
+    def _scores(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
+        """The log-probability of each choice after the prompt."""
+        llama = self._llama
+        llama.reset()
+        llama.eval(prompt)
+        first = self._log_probabilities()
+        scores = []
+        for choice in choices:
+            score = float(first[choice[0]])
+            llama.n_tokens = len(prompt)  # what was tried before is taken back
+            for token, then in zip(choice, [*choice[1:], self._end], strict=True):
+                llama.eval([token])
+                score += float(self._log_probabilities()[then])
+            scores.append(score)
+        return scores
+
+    def _log_probabilities(self) -> Any:
+        """Of every token as the next one."""
+        logits: Any = llama_cpp.llama_get_logits_ith(self._llama.ctx, -1)
+        if not logits:
+            raise ValueError("the model computed nothing")
+        found: Any = np.ctypeslib.as_array(logits, shape=(self._llama.n_vocab(),)).astype(np.float64)
+        greatest = found.max()
+        return found - (greatest + np.log(np.exp(found - greatest).sum()))
+
+    # Text
+
+    def _tokens(self, text: str) -> list[int]:
+        """Tokens of text from outside: what spells a control token in it is text like the rest."""
+        return list(self._llama.tokenize(text.encode(), add_bos=False, special=False))
+
+    def _frame(self, role: str) -> tuple[list[int], list[int]]:
+        """What stands before and after the prompt."""
+        before, after = self._template(role)
+        begins = self._llama.metadata.get("tokenizer.ggml.add_bos_token", "true") == "true"
+        head = list(self._llama.tokenize(before.encode(), add_bos=False, special=True))
+        bos = self._llama.token_bos()
+        if begins and bos >= 0 and head[:1] != [bos]:
+            head = [bos, *head]
+        return head, list(self._llama.tokenize(after.encode(), add_bos=False, special=True))
+
+    def _own_template(self) -> Callable[[str], tuple[str, str]]:
+        """A function from the role to what stands before and after the prompt."""
+        text = self._llama.metadata.get("tokenizer.chat_template")
+        if text is None:
+            return lambda role: (f"{role}\n\n", "\n")
+        ends, begins = self._spelled(self._llama.token_eos()), self._spelled(self._llama.token_bos())
+        formatter = llama_cpp.llama_chat_format.Jinja2ChatFormatter(text, eos_token=ends, bos_token=begins)
+
+        def rendered(role: str) -> tuple[str, str]:
+            messages = [{"role": "system", "content": role}, {"role": "user", "content": _PLACE}]
+            try:
+                whole = formatter(messages=messages).prompt
+            except ValueError:  # templates that know no system say so in this way
+                whole = formatter(messages=[{"role": "user", "content": f"{role}\n\n{_PLACE}"}]).prompt
+            before, found, after = whole.partition(_PLACE)
+            if not found:
+                raise ValueError("the model's template for chats leaves the message out")
+            return before, after
+
+        rendered("")
+        return rendered
+
+    def _spelled(self, token: int) -> str:
+        return llama_cpp.llama_vocab_get_text(self._vocabulary, token).decode() if token >= 0 else ""
+
+
+def _cut(tokens: list[int], room: int, kept_at_end: int) -> list[int]:
+    """At most `room` tokens: a quarter of the room from the beginning, the rest from the end, at least the last `kept_at_end`."""
+    if len(tokens) <= room:
+        return tokens
+    first = min(room // 4, room - kept_at_end)
+    return [*tokens[:first], *tokens[len(tokens) - (room - first) :]]

@@ -1,0 +1,249 @@
+"""A model's process that answers, hangs, dies, babbles, takes too much; toy programs that speak the same on the same pipes."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgematrix.errors import ModelError
+from edgematrix.models.process import FAILURES_MAX, REST_S, ModelProcess
+from edgematrix.models.wire import MESSAGE_BYTES_MAX, Answer, Ready, framed
+
+CHOICES = ("anna", "ben", "end")
+
+TOY = """
+import os, signal, sys, time
+from edgematrix.models.serving import serve
+
+class Toy:
+    def pick(self, role, prompt, choices):
+        {pick}
+
+def load():
+    {load}
+    return Toy()
+
+serve(load, memory_bytes_max=1 << 30, load_s_max={load_s_max})
+"""
+
+Make = Callable[..., ModelProcess]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes a process from the bodies of its two functions; it is closed with the test."""
+    made: list[ModelProcess] = []
+
+    def toy(pick: str = "return choices.index(prompt)", load: str = "pass", *, load_s_max: float = 20.0) -> ModelProcess:
+        program = tmp_path / f"toy{len(made)}.py"
+        program.write_text(TOY.format(pick=pick, load=load, load_s_max=load_s_max))
+        made.append(ModelProcess("toy", [sys.executable, "-P", str(program)], load_s_max=load_s_max))
+        return made[-1]
+
+    yield toy
+    for process in made:
+        process.close()
+
+
+def spoken(tmp_path: Path, script: str) -> ModelProcess:
+    """A program that says what it likes on its pipes."""
+    program = tmp_path / "raw.py"
+    program.write_text(f"import os, sys, time\n{script}\ntime.sleep(60)\n")
+    return ModelProcess("raw", [sys.executable, str(program)], load_s_max=20.0)
+
+
+def ask(process: ModelProcess, prompt: str = "ben", timeout_s: float = 20.0) -> int:
+    return process.ask("you pick", prompt, CHOICES, timeout_s)
+
+
+def test_it_answers_one_question_after_the_other_in_one_process(make: Make) -> None:
+    process = make()
+    assert process.pid is None, "nothing runs before it is asked"
+    assert [ask(process, name) for name in ("end", "anna", "ben")] == [2, 0, 1]
+    pid = process.pid
+    ask(process)
+    assert process.pid == pid
+
+
+def test_what_a_library_prints_does_not_come_between(make: Make) -> None:
+    process = make("print('loading…', flush=True); os.system('echo from C'); print('x' * 300_000, file=sys.stderr); return 1")
+    assert ask(process) == 1
+    assert ask(process) == 1
+
+
+def test_a_question_that_the_model_refuses_costs_nothing_else(make: Make) -> None:
+    process = make("if prompt == 'no': raise ValueError('it does not fit')\n        return 0")
+    ask(process)
+    pid = process.pid
+    for _ in range(FAILURES_MAX + 1):
+        with pytest.raises(ModelError, match="the model toy cannot answer: it does not fit"):
+            ask(process, "no")
+    assert ask(process) == 0
+    assert process.pid == pid
+
+
+def test_a_question_that_is_too_long_is_not_sent(make: Make) -> None:
+    with pytest.raises(ModelError, match="is asked too much"):
+        ask(make(), "x" * MESSAGE_BYTES_MAX)
+
+
+def test_one_that_hangs_is_ended_and_the_next_question_starts_another(make: Make) -> None:
+    process = make("time.sleep(60 if prompt == 'hang' else 0); return 0")
+    ask(process)
+    pid = process.pid
+    assert pid is not None
+    with pytest.raises(ModelError, match=r"did not answer within 0\.2 s"):
+        ask(process, "hang", 0.2)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert ask(process) == 0
+
+
+def test_one_that_dies_is_told_with_its_last_words(make: Make) -> None:
+    process = make("print('out of luck', file=sys.stderr, flush=True); os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(ModelError, match=f"the model toy ended by signal {int(signal.SIGSEGV)}; it said last: out of luck"):
+        ask(process)
+
+
+def test_one_that_was_killed_meanwhile_is_started_again(make: Make) -> None:
+    process = make()
+    ask(process)
+    pid = process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while process.pid is not None:
+        pass
+    assert ask(process) == 1
+
+
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        ("raise ValueError('no GGUF')", "cannot be loaded: ValueError: no GGUF"),
+        ("raise FileNotFoundError(2, 'gone')", "cannot be loaded: FileNotFoundError"),
+        ("import no_such_library", "ended with code 1; it said last: ModuleNotFoundError"),
+    ],
+)
+def test_one_that_cannot_be_loaded_says_why(make: Make, load: str, told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        ask(make(load=load))
+
+
+def test_one_that_never_gets_ready_is_given_up(make: Make) -> None:
+    with pytest.raises(ModelError, match=r"did not start within 0\.5 s"):
+        ask(make(load="time.sleep(60)", load_s_max=0.5))
+
+
+def test_one_that_takes_too_much_memory_loses_its_own_question_only(make: Make) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the address space is bounded on Linux only")
+    process = make("len(bytearray(1 << 31)) if prompt == 'much' else 0; return 0")
+    with pytest.raises(ModelError, match="ended with code 1; it said last: MemoryError"):
+        ask(process, "much")
+    assert ask(process) == 0
+
+
+def test_one_that_fails_again_and_again_rests(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = make("if prompt == 'die': os._exit(3)\n        return 0")
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(ModelError, match="ended with code 3"):
+            ask(process, "die")
+    with pytest.raises(ModelError, match=rf"failed {FAILURES_MAX} times in a row; it is not asked for \d+ s more"):
+        ask(process)
+    assert process.pid is None
+    now_s = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + REST_S + 1)
+    assert ask(process) == 0
+    with pytest.raises(ModelError, match="ended with code 3"):
+        ask(process, "die")
+    assert ask(process) == 0, "one failure after a success is the first again"
+
+
+READY = framed(Ready())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"hello, I am a language model", "announced"),
+        (READY[:4] + b"\xc1" * (len(READY) - 4), "no answer"),
+        (READY * 2, "more than one answer"),
+        (READY + framed(Answer(1, 0)), "more than one answer"),
+    ],
+)
+def test_babble_in_place_of_ready_is_an_error(tmp_path: Path, said: bytes, told: str) -> None:
+    process = spoken(tmp_path, f"os.write(1, {said!r})")
+    with pytest.raises(ModelError, match=told):
+        ask(process)
+    process.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (framed(Answer(7, 0)), "no answer to the question"),
+        (framed(Answer(1, 3)), "no answer to the question"),
+        (framed(Answer(1, -1)), "no answer to the question"),
+        (framed(Ready())[:-1] + b"\xff", "no answer"),
+        (b"\xff\xff\xff\xff", "announced"),
+    ],
+)
+def test_babble_in_place_of_an_answer_is_an_error(tmp_path: Path, said: bytes, told: str) -> None:
+    process = spoken(tmp_path, f"os.write(1, {READY!r}); os.read(0, 1); os.write(1, {said!r})")
+    with pytest.raises(ModelError, match=told):
+        ask(process)
+    process.close()
+
+
+def test_closing_ends_the_wait_of_whoever_asks(make: Make, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    process = make(f"open({str(began)!r}, 'w').close(); time.sleep(60)")
+    failures: list[ModelError] = []
+
+    def wait() -> None:
+        try:
+            ask(process, timeout_s=60.0)
+        except ModelError as error:
+            failures.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    until_s = time.monotonic() + 20
+    while not began.exists():
+        assert time.monotonic() < until_s
+    process.close()
+    waiting.join(20)
+    assert [error.what for error in failures] == ["the model toy is closed"]
+    with pytest.raises(ModelError, match="is closed"):
+        ask(process)
+
+
+def test_a_program_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ModelError, match="has no process"):
+        ask(ModelProcess("toy", ["/nowhere/python"], load_s_max=1.0))
+
+
+def test_a_process_whose_host_is_killed_ends_by_itself(make: Make, tmp_path: Path) -> None:
+    """Asked or not: it hears that its pipe is closed, and its own alarm ends what hangs."""
+    program = tmp_path / "host.py"
+    toy = make()._words
+    program.write_text(
+        "from edgematrix.models.process import ModelProcess\nimport os, time\n"
+        f"process = ModelProcess('toy', {toy!r}, load_s_max=20.0)\n"
+        "process.ask('', 'ben', ('anna', 'ben'), 20.0)\nprint(process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    import subprocess
+
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        pid = int(host.stdout.readline())
+        host.kill()
+    until_s = time.monotonic() + 20
+    while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < until_s, "the model's process lives on"
+        time.sleep(0.01)
