@@ -62,7 +62,7 @@ class FakeHost:
     def _say(self, topic: str, about: dict[str, Any]) -> None:
         full = f"{self._root}/{topic}"
         self._retained.append(full)
-        self._client.publish(full, json.dumps(about), 1, retain=True)
+        self._client.publish(full, json.dumps(about), 1, retain=True).wait_for_publish(WAIT_S)
 
     def _received(self, topic: str, payload: bytes) -> None:
         event = json.loads(payload)
