@@ -30,7 +30,10 @@ from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
+    from edgematrix.composition.spec import SpeakerModel
     from edgematrix.runtime.broker import BrokerEvent
+    from edgematrix.runtime.course_body import Chooser
+    from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["STATE_FOLDER", "Launch", "Launched", "launch", "local_name", "run_here"]
@@ -88,7 +91,7 @@ class Launched:
 
 @asynccontextmanager
 async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
-    """Build the host of a matrix, with its broker running; broker and store are closed with the context.
+    """Build the host of a matrix, with its broker running; broker, store and models are closed with the context.
 
     The matrix's definition is handed over, so that none of it is kept while the host runs.
 
@@ -99,11 +102,13 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         StateError: the states cannot be read.
     """
     clock, new_id = how.clock(), id_maker()
-    assembly = build(opened.hand_over(), Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader))
-    spec = opened.spec
-    assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
-    session = new_id(clock.wall_us())
     async with AsyncExitStack() as stack:
+        choosers = _choosers(clock, opened.loader.folder, stack)
+        around = Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader, chooser=choosers)
+        assembly = build(opened.hand_over(), around)
+        spec = opened.spec
+        assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
+        session = new_id(clock.wall_us())
         address, broker, refused = how.url or spec.broker, "a broker elsewhere", ""
         if address in EMBEDDED_BROKERS:
             from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
@@ -166,5 +171,20 @@ def _workshop(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Wo
         from edgematrix.runtime.workshop import Workshop  # noqa: PLC0415 - a matrix without code does not need it
 
         return Workshop(clock, limits, stalled)
+
+    return make
+
+
+def _choosers(clock: Clock, folder: Path, stack: AsyncExitStack) -> Callable[[SpeakerModel, Workshop], Chooser]:
+    choosers: Choosers | None = None
+
+    def make(model: SpeakerModel, workshop: Workshop) -> Chooser:
+        nonlocal choosers
+        if choosers is None:
+            from edgematrix.runtime.model_chooser import Choosers  # noqa: PLC0415 - few matrices have such a chat
+
+            choosers = Choosers(clock, folder)
+            stack.callback(choosers.close)
+        return choosers(model, workshop)
 
     return make
