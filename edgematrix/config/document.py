@@ -50,13 +50,20 @@ def read_document(path: Path, variables: Mapping[str, str] | None = None, stage:
     return parse_document(read_text(path), str(path), variables, stage)
 
 
-def parse_document(text: str, file: str, variables: Mapping[str, str] | None = None, stage: Stage | None = None) -> Document:
-    """Read YAML that is at hand as text; `file` is its name, and what it includes lies beside it.
+def parse_document(
+    text: str,
+    file: str,
+    variables: Mapping[str, str] | None = None,
+    stage: Stage | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> Document:
+    """Read YAML that is at hand as text; `file` is its name, and what it includes lies beside it, unless it is in `texts`.
 
     Raises:
         ConfigError: it is no YAML.
     """
     reader = Reader(os.environ if variables is None else variables)
+    reader.texts.update(texts or {})
     value = reader.read(file, text, stage=stage)
     if reader.fatal:
         raise ConfigError(in_file_order(reader.issues, list(reader.texts)))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.config.validation import validate
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["dump", "load"]
+__all__ = ["dump", "dump_agent", "load", "read", "write"]
 
 
 def dump(spec: MatrixSpec) -> dict[str, Any]:
@@ -34,3 +35,42 @@ def load(value: object) -> MatrixSpec:
         ConfigError: it is none.
     """
     return validate(MatrixSpec, value)
+
+
+def write(spec: MatrixSpec) -> bytes:
+    """The matrix as bytes: `dump`, as JSON. The same definition gives the same bytes.
+
+    Raises:
+        ConfigError: a payload, made in Python, has no JSON form.
+    """
+    try:
+        return TypeAdapter(MatrixSpec).dump_json(spec, by_alias=True, exclude_defaults=True)
+    except PydanticSerializationError as error:
+        raise ConfigError([Issue("error", f"a value of the matrix {spec.matrix} has no JSON form: {error}")]) from None
+
+
+def read(data: bytes) -> MatrixSpec:
+    """The matrix that `write` wrote.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return load(msgspec.json.decode(data))
+    except msgspec.DecodeError as error:
+        raise ConfigError([Issue("error", f"the definition is no JSON: {error}")]) from None
+
+
+def dump_agent(agent: AgentSpec) -> dict[str, Any]:
+    """The definition of one agent, without those below it, as it travels as `spec`.
+
+    Raises:
+        ConfigError: a payload, made in Python, has no JSON form.
+    """
+    try:
+        plain: dict[str, Any] = TypeAdapter(AgentSpec).dump_python(
+            agent, mode="json", by_alias=True, exclude_defaults=True, exclude={"agents"}
+        )
+    except PydanticSerializationError as error:
+        raise ConfigError([Issue("error", f"a value of an agent has no JSON form: {error}")]) from None
+    return plain

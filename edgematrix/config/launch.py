@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
+from edgematrix.config.live import LiveTopology
+from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.opened import Opened
 from edgematrix.config.spec import EMBEDDED_BROKERS
 from edgematrix.protocol.limits import Limits
@@ -23,6 +25,7 @@ from edgematrix.runtime.clock import PlayClock, SystemClock
 from edgematrix.runtime.engine import COMMAND_EXPIRY_US
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
+from edgematrix.runtime.keeper import PART_SEPARATOR
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.transport.endpoint import Endpoint
@@ -105,8 +108,11 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     async with AsyncExitStack() as stack:
         choosers = _choosers(clock, opened.loader.folder, stack)
         around = Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader, chooser=choosers)
-        assembly = build(opened.hand_over(), around)
-        spec = opened.spec
+        store = None if how.plays else SqliteStore(how.folder / f"{opened.spec.matrix}.sqlite")
+        if store is not None:
+            stack.callback(store.close)
+        topology = _topology(opened, around, store, how.changed)
+        assembly, spec = topology.assembly, opened.spec
         assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
         session = new_id(clock.wall_us())
         address, broker, refused = how.url or spec.broker, "a broker elsewhere", ""
@@ -120,9 +126,6 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             address, broker = embedded.url, embedded.kind
             refused = load_capabilities(embedded.kind).topic_characters_refused
         endpoint = Endpoint.parse(address)
-        store = None if how.plays else SqliteStore(how.folder / f"{spec.matrix}.sqlite")
-        if store is not None:
-            stack.callback(store.close)
         settings = Settings(
             client_id=f"{spec.root.replace('/', '-')}-{spec.matrix}-{how.name}",
             will=offline_will(spec.root, how.name, session),
@@ -131,8 +134,17 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
         )
         transport = PahoTransport(endpoint, settings)
-        host = Host(assembly, transport, clock, name=how.name, session=session, store=store, changed=how.changed)
+        host = Host(assembly, transport, clock, name=how.name, session=session, store=store, topology=topology, changed=how.changed)
         yield Launched(host, assembly, transport, str(endpoint), broker)
+
+
+def _topology(opened: Opened, around: Surroundings, store: SqliteStore | None, changed: Callable[[str], None]) -> LiveTopology:
+    """Build what the file says, with the changes that were made while it ran; a function, so that nothing keeps the definition."""
+    kept = None if store is None else store.read(LiveRecord.STORE_KEY + PART_SEPARATOR)
+    restored = restore(opened.hand_over(), kept)
+    if restored.warning:
+        changed(restored.warning)
+    return LiveTopology(build(restored.spec, around), around, opened.again, restored.record)
 
 
 async def run_here(opened: Opened, how: Launch) -> None:

@@ -60,5 +60,5 @@ class Matrix(Composite):
         from edgematrix.config.reading import checked  # noqa: PLC0415
 
         reading = checked(self.spec())
-        opened = Opened(reading.spec, reading.warnings, CodeLoader(defined=self.code()))
+        opened = Opened(reading.spec, reading.warnings, CodeLoader(defined=self.code()), self.spec)
         asyncio.run(run_here(opened, Launch(name=local_name(), folder=Path(STATE_FOLDER))))

@@ -26,7 +26,7 @@ def open_matrix(path: Path, allowed: Collection[str] = ()) -> Opened:
     if path.suffix == ".py":
         return _open_program(path, allowed)
     reading = read_matrix(path)
-    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed))
+    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed), texts=reading.texts)
 
 
 def _open_program(path: Path, allowed: Collection[str]) -> Opened:
@@ -45,4 +45,4 @@ def _open_program(path: Path, allowed: Collection[str]) -> Opened:
         raise
     except EdgeMatrixError as error:
         raise ConfigError([Issue("error", str(error), str(path))]) from error
-    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed, found[0].code()))
+    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed, found[0].code()), found[0].spec)

@@ -9,7 +9,7 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from edgematrix.config.check import check_matrix
-from edgematrix.config.document import Document, read_document
+from edgematrix.config.document import Document, parse_document, read_document
 from edgematrix.config.finding import issues_of, told
 from edgematrix.config.spec import AgentSpec, MatrixSpec, TriggerSpec
 from edgematrix.config.validation import at_path, validate
@@ -17,14 +17,15 @@ from edgematrix.config.yaml_build import Stage
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["Reading", "checked", "parse_matrix", "read_matrix"]
+__all__ = ["Reading", "checked", "parse_matrix", "read_matrix", "reread"]
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """A matrix that can be used, and what looks wrong in it nevertheless."""
+    """A matrix that can be used, and what looks wrong in it nevertheless. `texts` are those of the files that it was read from."""
 
     spec: MatrixSpec
     warnings: list[Issue]
+    texts: dict[str, str] = {}
 
 
 def read_matrix(path: Path, variables: Mapping[str, str] | None = None) -> Reading:
@@ -37,6 +38,16 @@ def read_matrix(path: Path, variables: Mapping[str, str] | None = None) -> Readi
     spec = _validated(document, ())
     document.value = None
     return checked(spec, document)
+
+
+def reread(texts: Mapping[str, str]) -> MatrixSpec:
+    """The matrix that was read from these texts before, and had no errors; the first is that of the file itself.
+
+    Raises:
+        ConfigError: an environment variable is not set any more.
+    """
+    file = next(iter(texts))
+    return _validated(parse_document(texts[file], file, stage=_stages(), texts=texts), ())
 
 
 def parse_matrix(document: Document, prefix: tuple[Key, ...] = ()) -> Reading:
@@ -65,7 +76,7 @@ def checked(spec: MatrixSpec, document: Document | None = None, prefix: tuple[Ke
     errors = [found for found in findings if found.severity == "error"]
     if errors:
         raise ConfigError(told(issues_of(errors, document, prefix), document))
-    return Reading(spec, told(issues_of(findings, document, prefix), document))
+    return Reading(spec, told(issues_of(findings, document, prefix), document), {} if document is None else document.texts)
 
 
 def _stages() -> Stage:

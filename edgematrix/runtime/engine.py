@@ -31,7 +31,7 @@ from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
 
 if TYPE_CHECKING:
-    from edgematrix.runtime.operations import Operations  # which needs the engine
+    from edgematrix.runtime.order import Desk
 
 COMMAND_EXPIRY_US = 30 * SECOND_US
 """How long work that leaves this host is worth something (docs/spec/topics.md, `in`)."""
@@ -121,10 +121,10 @@ class Engine:
         """Agents of the matrix that do not run here."""
         self.holders: dict[AgentPath, list[Holder]] = {}
         """The trigger groups of each agent."""
-        self.pauses = Pauses(self)
-        self.operations: Operations | None = None
+        self.desk: Desk | None = None
         """Where changes of the running matrix are asked for; None where there are none."""
         self.calls = Calls(self.holders_of, self.limits.calls_max)
+        self.pauses = Pauses(root, self.calls, self.observe)
         self._causes: OrderedDict[str, tuple[str, str]] = OrderedDict()
         """The cause and the topic of messages far down a chain, by id."""
         self._new_id = new_id

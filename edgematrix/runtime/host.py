@@ -10,9 +10,12 @@ from contextlib import suppress
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock, Store, Transport
 from edgematrix.runtime.alarm import Alarm
+from edgematrix.runtime.aside import Aside
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.keeper import StateKeeper
+from edgematrix.runtime.operations import Operations
 from edgematrix.runtime.session import Session
+from edgematrix.runtime.topology import Applied, Topology
 from edgematrix.runtime.tracer import Tracer
 
 __all__ = ["Host"]
@@ -32,6 +35,7 @@ class Host:
         assembly: the agents, built and not yet started.
         session: an id of this process's life.
         store: where states outlive the process; None forgets.
+        topology: what changes the agents while they run; None where nobody may.
         changed: called with a sentence when the connection comes or goes.
     """
 
@@ -44,6 +48,7 @@ class Host:
         name: str,
         session: str,
         store: Store | None = None,
+        topology: Topology | None = None,
         changed: Callable[[str], None] = _log.info,
     ) -> None:
         engine = assembly.engine
@@ -54,6 +59,12 @@ class Host:
         self._clock = clock
         self._alarm = Alarm(clock, self._ring)
         self._keeper = None if store is None else StateKeeper(engine, store)
+        self._aside = Aside(self._took_long)
+        self.operations = None
+        if topology is not None:
+            self.operations = Operations(
+                assembly, topology, host=name, now_us=clock.now_us, aside=self._aside, changed=self._topology_changed
+            )
         self._stopped = asyncio.Event()
         self._clock_timer: asyncio.TimerHandle | None = None
         self.session = Session(
@@ -63,7 +74,7 @@ class Host:
             name=name,
             session=session,
             agents=assembly.agents,
-            elsewhere=assembly.elsewhere,
+            revision=lambda: 0 if topology is None else topology.revision,
             changed=changed,
         )
         self.tracer = Tracer(engine, assembly.groups, assembly.agents, clock, host=name, is_linked=lambda: self.session.is_linked)
@@ -75,7 +86,8 @@ class Host:
             AccessRefusedError: the broker refuses this host.
         """
         self._start_groups()
-        self._transport.subscribe({**self.assembly.filters, self.tracer.filter: 1})
+        own = [self.tracer.filter, *(() if self.operations is None else self.operations.filters)]
+        self._transport.subscribe(self.assembly.filters | dict.fromkeys(own, 1))
         self._look_at_clock()
         self.acted()
         link = asyncio.create_task(self._transport.run(self.session), name="transport")
@@ -110,6 +122,23 @@ class Host:
             self.assembly.set_clock(skew_us, now_us)
             self.acted()
 
+    def _topology_changed(self, applied: Applied) -> None:
+        """Let the bus, and whoever follows the agents, know which there are now."""
+        if applied.unsubscribe:
+            self._transport.unsubscribe(applied.unsubscribe)
+        if applied.subscribe:
+            self._transport.subscribe(applied.subscribe)
+        if self._keeper is not None:
+            self._keeper.forget(applied.forgotten)
+        self.session.follow(applied)
+        self.tracer.follow(applied.agents, applied.removed)
+
+    def _took_long(self, over: Callable[[], None]) -> None:
+        """Something is done that was done beside the event loop."""
+        self.engine.advance(self._clock.now_us())
+        over()
+        self.engine.settle(self._clock.now_us())
+
     def _look_at_clock(self) -> None:
         self.check_clock()
         self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_S, self._look_at_clock)
@@ -125,6 +154,9 @@ class Host:
     async def _close(self, link: asyncio.Task[None]) -> None:
         self._alarm.set(None)
         self.tracer.close()
+        self._aside.close()
+        if self.operations is not None:
+            self.operations.close()
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         if self.assembly.workshop is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgematrix.protocol.ports import Store
 from edgematrix.runtime.engine import Engine, Keeper
@@ -48,6 +48,7 @@ class StateKeeper:
         self._store = store
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
+        self._forgotten: set[str] = set()
 
     def load(self) -> dict[str, dict[str, bytes]]:
         """The stored parts, by owner.
@@ -57,9 +58,13 @@ class StateKeeper:
         """
         return parts_by_owner(self._store.load())
 
+    def forget(self, owners: Iterable[str]) -> None:
+        """Store nothing of these any more. What one of the same name has to store from now on is stored."""
+        self._forgotten.update(owners)
+
     def touched(self) -> None:
         """Write soon, if there is something to write."""
-        if self._engine.touched and self._timer is None and self._writing is None:
+        if (self._engine.touched or self._forgotten) and self._timer is None and self._writing is None:
             self._timer = asyncio.get_running_loop().call_later(_WRITE_BEHIND_S, self._write)
 
     async def close(self) -> None:
@@ -69,15 +74,24 @@ class StateKeeper:
             self._timer = None
         if self._writing is not None:
             await asyncio.wait({self._writing})
-        changed = collect(self._engine.touched)
-        if changed:
-            self._store.save(changed)
+        changed, forgotten = self._take()
+        if changed or forgotten:
+            self._save(changed, forgotten)
+
+    def _take(self) -> tuple[dict[str, bytes | None], set[str]]:
+        """What is to be written, and whose states are to go before."""
+        forgotten, self._forgotten = self._forgotten, set()
+        return collect(self._engine.touched), forgotten
+
+    def _save(self, changed: dict[str, bytes | None], forgotten: set[str]) -> None:
+        gone = {key: None for key in self._store.load() if key.partition(PART_SEPARATOR)[0] in forgotten} if forgotten else {}
+        self._store.save(gone | changed)
 
     def _write(self) -> None:
         self._timer = None
-        changed = collect(self._engine.touched)
-        if changed:
-            self._writing = asyncio.get_running_loop().run_in_executor(None, self._store.save, changed)
+        changed, forgotten = self._take()
+        if changed or forgotten:
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self._save, changed, forgotten)
             self._writing.add_done_callback(self._written)
 
     def _written(self, writing: asyncio.Future[None]) -> None:

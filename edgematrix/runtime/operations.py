@@ -10,7 +10,6 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from edgematrix.errors import ConfigError, EdgeMatrixError, PathError, QueueFullError, RunError
-from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
@@ -20,7 +19,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.cancelling import cancel_run
 from edgematrix.runtime.engine import Hits
-from edgematrix.runtime.order import DEFINES, VERBS, Approve, Cancel, Order, Pause, read_control, read_operation
+from edgematrix.runtime.order import DEFINES, VERBS, Answer, Approve, Cancel, Order, Pause, Told, read_control, read_operation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied, Prepared, Topology
 
@@ -34,10 +33,6 @@ _SECOND_MAX = 20
 """Changes that begin within a second; the others wait."""
 _ISSUES_TOLD_MAX = 5
 _NEVER = -SECOND_US
-
-Answer = dict[str, object]
-Told = Callable[[Answer | None, EdgeMatrixError | None], None]
-"""Called with what there is to say about what was done, or with why it was not."""
 
 
 class Aside(Protocol):
@@ -77,7 +72,7 @@ class Operations:
         host: str,
         now_us: Callable[[], int],
         aside: Aside = at_once,
-        changed: Callable[[Applied, int], None],
+        changed: Callable[[Applied], None],
     ) -> None:
         engine = self._engine = assembly.engine
         self.agent = engine.matrix
@@ -98,7 +93,7 @@ class Operations:
         self.filters.append(f"{self._control}{engine.matrix}/#")
         for text in self.filters:
             engine.listen(TopicFilter.parse(text), self)
-        engine.operations = self
+        engine.desk = self
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells what it is
         """Take what somebody asks for."""
@@ -140,16 +135,9 @@ class Operations:
         self._under_way = True
         if isinstance(order.asked, DEFINES):
             asked = order.asked
-            self._aside(
-                lambda: self._topology.prepare(order.path, asked), lambda prepared, error: self._prepared(order, told, prepared, error)
-            )
+            self._aside(lambda: self._topology.prepare(order.path, asked), lambda prepared, error: self._prepared(told, prepared, error))
             return
-        try:
-            about = self._pause(order, now_us)
-        except EdgeMatrixError as error:
-            self._over(told, None, error)
-        else:
-            self._over(told, about, None)
+        self._aside(self._topology.remember, lambda _, error: self._remembered(order, told, error))
 
     def close(self) -> None:
         """Carry out nothing any more."""
@@ -164,7 +152,7 @@ class Operations:
             self._due_us = max(now_us, self._begun_us[0] + SECOND_US)
             self._engine.schedule(self, self._due_us)
 
-    def _prepared(self, order: Order, told: Told, prepared: Prepared | None, error: EdgeMatrixError | None) -> None:
+    def _prepared(self, told: Told, prepared: Prepared | None, error: EdgeMatrixError | None) -> None:
         if self._is_closed:
             return
         if prepared is None:
@@ -173,17 +161,25 @@ class Operations:
         now_us = self._now_us()
         applied = self._topology.apply(prepared, now_us)
         self._publish(applied, now_us)
-        self._changed(applied, now_us)
-        self._over(told, {}, None)
+        self._changed(applied)
+        self._over(told, {"warnings": list(applied.warnings)} if applied.warnings else {}, None)
+
+    def _remembered(self, order: Order, told: Told, error: EdgeMatrixError | None) -> None:
+        if self._is_closed:
+            return
+        about: Answer | None = None
+        try:
+            about = self._pause(order) if error is None else None
+        except EdgeMatrixError as wrong:
+            error = wrong
+        self._over(told, about, error)
 
     def _over(self, told: Told, about: Answer | None, error: EdgeMatrixError | None) -> None:
         self._under_way = False
         told(about, error)
-        now_us = self._now_us()
-        self._look(now_us)
-        self._engine.settled()
+        self._look(self._now_us())
 
-    def _pause(self, order: Order, now_us: int) -> Answer:
+    def _pause(self, order: Order) -> Answer:
         path, engine = order.path, self._engine
         self._check(path)
         if path in engine.elsewhere:
@@ -208,7 +204,7 @@ class Operations:
         agents = self._assembly.agents
         touched = [agent for agent in agents if engine.pauses.covers(agent) != _covered(before, agent)]
         applied = Applied(self._topology.revision, agents, engine.elsewhere, changed=touched)
-        self._changed(applied, now_us)
+        self._changed(applied)
         return {"agents": len(touched)}
 
     def _act(self, order: Order, now_us: int) -> Answer:
@@ -260,8 +256,8 @@ class Operations:
         engine = self._engine
         root, matrix = engine.root, engine.matrix
         for path, value in applied.specs.items():
-            text: object = b"" if value is None else encode_value(value)
-            engine.outbox.append(Outbound(topic_for(root, Kind.SPEC, path), text, matrix, now_us, 1, retain=True))
+            told = b"" if value is None else value
+            engine.outbox.append(Outbound(topic_for(root, Kind.SPEC, path), told, matrix, now_us, 1, retain=True))
         manifest = {"revision": applied.revision, "paths": dict(applied.manifest)}
         engine.outbox.append(Outbound(topic_for(root, Kind.SPEC, matrix), manifest, matrix, now_us, 1, retain=True))
 

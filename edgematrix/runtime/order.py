@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import msgspec
 
-from edgematrix.errors import CodecError
+from edgematrix.errors import CodecError, EdgeMatrixError
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath, check_name, is_below, parse_path
@@ -15,10 +16,12 @@ from edgematrix.protocol.topic import Kind
 __all__ = [
     "DEFINES",
     "VERBS",
+    "Answer",
     "Approve",
     "Cancel",
     "Connect",
     "Create",
+    "Desk",
     "Disconnect",
     "Duplicate",
     "Edit",
@@ -26,10 +29,17 @@ __all__ = [
     "Pause",
     "Remove",
     "Resume",
+    "Told",
     "Verb",
     "read_control",
     "read_operation",
 ]
+
+
+Answer: TypeAlias = dict[str, object]
+"""What there is to say about something that was done."""
+Told: TypeAlias = Callable[[Answer | None, EdgeMatrixError | None], None]
+"""Called with that, or with why it was not done."""
 
 
 class Create(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -134,6 +144,13 @@ class Order(msgspec.Struct):
     def session(self) -> str:
         """Where the answer goes; empty if nobody waits for it."""
         return self.asked.session
+
+
+class Desk(Protocol):
+    """Where changes of what runs are asked for."""
+
+    def ask(self, order: Order, told: Told, now_us: int) -> None:
+        """Carry it out, now or in its turn."""
 
 
 def read_operation(message: Message, root: str) -> Order:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.runtime.calls import Calls
 from edgematrix.runtime.observation import Dropped
-
-if TYPE_CHECKING:
-    from edgematrix.runtime.engine import Engine  # which has the pauses
 
 __all__ = ["Pauses"]
 
@@ -17,12 +15,18 @@ class Pauses:
     """What is paused. Levels and states are followed there all the while, and runs under way go on, with their steps.
 
     `parts` are the paths that somebody named; each stands for all below it too.
+
+    Args:
+        root: the first level of the bus's own topics.
+        observe: told what was not begun.
     """
 
-    __slots__ = ("_engine", "parts")
+    __slots__ = ("_calls", "_observe", "_root", "parts")
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, root: str, calls: Calls, observe: Callable[[Dropped], None]) -> None:
+        self._root = root
+        self._calls = calls
+        self._observe = observe
         self.parts: set[AgentPath] = set()
 
     def covers(self, path: str) -> bool:
@@ -34,8 +38,7 @@ class Pauses:
 
         A step of a run that is in the paused part itself may begin: that run went on.
         """
-        engine = self._engine
-        call = engine.calls.open.get(runid)
+        call = self._calls.open.get(runid)
         part = next(
             (part for part in self.parts if _is_part(agent, part) and (call is None or not _is_part(call.caller, part))),
             None,
@@ -43,8 +46,8 @@ class Pauses:
         if part is None:
             return False
         reason = f"{agent} is paused" if part == agent else f"{agent} is paused, with {part}"
-        engine.observe(Dropped(now_us, agent, f"{engine.root}/run/{agent}", reason))
-        engine.calls.fail(runid, reason, now_us)
+        self._observe(Dropped(now_us, agent, f"{self._root}/run/{agent}", reason))
+        self._calls.fail(runid, reason, now_us)
         return True
 
 

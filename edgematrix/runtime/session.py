@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import structs
 
@@ -15,6 +15,7 @@ from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Dropped
+from edgematrix.runtime.topology import Applied
 
 __all__ = ["PROTOCOL_VERSION", "Session", "host_topic", "offline_will"]
 
@@ -39,8 +40,8 @@ class Session:
     Args:
         name: the host's name.
         session: an id of this process's life, so that a will of an earlier life offends nobody.
-        agents: the paths that live here.
-        elsewhere: the paths that speak for themselves, and take their own work.
+        agents: the paths that live here, to begin with.
+        revision: how often the definition was changed.
         changed: called with a sentence when the connection comes or goes.
     """
 
@@ -53,7 +54,7 @@ class Session:
         name: str,
         session: str,
         agents: Iterable[AgentPath],
-        elsewhere: Collection[AgentPath] = (),
+        revision: Callable[[], int] = lambda: 0,
         changed: Callable[[str], None],
     ) -> None:
         self._engine = engine
@@ -66,7 +67,7 @@ class Session:
         self._since = format_moment(clock.wall_us())
         self._own = f"{engine.root}/{Kind.OUT}/{engine.matrix}/"
         self._inbox = f"{engine.root}/{Kind.IN}/{engine.matrix}/"
-        self._elsewhere = elsewhere
+        self._revision = revision
         self._local = frozenset(self._agents)
         self.dropped_count = 0
         self.is_linked = False
@@ -79,7 +80,7 @@ class Session:
         engine = self._engine
         now_us = self._clock.now_us()
         if not engine.hears(topic):
-            if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in self._elsewhere:
+            if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in engine.elsewhere:
                 engine.dead_letter(engine.matrix, topic, _shown(payload), "no agent here has this input port", now_us)
                 self._engine.settled()
             return
@@ -105,7 +106,7 @@ class Session:
         self._changed("connected" if not session_present else "connected, session resumed")
         self._announce("online")
         for path in self._agents:
-            self._say(topic_for(self._engine.root, Kind.STATE, path), self._state())
+            self._tell(path)
         self._engine.settled()
 
     def disconnected(self, reason: str) -> None:
@@ -120,6 +121,18 @@ class Session:
     def dropped(self, topic: str, reason: str) -> None:
         """Count and trace what the transport gave up."""
         self._drop(topic, self._engine.matrix, reason)
+
+    def follow(self, applied: Applied) -> None:
+        """Tell which agents came, went or changed. What is said while the broker is away is said when it is back."""
+        self._agents = tuple(applied.agents)
+        self._local = frozenset(self._agents)
+        for path in applied.removed:
+            if path not in applied.elsewhere:
+                self._publish(Publication(topic_for(self._engine.root, Kind.STATE, path), b"", 1, retain=True))
+        if self.is_linked:
+            for path in (*applied.added, *applied.changed):
+                self._tell(path)
+            self._announce("online")
 
     # What the engine wants said
 
@@ -144,14 +157,20 @@ class Session:
         about = {"v": 1, "status": status, "session": self.id, "since": self._since}
         self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
 
-    def _state(self) -> Mapping[str, object]:
-        return {"v": 1, "status": "ready", "host": self._name, "session": self.id, "since": self._since, "revision": 0}
+    def _tell(self, path: AgentPath) -> None:
+        """Say how an agent is."""
+        status = "paused" if self._engine.pauses.covers(path) else "ready"
+        about = {"v": 1, "status": status, "host": self._name, "session": self.id, "since": self._since, "revision": self._revision()}
+        self._say(topic_for(self._engine.root, Kind.STATE, path), about)
 
     def _say(self, topic: str, value: Mapping[str, object]) -> None:
+        self._publish(Publication(topic, encode_value(value), 1, retain=True))
+
+    def _publish(self, publication: Publication) -> None:
         try:
-            self._transport.publish(Publication(topic, encode_value(value), 1, retain=True))
+            self._transport.publish(publication)
         except QueueFullError as error:
-            self._drop(topic, self._engine.matrix, error.what)
+            self._drop(publication.topic, self._engine.matrix, error.what)
 
     def _drop(self, topic: str, path: str, reason: str) -> None:
         self.dropped_count += 1

@@ -51,6 +51,19 @@ class SqliteStore:
             except sqlite3.DatabaseError as error:
                 raise StateError(f"the store cannot be read: {error}", where=str(self._path)) from error
 
+    def read(self, key: str) -> bytes | None:
+        """What is stored under one key; None for nothing.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        with self._lock:
+            try:
+                found = self._connection.execute("SELECT data FROM part WHERE key = ?", (key,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                raise StateError(f"the store cannot be read: {error}", where=str(self._path)) from error
+        return None if found is None else found[0]
+
     def save(self, changed: Mapping[str, bytes | None]) -> None:
         """Store these in one transaction; None deletes.
 

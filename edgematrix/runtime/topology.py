@@ -23,6 +23,7 @@ class Applied(msgspec.Struct, frozen=True):
     `agents` are all that live here now; `added` and `removed` those that came and went, `changed` those whose definition is
     another one. `subscribe` and `unsubscribe` are for the broker. `forgotten` are the owners of stored states that are of no
     use any more. `specs` are the definitions that are new, None for what is gone; `manifest` has the hash of each.
+    `warnings` tell what looks wrong in what was changed.
     """
 
     revision: int
@@ -36,6 +37,7 @@ class Applied(msgspec.Struct, frozen=True):
     forgotten: Collection[str] = ()
     specs: Mapping[AgentPath, object] = {}
     manifest: Mapping[AgentPath, str] = {}
+    warnings: Collection[str] = ()
 
 
 class Topology(Protocol):
@@ -54,6 +56,13 @@ class Topology(Protocol):
 
     def apply(self, prepared: Prepared, now_us: int) -> Applied:
         """Put a change in place, on the event loop."""
+
+    def remember(self) -> None:
+        """Work out what the definition was at the start, so that whatever is kept belongs to it. It may take long.
+
+        Raises:
+            ConfigError: the definition has no JSON form.
+        """
 
     def note(self) -> None:
         """What is paused has changed: keep it."""

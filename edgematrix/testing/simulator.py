@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
+from edgematrix.config.live import LiveTopology
+from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.filter import TopicFilter
@@ -16,9 +18,11 @@ from edgematrix.protocol.message import Message
 from edgematrix.protocol.router import Router
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.ids import id_maker
-from edgematrix.runtime.keeper import collect, parts_by_owner
+from edgematrix.runtime.keeper import PART_SEPARATOR, collect, parts_by_owner
 from edgematrix.runtime.observation import Observer
+from edgematrix.runtime.operations import Operations
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.topology import Applied
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.recording import Recorded
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
     from edgematrix.runtime.course_body import Chooser
     from edgematrix.runtime.model_chooser import Choosers
 
-__all__ = ["START_US", "Restart", "Seen", "Simulation"]
+__all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
+
+HOST = "simulation"
+"""The host's name: answers to operators come from it."""
 
 START_US = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z, a Thursday: virtual time 0 unless told otherwise."""
@@ -188,12 +195,20 @@ class Simulation:
         around = Surroundings(
             clock=self._clock, new_id=self._new_id, workshop=self._workshop, loader=self._loader, echo=True, chooser=self._chooser
         )
-        assembly = build(self._spec, around)
+        restored = restore(self._spec, self._store.get(LiveRecord.STORE_KEY + PART_SEPARATOR))
+        assembly = build(restored.spec, around)
+        topology = LiveTopology(assembly, around, lambda: self._spec, restored.record)
+        Operations(assembly, topology, host=HOST, now_us=self._clock.now_us, changed=self._topology_changed)
         if self._watches:
             assembly.engine.watched = _everything
         if self._observer is not None:
             assembly.engine.observers.append(self._observer)
         return assembly
+
+    def _topology_changed(self, applied: Applied) -> None:
+        """Forget the stored states of agents that are gone."""
+        for key in [key for key in self._store if key.partition(PART_SEPARATOR)[0] in applied.forgotten]:
+            del self._store[key]
 
     def _workshop(self, limits: Limits, stalled: Callable[[str, int], None]) -> Workshop:
         self._loop = VirtualLoop(self._clock)

@@ -1,0 +1,103 @@
+"""What has to be built, and what has to go, to get from one definition of a running matrix to another."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import fields
+
+import msgspec
+
+from edgematrix.config.agent_tree import COMPOSITIONS, DEFAULT_INPUT, DEFAULT_OUTPUT, AgentNode, AgentTree
+from edgematrix.config.spec import AgentSpec
+from edgematrix.protocol.path import AgentPath, is_below, resolve
+
+__all__ = ["Difference"]
+
+_OWN = tuple(field.name for field in fields(AgentSpec) if field.name not in ("agents", *COMPOSITIONS))
+"""What makes an agent what it is, besides the plan of its runs where it is a composite."""
+_INHERITED = ("defaults", "delivery", "durable")
+"""What the agents below one take over from it."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What differs between two trees.
+
+    `gone` are the agents that are not there any more, or are built anew; `built` those that are new, or built anew, in written
+    order; `recomposed` the composites that go on, with another plan or other members. All others stay as they are.
+    """
+
+    gone: frozenset[AgentPath]
+    built: tuple[AgentNode, ...]
+    recomposed: tuple[AgentNode, ...]
+
+    @classmethod
+    def between(cls, old: AgentTree, new: AgentTree) -> Difference:
+        """What differs between a tree and the one that takes its place."""
+        anew = _changed(old, new)
+        if anew:
+            anew |= {node.path for node in new if node.path in old.nodes and node.path not in anew and _refers(node, anew)}
+        gone = frozenset(anew) | (old.nodes.keys() - new.nodes.keys())
+        built = tuple(node for node in new if node.path in anew or node.path not in old.nodes)
+        touched = gone | {node.path for node in built}
+        recomposed = tuple(
+            node
+            for node in new.compositions
+            if node.path in old.nodes and node.path not in anew and _is_recomposed(old, new, node, touched)
+        )
+        return cls(frozenset(map(AgentPath, gone)), built, recomposed)
+
+
+def _changed(old: AgentTree, new: AgentTree) -> set[AgentPath]:
+    """The agents of both whose own definition differs, or what they take over."""
+    found: set[AgentPath] = set()
+    heads: list[AgentPath] = []
+    """Agents that hand something else on to those below them."""
+    for node in new:
+        before = old.nodes.get(node.path)
+        if before is None or (before.spec is node.spec and not heads):
+            continue
+        if before.spec is not node.spec and any(getattr(before.spec, name) != getattr(node.spec, name) for name in _INHERITED):
+            heads.append(node.path)
+        if _differs(before, node) or any(is_below(node.path, head) for head in heads):
+            found.add(node.path)
+    return found
+
+
+def _differs(before: AgentNode, after: AgentNode) -> bool:
+    if before.kind != after.kind or before.is_elsewhere != after.is_elsewhere:
+        return True
+    if after.kind in ("human", "chat") and getattr(before.spec, after.kind) != getattr(after.spec, after.kind):
+        return True  # whom they ask, a person or a model, is no part of a plan
+    return before.spec is not after.spec and any(getattr(before.spec, name) != getattr(after.spec, name) for name in _OWN)
+
+
+def _is_recomposed(old: AgentTree, new: AgentTree, node: AgentNode, touched: Container[str]) -> bool:
+    before = old.nodes[node.path]
+    if before.spec is node.spec:
+        return any(member.path in touched for member in new.members(node).values())
+    members = new.members(node)
+    return (
+        getattr(before.spec, node.kind) != getattr(node.spec, node.kind)
+        or old.members(before).keys() != members.keys()
+        or any(member.path in touched for member in members.values())
+    )
+
+
+def _refers(node: AgentNode, changed: Container[str]) -> bool:
+    """Whether an agent names one of these. Rules for sentences name theirs in many ways, and have no state to lose."""
+    return node.spec.sentences is not None or any(path in changed for path in _references(node))
+
+
+def _references(node: AgentNode) -> Iterator[AgentPath]:
+    spec, path = node.spec, node.path
+    for group in spec.triggers.values():
+        yield from (resolve(source.from_, path, DEFAULT_OUTPUT)[0] for source in group.on.values() if source.from_ is not None)
+        for action in group.do:
+            if action.send is not None:
+                yield resolve(action.send.to, path, DEFAULT_INPUT)[0]
+            if action.call is not None:
+                yield resolve(action.call.agent, path, DEFAULT_INPUT)[0]
+    yield from (resolve(reference, path, DEFAULT_INPUT)[0] for reference in spec.sends)
+    if node.kind != "flow":
+        inside = AgentPath(f"{path}/{DEFAULT_OUTPUT}")
+        yield from (resolve(port.from_, inside, DEFAULT_OUTPUT)[0] for port in spec.outputs.values() if port.from_ is not None)
