@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 class Transcript:
     """The opening and the replies. What would not fit is cut, from the oldest reply on."""
 
-    __slots__ = ("_size_bytes", "opening", "replies")
+    __slots__ = ("_size_bytes", "_told", "opening", "replies")
 
     def __init__(self, request: object) -> None:
         """Open it.
@@ -37,6 +37,8 @@ class Transcript:
         """
         self.opening = _entry(OPENING, request)
         self.replies: deque[Entry] = deque()
+        self._told: deque[dict[str, object]] = deque()
+        """The replies as members see them, made once: a chat of 300 turns would make 45,000."""
         self._size_bytes = self.opening.size_bytes
         if self._size_bytes > TRANSCRIPT_BYTES_MAX:
             raise RunError(f"the request has {self._size_bytes} bytes, a transcript holds {TRANSCRIPT_BYTES_MAX}")
@@ -52,16 +54,18 @@ class Transcript:
         if entry.size_bytes > room:
             raise RunError(f"the reply has {entry.size_bytes} bytes, the transcript has room for {room} beside the request")
         self.replies.append(entry)
+        self._told.append({"name": name, "content": content})
         self._size_bytes += entry.size_bytes
         cut = 0
         while self._size_bytes > TRANSCRIPT_BYTES_MAX:
             self._size_bytes -= self.replies.popleft().size_bytes
+            self._told.popleft()
             cut += 1
         return cut
 
     def as_list(self) -> list[dict[str, object]]:
         """`[{"name": …, "content": …}, …]`, a list of its own."""
-        return [{"name": entry.name, "content": entry.content} for entry in (self.opening, *self.replies)]
+        return [{"name": OPENING, "content": self.opening.content}, *self._told]
 
 
 def spoken(content: object) -> str:
