@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
 
-from edgematrix.errors import RunError
-from edgematrix.protocol.path import AgentPath, check_name, resolve
+from edgematrix.errors import EdgeMatrixError, RunError
+from edgematrix.protocol.path import AgentPath, check_name, is_below, parse_path, resolve
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import check_topic
 from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.order import (
+    Answer,
+    Cancel,
+    Connect,
+    Create,
+    Disconnect,
+    Duplicate,
+    Order,
+    Pause,
+    Remove,
+    Resume,
+    Verb,
+)
 from edgematrix.runtime.run import Run
 
 __all__ = ["Context"]
@@ -63,6 +78,9 @@ class Context:
             RunError: the run is over.
         """
         self._check_alive()
+        wrong = self._engine.misfit(self.path, port, _plain(value))
+        if wrong:
+            raise RunError(wrong, where=self.path)
         self._engine.emit(self.path, check_name(port, "port"), _plain(value), self._run.trail, self._clock.now_us())
         self._engine.settle(self._clock.now_us())
 
@@ -81,6 +99,109 @@ class Context:
             raise RunError(f"nothing grants {self.path} to send to {path}.{port}", where=self.path, remedy="name it in the agent's `sends`")
         self._engine.send(self.path, path, port, _plain(value), self._run.trail, self._clock.now_us())
         self._engine.settle(self._clock.now_us())
+
+    async def create(self, path: str, spec: Mapping[str, object]) -> None:
+        """Create an agent below this one. `spec` is its definition with the keys of a matrix file; it is checked as one is.
+
+        Here and below a path is relative, `helper` or `helper/ear`, or absolute, `/home/hall/helper`. It is done, and what was
+        created runs, when the call returns; runs under way go on.
+
+        Raises:
+            RunError: it is not below this agent, or the run is over.
+            EdgeMatrixError: the definition is refused; why, and what would be right. Nothing has changed then.
+        """
+        await self._ask("create", path, Create(dict(spec)))
+
+    async def remove(self, path: str) -> None:
+        """Take an agent out, with all below it. Its runs are cancelled, its stored state is forgotten.
+
+        Raises:
+            RunError: it is not below this agent, or the run is over.
+            EdgeMatrixError: somebody needs it. Nothing has changed then.
+        """
+        await self._ask("remove", path, Remove())
+
+    async def duplicate(self, path: str, to: str) -> None:
+        """Create a copy of an agent, with all below it.
+
+        Raises:
+            RunError: one of them is not below this agent, or the run is over.
+            EdgeMatrixError: the copy is refused. Nothing has changed then.
+        """
+        await self._ask("duplicate", path, Duplicate(self._below(to)))
+
+    async def connect(self, flow: str, start: str, end: str, *, when: str | None = None, loop: bool = False) -> None:
+        """Add an edge to a flow. Its runs under way go on as they began.
+
+        Raises:
+            RunError: the flow is not below this agent, or the run is over.
+            EdgeMatrixError: the edge is refused. Nothing has changed then.
+        """
+        await self._ask("connect", flow, Connect(start, end, when, loop))
+
+    async def disconnect(self, flow: str, start: str, end: str) -> None:
+        """Take an edge out of a flow. Its runs under way go on as they began.
+
+        Raises:
+            RunError: the flow is not below this agent, or the run is over.
+            EdgeMatrixError: there is no such edge, or the flow needs it. Nothing has changed then.
+        """
+        await self._ask("disconnect", flow, Disconnect(start, end))
+
+    async def pause(self, path: str) -> None:
+        """Let an agent, and all below it, begin no runs. States are followed meanwhile, and runs under way go on.
+
+        Raises:
+            RunError: it is not below this agent, is paused already, or the run is over.
+            PathError: there is no such agent.
+        """
+        await self._ask("pause", path, Pause())
+
+    async def resume(self, path: str) -> None:
+        """Let an agent begin runs again.
+
+        Raises:
+            RunError: it is not below this agent, is not paused, or the run is over.
+            PathError: there is no such agent.
+        """
+        await self._ask("resume", path, Resume())
+
+    async def cancel(self, path: str, run: str) -> None:
+        """End a run of an agent, by the run's id, with all its steps.
+
+        Raises:
+            RunError: it is not below this agent, works on no such run, or this run is over.
+            PathError: there is no such agent.
+        """
+        await self._ask("cancel", path, Cancel(run))
+
+    async def _ask(self, verb: str, path: str, asked: Verb) -> None:
+        self._check_alive()
+        order = Order(verb, self._below(path), asked, f"/{self.path}", self._run.trail)
+        desk, now_us = self._engine.desk, self._clock.now_us()
+        if desk is None:
+            raise RunError("what runs on this host cannot be changed", where=self.path)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def told(_: Answer | None, error: EdgeMatrixError | None) -> None:
+            if done.done():
+                return  # the run was cancelled meanwhile
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        desk.ask(order, told, now_us)
+        self._engine.settle(now_us)
+        await done
+
+    def _below(self, path: str) -> AgentPath:
+        found = parse_path(path[1:] if path.startswith("/") else f"{self.path}/{path}")
+        if not is_below(found, self.path):
+            raise RunError(
+                f"{found} is not below {self.path}", where=self.path, remedy="an agent changes what is below it, and nothing else"
+            )
+        return found
 
     def _check_alive(self) -> None:
         if self._run.over:
