@@ -30,6 +30,7 @@ __all__ = [
     "Invoke",
     "Note",
     "Placing",
+    "Streaming",
     "Tick",
     "Wake",
 ]
@@ -176,6 +177,14 @@ class Composition(Protocol):
 
     def course(self, runid: str) -> Course:
         """A course for the run of this id."""
+
+
+@runtime_checkable
+class Streaming(Composition, Protocol):
+    """A composition whose own output is a member's, so that what the member streams can be streamed on."""
+
+    def streamed(self, member: str, port: str) -> str:
+        """The composition's own port for what a member streams on `port`; empty if that is no output of it."""
 
 
 @runtime_checkable

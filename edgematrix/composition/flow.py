@@ -26,10 +26,11 @@ def _called(_member: str) -> str:
 class Flow:
     """A compiled flow."""
 
-    __slots__ = ("plan",)
+    __slots__ = ("_streamed", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self._streamed = _streamed(plan)
 
     @classmethod
     def compile(
@@ -67,6 +68,17 @@ class Flow:
     def course(self, runid: str) -> FlowCourse:
         """A course for the run of this id."""
         return FlowCourse(self.plan, runid)
+
+    def streamed(self, member: str, port: str) -> str:
+        """The output that is fed with what the member gives on this port, whatever that is; empty if there is none."""
+        return self._streamed.get((member, port), "")
+
+
+def _streamed(plan: Plan) -> dict[tuple[str, str], str]:
+    """Outputs by member and port. An edge with a condition is judged by the whole value, so pieces do not go along it."""
+    found = {(station.name, port): output for station in plan.stations for output, port in station.results}
+    ways = ((station.name, way) for station in plan.stations for way in station.ways)
+    return found | {(name, way.port): way.output for name, way in ways if way.target < 0 and way.when is None}
 
 
 def check_flow(

@@ -50,6 +50,10 @@ class Pool:
         """A course for a run."""
         return PoolCourse(self.places, self._key, runid)
 
+    def streamed(self, member: str, port: str) -> str:  # noqa: ARG002 - whichever got the request
+        """What the member streams is streamed on the port of that name."""
+        return port
+
     def gone(self, member: str) -> tuple[str, ...]:
         """A replica is not there any more; the runs that may begin elsewhere.
 

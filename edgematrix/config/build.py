@@ -38,6 +38,7 @@ from edgematrix.runtime.relay import Relay
 from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.run import Body
 from edgematrix.runtime.run_store import RunStore
+from edgematrix.runtime.streams import PartListener
 from edgematrix.runtime.work_runner import WorkRunner
 from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
@@ -180,6 +181,7 @@ class Builder:
         if port.from_ is not None and node.spec.flow is None:
             inside = self._tree.child_output(port.from_, node)
             self._read(inside, Relay(self._engine, path, name), 0, qos=port.qos)
+            self._hear_parts(path, inside.node)
         if port.initial is not None:
             self.parts.openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
 
@@ -315,6 +317,13 @@ class Builder:
         if node.is_elsewhere:
             topic = topic_for(self._spec.root, Kind.OUT, node.path, "+")
             self._listen(TopicFilter.parse(topic), AnswerListener(self._engine, caller), qos=1)
+            self._hear_parts(caller, node)
+
+    def _hear_parts(self, agent: AgentPath, node: AgentNode) -> None:
+        """Hear what an agent elsewhere streams."""
+        if node.is_elsewhere:
+            topic = topic_for(self._spec.root, Kind.PART, node.path, "+")
+            self._listen(TopicFilter.parse(topic), PartListener(self._engine, agent), qos=0)
 
     def _follow(self, agent: AgentPath, elsewhere: list[AgentPath], changed: Callable[[AgentPath, bool, int], None]) -> None:
         from edgematrix.runtime.presence import Presence  # noqa: PLC0415

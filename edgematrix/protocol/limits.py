@@ -31,5 +31,7 @@ class Limits:
     """Observations that a host keeps for whoever asks later."""
     watches_max: int = 64
     """Watchers of traces, each of one part of the tree."""
+    parts_per_second_max: int = 1_000
+    """Pieces of outputs that one run may stream in a second; beyond it the run waits."""
     traces_per_second_max: int = 200
     """Traces that a host publishes in a second while somebody watches; what is beyond is counted, and the count is told."""

@@ -17,6 +17,7 @@ class Message(msgspec.Struct, gc=False):
     `value` is the bare payload (a JSON value, a string, or bytes) or the `data` of an event.
     `retained` is the flag as delivered. `time_us` is the event's own time, None for a bare payload.
     `source` is the path that an event claims, empty for a bare payload.
+    `sequence` is that of an event which has one.
     """
 
     topic: str
@@ -26,6 +27,7 @@ class Message(msgspec.Struct, gc=False):
     time_us: int | None = None
     trail: Trail = NO_TRAIL
     source: str = ""
+    sequence: int | None = None
 
 
 class Publication(msgspec.Struct, gc=False):

@@ -15,6 +15,7 @@ from edgematrix.errors import RunError
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.run import Run
+from edgematrix.runtime.streams import Part
 from edgematrix.triggers import Reason, Trace
 
 __all__ = ["Call", "Calls", "Holder"]
@@ -46,7 +47,23 @@ class Call:
     has the origins of untrusted text in the outputs.
     """
 
-    __slots__ = ("answered", "caller", "failure", "gone", "is_here", "outputs", "receiver", "refusal", "runid", "runs", "taint", "wanted")
+    __slots__ = (
+        "answered",
+        "caller",
+        "failure",
+        "given",
+        "gone",
+        "is_here",
+        "outputs",
+        "part_heard",
+        "parts_heard",
+        "receiver",
+        "refusal",
+        "runid",
+        "runs",
+        "taint",
+        "wanted",
+    )
 
     def __init__(
         self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, is_here: bool
@@ -61,6 +78,10 @@ class Call:
         self.taint = ""
         self.failure = ""
         self.gone = False
+        self.part_heard: Callable[[Call, Part, int], None] | None = None
+        """Called with each piece of its outputs that is streamed, where the caller wants them."""
+        self.parts_heard: dict[str, int] | None = None
+        """The newest piece by port, where the receiver is elsewhere."""
         self.refusal: Trace | None = None
         """Why a group of the receiver did not fire."""
         self.runs: list[Run] | None = None

@@ -28,6 +28,7 @@ from edgematrix.composition.course import (
     Invoke,
     Note,
     Placing,
+    Streaming,
     Tick,
     Wake,
 )
@@ -39,6 +40,7 @@ from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Noted, Outcome, StepBegan, StepEnded
 from edgematrix.runtime.questions import Question, Questions
 from edgematrix.runtime.run import Run
+from edgematrix.runtime.streams import Part
 from edgematrix.triggers import Firing
 
 __all__ = ["Chooser", "CourseBody", "Member"]
@@ -130,7 +132,7 @@ class CourseBody:
 class Conduct:
     """One course under way, and the calls that it has open. A timer of the engine."""
 
-    __slots__ = ("_body", "_choosing", "_due_us", "_events", "_members", "_steps", "course", "order", "run")
+    __slots__ = ("_body", "_choosing", "_due_us", "_events", "_members", "_steps", "_streaming", "_taints", "course", "order", "run")
 
     def __init__(self, body: CourseBody, run: Run, course: Course) -> None:
         self._body = body
@@ -140,6 +142,10 @@ class Conduct:
         self.order = run.runner.order
         self._steps: dict[int, _Step] = {}
         self._choosing: dict[int, Callable[[], None]] | None = None
+        self._streaming: dict[str, int] | None = None
+        """The step whose pieces are streamed on each output."""
+        self._taints: dict[int, str] | None = None
+        """The origins of untrusted text in what each step has put out; None before the first."""
         self._due_us: int | None = None
         self._events: deque[Event] | None = None
         """What has happened while effects are carried out; None while none are."""
@@ -176,6 +182,21 @@ class Conduct:
             self.take(Failed(step.number, call.failure, call.gone), now_us)
         else:
             self.take(Done(step.number, call.outputs), now_us)
+
+    def pass_on(self, step: _Step, part: Part, now_us: int) -> None:
+        """Stream what a member streams where that is to be the composite's own output; the step that began to last counts."""
+        composition, run = self._body.composition, self.run
+        port = composition.streamed(step.name, part.port) if isinstance(composition, Streaming) else ""
+        if not port:
+            return
+        if self._streaming is None:
+            self._streaming = {}
+        if part.sequence - part.lost == 1:
+            self._streaming[port] = step.number
+            if run.streamed is not None:
+                run.streamed.pop(port, None)
+        if self._streaming.get(port) == step.number:
+            self._body.engine.streams.put_out(run, port, part.value, now_us, lost=part.lost, taint=part.taint)
 
     def drop(self, now_us: int) -> None:
         """Stop everything that is under way for the course; the run is over."""
@@ -233,7 +254,7 @@ class Conduct:
         engine = body.engine
         member = self._members[effect.member]
         inputs = tuple((port or member.input, value) for port, value in effect.inputs)
-        step = _Step(self, effect.step, member)
+        step = _Step(self, effect.step, effect.member, member)
         self._steps[effect.step] = step
         try:
             call = engine.call(run.runner.agent, member.path, inputs, run.trail, now_us, step.answered, effect.wanted)
@@ -244,6 +265,7 @@ class Conduct:
             self.take(Failed(effect.step, error.what), now_us)
             return
         step.call = call
+        call.part_heard = step.part_heard
         engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, effect.after))
         if member.deadline_us is not None:
             engine.schedule(step, now_us + member.deadline_us)
@@ -326,11 +348,12 @@ class Conduct:
 class _Step:
     """One call of a course. A timer of the engine where the member runs elsewhere and has a deadline."""
 
-    __slots__ = ("_conduct", "_member", "call", "number", "order")
+    __slots__ = ("_conduct", "_member", "call", "name", "number", "order")
 
     def __init__(self, conduct: Conduct, number: int, member: Member) -> None:
         self._conduct = conduct
         self._member = member
+        self.name = name
         self.number = number
         self.order = conduct.order
         self.call: Call | None = None
@@ -338,6 +361,10 @@ class _Step:
     def answered(self, call: Call, now_us: int) -> None:
         """The call is over."""
         self._conduct.step_over(self, call, now_us)
+
+    def part_heard(self, call: Call, part: Part, now_us: int) -> None:  # noqa: ARG002 - it has one call
+        """The member has streamed a piece."""
+        self._conduct.pass_on(self, part, now_us)
 
     def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
         """The member, elsewhere, has not answered in time."""

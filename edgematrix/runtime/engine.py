@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
@@ -29,6 +29,7 @@ from edgematrix.runtime.calls import Answer, Call, Calls, Holder
 from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
+from edgematrix.runtime.streams import PartListener, Streams
 
 if TYPE_CHECKING:
     from edgematrix.runtime.order import Desk
@@ -125,6 +126,8 @@ class Engine:
         """Where changes of the running matrix are asked for; None where there are none."""
         self.calls = Calls(self.holders_of, self.limits.calls_max)
         self.pauses = Pauses(root, self.calls, self.observe)
+        self.streams = Streams(self)
+        self._part_head = f"{root}/{Kind.PART}/"
         self._causes: OrderedDict[str, tuple[str, str]] = OrderedDict()
         """The cause and the topic of messages far down a chain, by id."""
         self._new_id = new_id
@@ -166,6 +169,10 @@ class Engine:
     def hears(self, topic: str) -> bool:
         """Whether anybody listens to `topic`."""
         return bool(self._routes_of(topic))
+
+    def listeners(self, topic: str) -> Iterator[Listener]:
+        """Who listens to `topic`."""
+        return (listener for listener, _ in self._routes_of(topic))
 
     def receive(self, message: Message, now_us: int) -> None:
         """Hand in a message from outside, and work until nothing is left to do at this instant.
@@ -448,6 +455,8 @@ class Engine:
         routes = self._routes.get(topic)
         if routes is None:
             routes = _by_listener(self._router.match(topic))
+            if topic.startswith(self._part_head):  # no trigger sees pieces
+                routes = tuple(route for route in routes if isinstance(route[0], PartListener))
             if len(self._routes) >= _ROUTES_MAX:
                 self._routes.clear()
             self._routes[topic] = routes

@@ -32,6 +32,8 @@ class Outbound(msgspec.Struct, gc=False):
     type: str = ""
     trail: Trail | None = None
     cause: str = ""
+    sequence: int | None = None
+    """Which piece of an output it is, from 1."""
 
     def publication(self, to_wall_us: Callable[[int], int]) -> Publication:
         """The bytes that travel.
@@ -68,4 +70,5 @@ class Outbound(msgspec.Struct, gc=False):
             expirytime=None if expiry_us is None else format_moment(expiry_us),
             traceparent=trail.traceparent,
             taint=trail.taint,
+            sequence=self.sequence,
         )

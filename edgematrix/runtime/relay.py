@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.streams import Passing
 
 __all__ = ["Relay"]
 
 
-class Relay:
+class Relay(Passing):
     """Listens inside, speaks for the composite."""
 
     __slots__ = ("_engine", "_port", "agent")
@@ -18,6 +20,10 @@ class Relay:
         self._engine = engine
         self.agent = composite
         self._port = port
+
+    def pass_on(self, value: object, sequence: int, trail: Trail, now_us: int) -> None:
+        """Hand a piece on."""
+        self._engine.streams.spread(self.agent, self._port, value, sequence, trail, now_us)
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Hand a message on."""

@@ -31,7 +31,7 @@ class Starter(Protocol):
 class Run:
     """What a firing started. Whatever the agent puts out on its behalf follows from `trail`."""
 
-    __slots__ = ("firing", "number", "over", "runner", "trail")
+    __slots__ = ("firing", "number", "over", "runner", "streamed", "trail")
 
     def __init__(self, runner: Starter, number: int, firing: Firing) -> None:
         self.runner = runner
@@ -39,6 +39,8 @@ class Run:
         self.firing = firing
         self.trail: Trail = firing.trail
         self.over = False
+        self.streamed: dict[str, int] | None = None
+        """How many pieces of its outputs it has streamed, by port."""
 
     def end(self, outcome: Outcome, now_us: int, reason: str = "") -> None:
         """Say how it ended; only the first word counts."""
