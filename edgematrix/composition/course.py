@@ -87,6 +87,7 @@ class Invoke(NamedTuple):
 
     `inputs` are values by input port (empty text: the member's own default input). The step is over once all ports of `wanted`
     have a value, or the member's work has ended. `after` are the steps whose outputs led here, for whoever draws the run.
+    `origins` are the steps, 0 for the request, of which values are among the inputs: taint goes where values go. None: all so far.
     """
 
     step: int
@@ -94,6 +95,7 @@ class Invoke(NamedTuple):
     inputs: tuple[tuple[str, object], ...]
     wanted: frozenset[str]
     after: tuple[int, ...] = ()
+    origins: tuple[int, ...] | None = None
 
 
 class Cancel(NamedTuple):
@@ -119,11 +121,15 @@ class Ask(NamedTuple):
 
 
 class Emit(NamedTuple):
-    """Put a value out on the composite's own port. `cleared` tells that a person has seen what was tainted."""
+    """Put a value out on the composite's own port. `cleared` tells that a person has seen what was tainted.
+
+    `origins` are the steps, 0 for the request, that the value is of; None: all so far.
+    """
 
     port: str
     value: object
     cleared: bool = False
+    origins: tuple[int, ...] | None = None
 
 
 class Note(NamedTuple):

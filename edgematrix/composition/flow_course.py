@@ -164,12 +164,13 @@ class FlowCourse:
         self._active |= bit
         if station.only is not None:
             (token,) = tokens.values()
-            effects.append(
-                Invoke(number, station.name, ((station.only, token.value),), station.wanted, (token.step,) if token.step else ())
-            )
+            step = (token.step,)
+            after = step if token.step else ()
+            effects.append(Invoke(number, station.name, ((station.only, token.value),), station.wanted, after, step))
             return
-        after = sorted({token.step for token in tokens.values() if token.step})
-        effects.append(Invoke(number, station.name, _inputs_of(station, tokens), station.wanted, tuple(after)))
+        origins = tuple(sorted({token.step for token in tokens.values()}))
+        after = origins if origins[0] else origins[1:]
+        effects.append(Invoke(number, station.name, _inputs_of(station, tokens), station.wanted, after, origins))
 
     def _count_out(self, member: int) -> None:
         """One step of a member is under way no longer, or is stale."""
@@ -200,7 +201,10 @@ class FlowCourse:
             return effects
         self._over = True
         results = self._results or {}
-        effects += [Emit(output, results[output][0]) for output in self._plan.outputs if output in results]
+        for output in self._plan.outputs:
+            if output in results:
+                value, number, _ = results[output]
+                effects.append(Emit(output, value, origins=(number,)))
         effects.append(Finish())
         return effects
 
