@@ -27,4 +27,5 @@ class AnswerListener:
         trail = message.trail
         call = self._engine.calls.open.get(trail.runid)
         if call is not None:
-            self._engine.calls.heard(call, message.topic.rpartition("/")[2], message.value, trail.taint, now_us)
+            taint = trail.taint if message.source else call.given  # a bare payload does not tell; only a person's agent clears
+            self._engine.calls.heard(call, message.topic.rpartition("/")[2], message.value, taint, now_us)

@@ -76,6 +76,8 @@ class Call:
         self.is_here = is_here
         self.outputs: dict[str, object] = {}
         self.taint = ""
+        self.given = ""
+        """The taint of what it was given."""
         self.failure = ""
         self.gone = False
         self.part_heard: Callable[[Call, Part, int], None] | None = None
@@ -126,7 +128,7 @@ class Calls:
     def heard(self, call: Call, port: str, value: object, taint: str, now_us: int) -> None:
         """The receiver has put something out."""
         call.outputs[port] = value
-        if taint:
+        if taint and port in call.wanted:
             call.taint = taint if not call.taint else f"{call.taint} {taint}"
         if call.wanted <= call.outputs.keys():
             self._end(call, now_us)

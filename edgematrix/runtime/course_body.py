@@ -34,6 +34,7 @@ from edgematrix.composition.course import (
 )
 from edgematrix.errors import RunError
 from edgematrix.protocol.duration import format_duration
+from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.calls import Call
 from edgematrix.runtime.engine import Engine
@@ -173,9 +174,10 @@ class Conduct:
         """A member has answered, returned nothing, or failed."""
         if self._steps.pop(step.number, None) is None:
             return
-        run = self.run
         if call.taint:
-            run.trail = structs.replace(run.trail, taint=_merged(run.trail.taint, call.taint))
+            if self._taints is None:
+                self._taints = {}
+            self._taints[step.number] = call.taint
         outcome = Outcome.FAILED if call.failure else Outcome.DONE
         self._observe_end(step.number, outcome, call.outputs, call.failure, now_us)
         if call.failure:
@@ -225,9 +227,7 @@ class Conduct:
         if isinstance(effect, Invoke):
             self._invoke(effect, now_us)
         elif isinstance(effect, Emit):
-            trail = self.run.trail
-            if effect.cleared:
-                trail = structs.replace(trail, taint="")
+            trail = self._trail_of(() if effect.cleared else effect.origins)
             engine, agent = self._body.engine, self.run.runner.agent
             wrong = engine.misfit(agent, effect.port, effect.value)
             if wrong:
@@ -257,7 +257,8 @@ class Conduct:
         step = _Step(self, effect.step, effect.member, member)
         self._steps[effect.step] = step
         try:
-            call = engine.call(run.runner.agent, member.path, inputs, run.trail, now_us, step.answered, effect.wanted)
+            trail = self._trail_of(effect.origins)
+            call = engine.call(run.runner.agent, member.path, inputs, trail, now_us, step.answered, effect.wanted)
         except RunError as error:
             del self._steps[effect.step]
             engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, "", inputs, effect.after))
@@ -311,7 +312,7 @@ class Conduct:
         engine, run = self._body.engine, self.run
         values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
         about = {"reason": effect.reason, "member": effect.member or None, "run": run.trail.runid, "inputs": values}
-        engine.emit(run.runner.agent, "error", about, run.trail, now_us)
+        engine.emit(run.runner.agent, "error", about, self._trail_of(None), now_us)
         self._end(Outcome.FAILED, f"{effect.member}: {effect.reason}" if effect.member else effect.reason, now_us)
 
     def _end(self, outcome: Outcome, reason: str, now_us: int) -> None:
@@ -333,6 +334,18 @@ class Conduct:
         if woken:
             self._wake(Wake(woken), now_us)
 
+    def _trail_of(self, origins: tuple[int, ...] | None) -> Trail:
+        """The trail of what these steps led to, 0 for the request: with their taint, and no other's. None: of all so far."""
+        trail, taints = self.run.trail, self._taints
+        if not taints and not trail.taint:
+            return trail
+        if origins is None:
+            found = [trail.taint, *(taints or {}).values()]
+        else:
+            found = [(trail.taint if step == 0 else (taints or {}).get(step, "")) for step in origins]
+        taint = _merged(found)
+        return trail if taint == trail.taint else structs.replace(trail, taint=taint)
+
     def _wait(self) -> None:
         due_us = self.course.deadline_us
         if due_us != self._due_us:
@@ -350,7 +363,7 @@ class _Step:
 
     __slots__ = ("_conduct", "_member", "call", "name", "number", "order")
 
-    def __init__(self, conduct: Conduct, number: int, member: Member) -> None:
+    def __init__(self, conduct: Conduct, number: int, name: str, member: Member) -> None:
         self._conduct = conduct
         self._member = member
         self.name = name
@@ -389,5 +402,5 @@ def _inputs_of(firing: Firing, ports: frozenset[str]) -> dict[str, object]:
     return {port: next(iter(values.values())) if len(firing.sources) == 1 and values else values}
 
 
-def _merged(taint: str, more: str) -> str:
-    return " ".join(dict.fromkeys(f"{taint} {more}".split()))
+def _merged(taints: list[str]) -> str:
+    return " ".join(dict.fromkeys(" ".join(taints).split()))

@@ -268,6 +268,7 @@ class Engine:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
         runid = self._new_id(now_us)
         call = self.calls.begin(runid, caller, receiver, wanted, answered, is_here=here)
+        call.given = trail.taint
         made = runid
         for port, value in inputs:
             begun = Trail(made, runid, trail.hops + 1, trail.taint, trail.traceparent)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from edgematrix.agents.actions import ActionRun, Answer, Awaiting, Done, Failed, Waiting
 from edgematrix.agents.effect import Call as CallEffect
 from edgematrix.agents.effect import Effect, Emit, Publish, Send
@@ -61,8 +63,8 @@ class RuleBody:
         effects, pause = position.actions.advance(now_us, answer, wall_us=now_us + self._engine.skew_us)
         for effect in effects:
             self._carry_out(effect, position, now_us)
-        if run.over:
-            return
+            if run.over:
+                return
         if isinstance(pause, Done):
             self._forget(run, now_us)
             run.end(Outcome.STOPPED if pause.stopped_at else Outcome.DONE, now_us, pause.stopped_at)
@@ -100,7 +102,9 @@ class RuleBody:
                 engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain)
             return
         run.trail = engine.begin_trail(run.trail, now_us)
-        if isinstance(effect, Emit):
+        if isinstance(effect, Emit) and (wrong := engine.misfit(agent, effect.port, effect.value)):
+            run.end(Outcome.FAILED, now_us, wrong)
+        elif isinstance(effect, Emit):
             engine.emit(agent, effect.port, effect.value, run.trail, now_us)
         elif isinstance(effect, Send):
             engine.send(agent, effect.path, effect.port, effect.value, run.trail, now_us)
@@ -149,5 +153,7 @@ class _Position:
             self.call = None
             outcome = Outcome.FAILED if call.failure else Outcome.DONE
             self.step_over(outcome, call.outputs, call.failure, now_us)
+            if call.outputs and call.taint != self.run.trail.taint:  # what it got was as tainted as the run; a person may have cleared it
+                self.run.trail = structs.replace(self.run.trail, taint=call.taint)
             answer = Answer(call.outputs.get(ANSWER), call.failure)
             self.body._go_on(self, now_us, answer)  # noqa: SLF001 - its own body
