@@ -98,7 +98,7 @@ def test_a_question_is_listed_and_answered(works: Path, ear: Ear):
 
 def test_an_edge_comes_and_goes_and_a_run_is_cancelled(works: Path, ear: Ear):
     assert call("connect", "works/report", "ask", "again", cwd=works).returncode == 0
-    call("send", "works/report", "x", "--wait", "0", cwd=works)
+    assert call("send", "works/report", "x", "--wait", "0", cwd=works).returncode == 0
     ear.wait_for(lambda topic, _: topic == "em/out/works/report/ask/ask")
     assert call("approve", "works/report", "maybe", cwd=works).returncode == 0
     asked = json.loads(ear.wait_for(lambda topic, _: topic == "em/out/works/report/again/ask")[1])
