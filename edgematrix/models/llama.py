@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,8 +49,6 @@ class LlamaPicker:
         )
         self._vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
         self._template = self._own_template()
-        end = llama_cpp.llama_vocab_eot(self._vocabulary)  # of a turn
-        self._end: int = end if end >= 0 else self._llama.token_eos()
         self._baselines: OrderedDict[tuple[str, str, tuple[str, ...]], list[float]] = OrderedDict()
 
     def pick(self, role: str, prompt: str, choices: Sequence[str]) -> int:
@@ -67,6 +66,8 @@ class LlamaPicker:
         said, bare = self._tokens(prompt), self._tokens(asked)
         if room < len(bare):
             raise ValueError(f"its role, the choices and what is asked do not fit into {_CONTEXT_TOKENS} tokens")
+        end = tail[0] if tail else self._llama.token_eos()  # an answer ends as a message ends
+        tokens = [[*choice, end] for choice in tokens]
         likely = self._scores([*head, *_cut(said, room, len(bare)), *tail], tokens)
         usual = self._baseline((role, asked, tuple(choices)), [*head, *bare, *tail], tokens)
         return max(range(len(choices)), key=lambda place: likely[place] - usual[place])
@@ -81,7 +82,7 @@ class LlamaPicker:
         return scores
 
     def _scores(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
-        """The log-probability of each choice after the prompt."""
+        """The log-probability of each choice, its end included, after the prompt."""
         llama = self._llama
         llama.reset()
         llama.eval(prompt)
@@ -90,7 +91,7 @@ class LlamaPicker:
         for choice in choices:
             score = float(first[choice[0]])
             llama.n_tokens = len(prompt)  # what was tried before is taken back
-            for token, then in zip(choice, [*choice[1:], self._end], strict=True):
+            for token, then in pairwise(choice):
                 llama.eval([token])
                 score += float(self._log_probabilities()[then])
             scores.append(score)

@@ -11,6 +11,7 @@ from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.errors import ConfigError
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
@@ -196,7 +197,11 @@ class Simulation:
             clock=self._clock, new_id=self._new_id, workshop=self._workshop, loader=self._loader, echo=True, chooser=self._chooser
         )
         restored = restore(self._spec, self._store.get(LiveRecord.STORE_KEY + PART_SEPARATOR))
-        assembly = build(restored.spec, around)
+        try:
+            assembly = build(restored.spec, around)
+        except ConfigError:
+            self._close_loop()
+            raise
         topology = LiveTopology(assembly, around, lambda: self._spec, restored.record)
         Operations(assembly, topology, host=HOST, now_us=self._clock.now_us, changed=self._topology_changed)
         if self._watches:

