@@ -162,6 +162,9 @@ class LiveTopology:
             del assembly.filters[topic]
         self._begin(plan.parts, now_us)
         removal.finish(now_us)
+        if assembly.questions is not None:
+            for path in gone - plan.parts.notify.keys():
+                assembly.questions.notify.pop(path, None)
         self._keep(plan)
         return Applied(
             self.revision,
@@ -196,8 +199,6 @@ class LiveTopology:
         for path in gone:
             assembly.bodies.pop(path, None)
             assembly.presences.pop(path, None)
-            if assembly.questions is not None:
-                assembly.questions.notify.pop(path, None)
 
     def _recompose(self, plan: Plan, former: dict[AgentPath, Presence], now_us: int) -> None:
         """Let composites follow their new plans, knowing what they knew of members elsewhere."""

@@ -25,7 +25,9 @@ class Removal:
         found = engine.unlisten(lambda listener: listener.agent in paths) if paths else []
         self.subscriptions = {subscription for subscription, _ in found}
         """What they were subscribed to."""
-        self._holders: list[Holder] = [holder for path in paths for holder in engine.holders.pop(path, ())]
+        self._paths = paths
+        outer_first = sorted(paths, key=lambda path: path.count("/"))
+        self._holders: list[Holder] = [holder for path in outer_first for holder in engine.holders.pop(path, ())]
         self._calls: list[Call] = [call for call in engine.calls.open.values() if call.receiver in paths]
         if paths:
             gone = {id(listener) for _, listener in found} | {id(holder) for holder in self._holders}
@@ -34,10 +36,10 @@ class Removal:
             self._forget(paths)
 
     def finish(self, now_us: int) -> None:
-        """Tell whoever waits for them, and end their runs."""
-        calls = self._engine.calls
+        """Tell whoever waits for them, and end their runs: those that called others of them first, and with them their calls."""
         for call in self._calls:
-            calls.fail(call.runid, f"{call.receiver} was taken out", now_us, gone=True)
+            if call.caller not in self._paths:
+                self._engine.calls.fail(call.runid, f"{call.receiver} was taken out", now_us, gone=True)
         for holder in self._holders:
             holder.retire(now_us)
 

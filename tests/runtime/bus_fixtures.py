@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgematrix.config.build import Surroundings, build
+from edgematrix.config.live import LiveTopology
+from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.opening import open_matrix
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.ports import Clock, Transport
@@ -15,6 +17,7 @@ from edgematrix.runtime.broker import EmbeddedBroker
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
+from edgematrix.runtime.keeper import PART_SEPARATOR
 from edgematrix.runtime.observation import Observation
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
@@ -86,6 +89,8 @@ class Bus:
     def __init__(self, connect: Callable[[Settings], Transport], folder: Path) -> None:
         self._connect = connect
         self.folder = folder
+        self.said: list[str] = []
+        """What hosts told whoever started them."""
 
     @asynccontextmanager
     async def ear(self, *filters: str, client_id: str = "ear") -> AsyncIterator[Ear]:
@@ -111,7 +116,10 @@ class Bus:
         opened = open_matrix(file)
         clock, new_id = clock or SystemClock(), id_maker()
         around = Surroundings(clock=clock, new_id=new_id, workshop=lambda limits, told: Workshop(clock, limits, told), loader=opened.loader)
-        assembly = build(opened.spec, around)
+        kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
+        restored = restore(opened.spec, None if kept is None else kept.read(LiveRecord.STORE_KEY + PART_SEPARATOR))
+        assembly = build(restored.spec, around)
+        topology = LiveTopology(assembly, around, lambda: opened.spec, restored.record)
         observations: list[Observation] = []
         assembly.engine.observers.append(observations.append)
         session = new_id(clock.wall_us())
@@ -119,8 +127,10 @@ class Bus:
         settings = Settings(
             client_id=f"{root}-{name}", will=offline_will(root, name, session), backoff=Backoff(0.01, 0.1), close_timeout_s=1
         )
-        kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
-        host = Host(assembly, self._connect(settings), clock, name=name, session=session, store=kept, changed=lambda _: None)
+        host = Host(
+            assembly, self._connect(settings), clock, name=name, session=session, store=kept, topology=topology, changed=self.said.append
+        )
+        self.said += [restored.warning] if restored.warning else []
         return host, observations
 
     @asynccontextmanager

@@ -240,7 +240,12 @@ def test_a_run_is_cancelled_by_its_id(play) -> None:
     matrix = """
 matrix: home
 agents:
-  slow: {triggers: {t: {on: {v: {topic: t/slow}}, mode: parallel, do: [{emit: {begun: 1}}, {delay: 10s}, {publish: {topic: t/late, payload: "${v.value}"}}]}}}
+  slow:
+    triggers:
+      t:
+        on: {v: {topic: t/slow}}
+        mode: parallel
+        do: [{emit: {begun: 1}}, {delay: 10s}, {publish: {topic: t/late, payload: "${v.value}"}}]
 """
     inputs = [(1, "t/slow", "a"), (2, "t/slow", "b")]
     runs = [seen.runid for seen in play(matrix, inputs).of(Fired)]
