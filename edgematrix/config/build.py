@@ -24,7 +24,7 @@ from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL
-from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.answer import AnswerListener
@@ -154,6 +154,10 @@ class Builder:
             self._attempt(f"{path}: device", partial(self._device, path, agent.device))
         for reference in agent.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
+        if agent.python is not None and agent.agents:
+            for below in self._tree.nodes.values():  # which it may call without a wire
+                if is_below(below.path, path):
+                    self._hear_answers(path, below)
         body = None
         if node.kind:
             body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
@@ -207,6 +211,8 @@ class Builder:
     def _wire(self, path: AgentPath, reference: str) -> None:
         target = self._tree.destination(reference, path)
         self._site.wires.add((path, target.node.path, target.port))
+        if self._tree.nodes[path].spec.python is not None:
+            self._hear_answers(path, target.node)
 
     # Groups
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import BaseModel
 
 from edgematrix.errors import EdgeMatrixError, RunError
+from edgematrix.protocol.codec import encode_value
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.path import AgentPath, check_name, is_below, parse_path, resolve
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import check_topic
+from edgematrix.runtime.code_call import CodeCall, OnPart
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.order import (
     Answer,
@@ -27,6 +31,7 @@ from edgematrix.runtime.order import (
     Verb,
 )
 from edgematrix.runtime.run import Run
+from edgematrix.runtime.streams import Pace
 
 __all__ = ["Context"]
 
@@ -40,6 +45,8 @@ class Context:
         self._engine = engine
         self._run = run
         self._clock = clock
+        self._calls = 0
+        self._pace: Pace | None = None
 
     @property
     def path(self) -> AgentPath:
@@ -93,12 +100,68 @@ class Context:
             PathError: the reference breaks the grammar.
             RunError: the run is over, or no such wire was granted.
         """
-        self._check_alive()
-        path, port = resolve(to, self.path, "in")
-        if not self._engine.may_send(self.path, path, port):
-            raise RunError(f"nothing grants {self.path} to send to {path}.{port}", where=self.path, remedy="name it in the agent's `sends`")
+        path, port = self._receiver(to)
         self._engine.send(self.path, path, port, _plain(value), self._run.trail, self._clock.now_us())
         self._engine.settle(self._clock.now_us())
+
+    async def call(
+        self,
+        to: str,
+        value: object,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - in the host's time, which may be virtual or fast
+        on_part: OnPart | None = None,
+    ) -> Any:
+        """Let another agent work, and wait for what it returns: a run of its own, which ends with this one if that ends before.
+
+        Whom an agent may call is as with `send`.
+
+        Args:
+            to: an agent's input port, as with `send`.
+            timeout: seconds to wait; without it as long as it takes, where the agent runs elsewhere 60 s.
+            on_part: called with each piece of the output that the agent streams, in order, and awaited if it is to be; the whole
+                is what the call returns.
+
+        Returns:
+            What the agent put out on `out`; else on the only port that it used, or by port where it used several; None where it
+            returned nothing.
+
+        Raises:
+            PathError: the reference breaks the grammar.
+            RunError: the run is over, no such wire was granted, nothing works on this port, the agent failed (with its reason), or
+                did not answer in time.
+        """
+        path, port = self._receiver(to)
+        self._calls += 1
+        timeout_us = None if timeout is None else round(timeout * SECOND_US)
+        return await CodeCall(self._engine, self._run, self._clock, self._calls, timeout_us, on_part).answer(path, port, _plain(value))
+
+    async def stream(self, piece: object, port: str = "out") -> None:
+        """Stream a piece of an output, before the whole is put out. Whoever called the agent gets it, and the bus (`em/part/…`).
+
+        Pieces are numbered; no trigger sees them. A run that streams more than `parts_per_second_max` waits.
+
+        Raises:
+            PathError: the port's name breaks the grammar.
+            CodecError: the piece has no JSON form.
+            RunError: the piece is too large, or the run is over.
+        """
+        self._check_alive()
+        value, limits = _plain(piece), self._engine.limits
+        size_bytes = len(encode_value(value))
+        if size_bytes > limits.payload_bytes_max:
+            told = f"a piece has {size_bytes} bytes, payload_bytes_max is {limits.payload_bytes_max}"
+            raise RunError(told, where=self.path)
+        check_name(port, "port")
+        if self._pace is None:
+            self._pace = Pace(limits.parts_per_second_max)
+        until_us = self._pace.next_us(self._clock.now_us())
+        while until_us > self._clock.now_us():
+            await asyncio.sleep(max(self._clock.wait_s(until_us), 0))
+            self._check_alive()
+        now_us = self._clock.now_us()
+        self._engine.streams.put_out(self._run, port, value, now_us)
+        self._engine.settle(now_us)
 
     async def create(self, path: str, spec: Mapping[str, object]) -> None:
         """Create an agent below this one. `spec` is its definition with the keys of a matrix file; it is checked as one is.
@@ -194,6 +257,14 @@ class Context:
         desk.ask(order, told, now_us)
         self._engine.settle(now_us)
         await done
+
+    def _receiver(self, to: str) -> tuple[AgentPath, str]:
+        """The port that is meant, if this agent may send there."""
+        self._check_alive()
+        path, port = resolve(to, self.path, "in")
+        if not self._engine.may_send(self.path, path, port):
+            raise RunError(f"nothing grants {self.path} to send to {path}.{port}", where=self.path, remedy="name it in the agent's `sends`")
+        return path, port
 
     def _below(self, path: str) -> AgentPath:
         found = parse_path(path[1:] if path.startswith("/") else f"{self.path}/{path}")

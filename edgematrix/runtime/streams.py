@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import structs
 
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from edgematrix.runtime.engine import Engine, Hits
     from edgematrix.runtime.run import Run
 
-__all__ = ["Part", "PartListener", "Passing", "Streams"]
+__all__ = ["Pace", "Part", "PartListener", "Passing", "Streams"]
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -39,6 +40,30 @@ class Part(msgspec.Struct, frozen=True):
     port: str
     lost: int = 0
     taint: str = ""
+
+
+class Pace:
+    """Lets so many pieces a second go, and the next ones in the seconds after.
+
+    Args:
+        per_second_max: how many.
+    """
+
+    __slots__ = ("_count", "_from_us", "_per_second_max")
+
+    def __init__(self, per_second_max: int) -> None:
+        self._per_second_max = per_second_max
+        self._from_us = 0
+        self._count = 0
+
+    def next_us(self, now_us: int) -> int:
+        """When the next piece may go: at once, or in the next second that has room."""
+        if now_us - self._from_us >= SECOND_US:
+            self._from_us, self._count = now_us, 0
+        elif self._count >= self._per_second_max:
+            self._from_us, self._count = self._from_us + SECOND_US, 0
+        self._count += 1
+        return max(now_us, self._from_us)
 
 
 class Passing:
