@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.engine import Engine, Hits
 
 __all__ = ["AnswerListener"]
@@ -23,9 +24,12 @@ class AnswerListener:
         self.agent = agent
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
-        """Take an output; it is an answer if its run was begun by a call."""
-        trail = message.trail
-        call = self._engine.calls.open.get(trail.runid)
-        if call is not None:
+        """Take an output; it is an answer if its run was begun by a call of this very agent: others go on in the same run."""
+        engine, trail = self._engine, message.trail
+        call = engine.calls.open.get(trail.runid)
+        if call is None:
+            return
+        receiver, _, port = message.topic.removeprefix(f"{engine.root}/{Kind.OUT}/").rpartition("/")
+        if receiver == call.receiver:
             taint = trail.taint if message.source else call.given  # a bare payload does not tell; only a person's agent clears
-            self._engine.calls.heard(call, message.topic.rpartition("/")[2], message.value, taint, now_us)
+            engine.calls.heard(call, port, message.value, taint, now_us)

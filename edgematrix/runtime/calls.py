@@ -8,7 +8,7 @@ returned nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
 from edgematrix.errors import RunError
@@ -16,7 +16,7 @@ from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.run import Run
 from edgematrix.runtime.streams import Part
-from edgematrix.triggers import Reason, Trace
+from edgematrix.triggers import Reason, Start, Step
 
 __all__ = ["Call", "Calls", "Holder"]
 
@@ -27,8 +27,8 @@ _CANCELLED_MAX = 10_000
 class Holder(Protocol):
     """Whoever may hold work back before it begins: a trigger group in a host."""
 
-    def holds(self, runid: str) -> bool:
-        """Whether a token or a firing of this run waits in it."""
+    def runs_held(self) -> Collection[str]:
+        """The ids of all runs of which a token or a firing waits in it."""
 
     def runs(self) -> Sequence[Run]:
         """The runs under way."""
@@ -44,7 +44,7 @@ class Call:
     """One call. Its end is told once, by `answered(call, now_us)`.
 
     `outputs` are the values by port, `failure` says why there is nothing more, `gone` that the receiver is not there. `taint`
-    has the origins of untrusted text in the outputs.
+    has the origins of untrusted text in the outputs. `inputs` is how many input ports were given a value.
     """
 
     __slots__ = (
@@ -53,12 +53,14 @@ class Call:
         "failure",
         "given",
         "gone",
+        "held_by",
+        "inputs",
         "is_here",
+        "loss",
         "outputs",
         "part_heard",
         "parts_heard",
         "receiver",
-        "refusal",
         "runid",
         "runs",
         "taint",
@@ -66,13 +68,14 @@ class Call:
     )
 
     def __init__(
-        self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, is_here: bool
+        self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, inputs: int, is_here: bool
     ) -> None:
         self.runid = runid
         self.caller = caller
         self.receiver = receiver
         self.wanted = wanted
         self.answered = answered
+        self.inputs = inputs
         self.is_here = is_here
         self.outputs: dict[str, object] = {}
         self.taint = ""
@@ -84,35 +87,46 @@ class Call:
         """Called with each piece of its outputs that is streamed, where the caller wants them."""
         self.parts_heard: dict[str, int] | None = None
         """The newest piece by port, where the receiver is elsewhere."""
-        self.refusal: Trace | None = None
-        """Why a group of the receiver did not fire."""
+        self.held_by: list[Holder] | None = None
+        """The groups in which its work waits to begin."""
+        self.loss = ""
+        """Why work of it was lost before it began."""
         self.runs: list[Run] | None = None
         """The runs of the receiver that are under way; None before the first."""
 
 
 Answer: TypeAlias = Callable[[Call, int], None]
 
-_DROPPED = frozenset({Reason.COOLDOWN, Reason.FULL, Reason.LIMIT, Reason.RATE, Reason.REPLACED, Reason.RUNNING, Reason.THROTTLED})
-"""Reasons that are no judgement of the work: it was lost for want of room or time."""
+_LOST = frozenset(
+    {
+        Reason.CLEARED, Reason.COOLDOWN, Reason.EVICTED, Reason.FULL, Reason.KEEP_FULL, Reason.LIMIT, Reason.NOT_KEPT, Reason.RATE,
+        Reason.REPLACED, Reason.RUNNING, Reason.STALE, Reason.TIMED_OUT,
+    }
+)  # fmt: skip
+"""Reasons that are no judgement of the work: it was lost for want of room, of time, or of what it waited for."""
+_JUDGED = frozenset({Reason.CONDITION, Reason.IF_ERROR, Reason.IF_FALSE, Reason.REQUIRED})
+"""Reasons that are one: an agent whose group does not fire for the work returns nothing."""
 
 
 class Calls:
     """The book of calls.
 
     Args:
-        holders: who may hold work of an agent, and of those below it, back.
         calls_max: how many may be under way.
     """
 
-    def __init__(self, holders: Callable[[AgentPath], Iterable[Holder]], calls_max: int) -> None:
+    def __init__(self, calls_max: int) -> None:
         self.open: dict[str, Call] = {}
         self.cancelled: OrderedDict[str, None] = OrderedDict()
-        self._holders = holders
+        self.held: dict[Holder, dict[str, Call]] = {}
+        """The calls whose work waits in a group: each of its steps may begin it, or drop it."""
         self._calls_max = calls_max
         self._unsettled: dict[str, Call] = {}
         """Calls of which nothing may be under way any more."""
 
-    def begin(self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, is_here: bool) -> Call:
+    def begin(
+        self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, inputs: int, is_here: bool
+    ) -> Call:
         """Note a call down.
 
         Raises:
@@ -120,10 +134,15 @@ class Calls:
         """
         if len(self.open) >= self._calls_max:
             raise RunError(f"the host has calls_max, {self._calls_max}, calls under way already", where=receiver)
-        call = self.open[runid] = Call(runid, caller, receiver, wanted, answered, is_here=is_here)
+        call = self.open[runid] = Call(runid, caller, receiver, wanted, answered, inputs=inputs, is_here=is_here)
         if is_here:
             self._unsettled[runid] = call
         return call
+
+    def of(self, runid: str, agent: AgentPath) -> Call | None:
+        """The open call that `agent` works for in this run. Whom a member sends to works in the same run, and for nobody."""
+        call = self.open.get(runid)
+        return call if call is not None and _is_part(agent, call.receiver) else None
 
     def heard(self, call: Call, port: str, value: object, taint: str, now_us: int) -> None:
         """The receiver has put something out."""
@@ -146,23 +165,56 @@ class Calls:
                 call.runs.append(run)
         return True
 
-    def over(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
-        """A run has ended."""
+    def over(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> bool:
+        """A run has ended. Whether it was work of a call that is still open: then whoever called hears of it."""
         call = self.open.get(run.trail.runid)
         if call is None or not call.runs or run not in call.runs:
-            return
+            return False
         call.runs.remove(run)
         if outcome in (Outcome.DONE, Outcome.STOPPED):
             if not call.runs:
                 self._unsettled[call.runid] = call
         else:
             self.fail(call.runid, reason or f"the run of {run.runner.agent} was {outcome}", now_us)
+        return True
 
-    def refused(self, runid: str, trace: Trace) -> None:
-        """A group of the receiver did not fire."""
-        call = self.open.get(runid)
-        if call is not None:
-            call.refusal = trace
+    def hold(self, call: Call, holder: Holder) -> None:
+        """Work of a call comes to a group; its next step tells whether it waits there."""
+        self.held.setdefault(holder, {})[call.runid] = call
+        if call.held_by is None:
+            call.held_by = [holder]
+        elif holder not in call.held_by:
+            call.held_by.append(holder)
+
+    def stepped(self, holder: Holder, step: Step) -> str:
+        """A group has taken a step in which work of calls may have begun, or been dropped.
+
+        Returns:
+            The id of the call whose work has gone into the one run that begins, though that follows from another run; else empty.
+        """
+        held = self.held[holder]
+        started = [effect.firing.trail.runid for effect in step.effects if type(effect) is Start]
+        for runid in started:
+            if runid in held:
+                self._let_go(held[runid], holder)
+        if not held:
+            return ""
+        still = holder.runs_held()
+        gone = [call for runid, call in held.items() if runid not in still]
+        adopted = gone[0].runid if gone and len(started) == 1 and started[0] not in self.open else ""
+        for call in gone:
+            if call.runid != adopted:
+                call.loss = _loss(step, waited=call.runid not in self._unsettled)
+            self._let_go(call, holder)
+            self._unsettled[call.runid] = call
+        return adopted
+
+    def forget(self, holder: Holder, reason: str) -> None:
+        """A group goes, with all that waits in it."""
+        for call in list(self.held.get(holder, {}).values()):
+            call.loss = reason
+            self._let_go(call, holder)
+            self._unsettled[call.runid] = call
 
     def fail(self, runid: str, reason: str, now_us: int, *, gone: bool = False) -> None:
         """The receiver cannot do it; nothing happens if nobody waits."""
@@ -181,7 +233,7 @@ class Calls:
         """Wait for it no longer, and stop what works on it."""
         if self.open.pop(call.runid, None) is None:
             return
-        self._unsettled.pop(call.runid, None)
+        self._close(call)
         self.cancelled[call.runid] = None
         if len(self.cancelled) > _CANCELLED_MAX:
             self.cancelled.popitem(last=False)
@@ -200,16 +252,42 @@ class Calls:
 
     def _settle(self, call: Call, now_us: int) -> None:
         if not call.outputs:
-            if any(holder.holds(call.runid) for holder in self._holders(call.receiver)):
+            if call.held_by:
                 return
-            if call.runs is None and call.refusal is not None and call.refusal.reason in _DROPPED:
-                call.failure = call.refusal.describe()
+            if call.runs is None:
+                call.failure = call.loss
         self._end(call, now_us)
 
     def _end(self, call: Call, now_us: int) -> None:
         if self.open.pop(call.runid, None) is not None:
-            self._unsettled.pop(call.runid, None)
+            self._close(call)
             call.answered(call, now_us)
+
+    def _close(self, call: Call) -> None:
+        self._unsettled.pop(call.runid, None)
+        for holder in list(call.held_by or ()):
+            self._let_go(call, holder)
+
+    def _let_go(self, call: Call, holder: Holder) -> None:
+        """Nothing of a call waits in a group any more."""
+        if call.held_by:
+            call.held_by.remove(holder)
+        held = self.held[holder]
+        del held[call.runid]
+        if not held:
+            del self.held[holder]
+
+
+def _loss(step: Step, *, waited: bool) -> str:
+    """Why work did not begin; empty where it was judged, and is not wanted."""
+    for trace in step.traces:
+        if trace.reason in _LOST:
+            return trace.describe()
+        if trace.reason in _JUDGED:
+            return ""
+    if any(type(effect) is Start for effect in step.effects):
+        return "what it was given went into another run"
+    return "newer work took the place of what it was given, while that waited" if waited else ""
 
 
 def _is_part(path: str, of: str) -> bool:

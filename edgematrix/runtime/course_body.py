@@ -95,6 +95,8 @@ class CourseBody:
         self.under_way: dict[str, Conduct] = {}
         """The courses under way, by the id of their run."""
         self._inputs = inputs
+        self._woken: deque[str] | None = None
+        """Runs that are to be told `Go`; None while none are."""
 
     def begin(self, run: Run, now_us: int) -> None:
         """Begin a course with what the firing read."""
@@ -119,10 +121,21 @@ class CourseBody:
     def member_changed(self, placing: Placing, path: AgentPath, is_there: bool, now_us: int) -> None:
         """A member that runs elsewhere is gone, or back."""
         name = next(name for name, member in self.members.items() if member.path == path)
-        for runid in placing.back(name) if is_there else placing.gone(name):
-            conduct = self.under_way.get(runid)
-            if conduct is not None:
-                conduct.take(Go(), now_us)
+        self.wake(placing.back(name) if is_there else placing.gone(name), now_us)
+
+    def wake(self, runids: tuple[str, ...], now_us: int) -> None:
+        """Tell `Go` to the courses of these runs, one after the other: one that is over by it may wake the next."""
+        if self._woken is not None:
+            self._woken.extend(runids)
+            return
+        woken = self._woken = deque(runids)
+        try:
+            while woken:
+                conduct = self.under_way.get(woken.popleft())
+                if conduct is not None:
+                    conduct.take(Go(), now_us)
+        finally:
+            self._woken = None
 
     def waits_for(self, runid: str) -> str:
         """What the course of this run waits for; empty if there is none."""
@@ -247,7 +260,7 @@ class Conduct:
         elif isinstance(effect, Ask):
             self._ask(effect, now_us)
         elif isinstance(effect, Wake):
-            self._wake(effect, now_us)
+            self._body.wake(effect.runids, now_us)
 
     def _invoke(self, effect: Invoke, now_us: int) -> None:
         body, run = self._body, self.run
@@ -302,12 +315,6 @@ class Conduct:
         question = Question(self.run.runner.agent, self.run.trail.runid, effect.question, effect.choices, effect.until_us)
         questions.ask(question, self.run.trail, lambda value, by, at_us: self.take(Answered(value, by), at_us), now_us)
 
-    def _wake(self, effect: Wake, now_us: int) -> None:
-        for runid in effect.runids:
-            other = self._body.under_way.get(runid)
-            if other is not None:
-                other.take(Go(), now_us)
-
     def _fail(self, effect: Fail, now_us: int) -> None:
         engine, run = self._body.engine, self.run
         values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
@@ -332,7 +339,7 @@ class Conduct:
             body.questions.withdraw(self.run.runner.agent, self.run.trail.runid, now_us)
         woken = self.course.close()
         if woken:
-            self._wake(Wake(woken), now_us)
+            self._body.wake(woken, now_us)
 
     def _trail_of(self, origins: tuple[int, ...] | None) -> Trail:
         """The trail of what these steps led to, 0 for the request: with their taint, and no other's. None: of all so far."""

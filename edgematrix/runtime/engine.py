@@ -124,7 +124,7 @@ class Engine:
         """The trigger groups of each agent."""
         self.desk: Desk | None = None
         """Where changes of the running matrix are asked for; None where there are none."""
-        self.calls = Calls(self.holders_of, self.limits.calls_max)
+        self.calls = Calls(self.limits.calls_max)
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
         self._part_head = f"{root}/{Kind.PART}/"
@@ -267,7 +267,7 @@ class Engine:
         if trail.hops >= self.limits.hops_max:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
         runid = self._new_id(now_us)
-        call = self.calls.begin(runid, caller, receiver, wanted, answered, is_here=here)
+        call = self.calls.begin(runid, caller, receiver, wanted, answered, inputs=len(inputs), is_here=here)
         call.given = trail.taint
         made = runid
         for port, value in inputs:
@@ -437,20 +437,27 @@ class Engine:
         wrong = "" if check is None else check.reason(message.value)
         if not wrong:
             return True
-        receiver, _, port = message.topic.removeprefix(head).rpartition("/")
+        path, _, port = message.topic.removeprefix(head).rpartition("/")
+        receiver = AgentPath(path)
         reason = f"the input `{port}` is of the wrong type: {wrong}"
-        if message.trail.runid in self.calls.open:
-            self.calls.fail(message.trail.runid, reason, now_us)
+        call = self.calls.of(message.trail.runid, receiver)
+        if call is not None:
+            self.calls.fail(call.runid, reason, now_us)
         else:
-            self.dead_letter(AgentPath(receiver), message.topic, message.value, reason, now_us)
+            self.dead_letter(receiver, message.topic, message.value, reason, now_us)
         return False
 
     def _give_up(self, message: Message, now_us: int) -> None:
         reason = f"one message caused more than cascade_max, {self.limits.cascade_max}, others at one instant"
         self.dead_letter(self.matrix, message.topic, message.value, reason, now_us)
-        for waiting in self._queue:
-            self.observe(Dropped(now_us, self.matrix, waiting.topic, reason))
+        lost = [message, *self._queue]
         self._queue.clear()
+        for waiting in lost[1:]:
+            self.observe(Dropped(now_us, self.matrix, waiting.topic, reason))
+        for waiting in lost:
+            self.calls.fail(waiting.trail.runid, reason, now_us)
+        if self._queue:
+            self.schedule(_Rest(), now_us)
 
     def _routes_of(self, topic: str) -> tuple[tuple[Listener, Hits], ...]:
         routes = self._routes.get(topic)
@@ -462,6 +469,15 @@ class Engine:
                 self._routes.clear()
             self._routes[topic] = routes
         return routes
+
+
+class _Rest:
+    """What whoever lost work by a storm has to say: it comes in a turn of its own."""
+
+    order = 0
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """The engine goes on by itself."""
 
 
 _LONG = 500

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from msgspec import structs
 
 from edgematrix.errors import StateError
 from edgematrix.protocol.message import Message
@@ -106,10 +108,11 @@ class GroupRunner:
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:
         """Take one message."""
-        step = self.group.step(self._state or self._begun(now_us), Arrival(message, hits), now_us)
-        if step.traces and message.trail.runid in self.engine.calls.open:
-            self.engine.calls.refused(message.trail.runid, step.traces[-1])
-        self._apply(step, now_us)
+        state = self._state or self._begun(now_us)
+        calls = self.engine.calls
+        if calls.open and (call := calls.of(message.trail.runid, self.agent)) is not None:
+            calls.hold(call, self)
+        self._apply(self.group.step(state, Arrival(message, hits), now_us), now_us)
 
     def due(self, due_us: int, now_us: int) -> None:
         """Let time alone change the group."""
@@ -131,11 +134,8 @@ class GroupRunner:
         if self._runs is not None:
             del self._runs[run.number]
         engine = self.engine
-        runid = run.trail.runid
-        engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason, runid))
-        if runid in engine.calls.open:
-            engine.calls.over(run, outcome, reason, now_us)
-        elif outcome is Outcome.FAILED and self.body.speaks:
+        engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason, run.trail.runid))
+        if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED and self.body.speaks:
             engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us)
         self._go_on_after(run.number, now_us)
 
@@ -155,10 +155,11 @@ class GroupRunner:
         self._deadline_us = None
         for run in self.runs():
             self._cancel(run.number, now_us)
+        self.engine.calls.forget(self, f"{self.agent} was taken out")
 
-    def holds(self, runid: str) -> bool:
-        """Whether work of this run waits here to begin."""
-        return self._state is not None and self.group.holds(self._state, runid)
+    def runs_held(self) -> Collection[str]:
+        """The runs of which work waits here to begin."""
+        return () if self._state is None else self.group.runs_held(self._state)
 
     def waits_for(self, runid: str) -> str:
         """What its body waits for in this run."""
@@ -173,16 +174,16 @@ class GroupRunner:
 
     def _apply(self, step: Step, now_us: int) -> None:
         """Take a step's outcome, and that of the runs that end while it is taken: a loop, for a queue may be long."""
-        self._take(step, now_us)
+        adopted = self._take(step, now_us)
         if not step.effects:
             return
         over = self._over = []
         try:
-            self._act(step, now_us)
+            self._act(step, adopted, now_us)
             while over:
                 step = self.group.step(step.state, RunIsOver(over.pop(0)), now_us)
-                self._take(step, now_us)
-                self._act(step, now_us)
+                adopted = self._take(step, now_us)
+                self._act(step, adopted, now_us)
         finally:
             self._over = None
 
@@ -192,7 +193,8 @@ class GroupRunner:
         assert self._state is not None  # noqa: S101 - it is there now
         return self._state
 
-    def _take(self, step: Step, now_us: int) -> None:
+    def _take(self, step: Step, now_us: int) -> str:
+        """Take what a step led to, but its effects; the call that its one run works for, though that follows from another run."""
         self._state = step.state
         self.touch()
         deadline_us = step.deadline_us
@@ -203,22 +205,26 @@ class GroupRunner:
         if step.traces and (self.engine.tracers or self.engine.observers):
             for trace in step.traces:
                 self.engine.observe(NotFired(now_us, self.agent, trace))
+        calls = self.engine.calls
+        return calls.stepped(self, step) if calls.held and self in calls.held else ""
 
-    def _act(self, step: Step, now_us: int) -> None:
+    def _act(self, step: Step, adopted: str, now_us: int) -> None:
         for effect in step.effects:
             if isinstance(effect, Start):
-                self._begin(effect, now_us)
+                self._begin(effect, adopted, now_us)
             elif isinstance(effect, Cancel):
                 self._cancel(effect.run, now_us)
             else:
                 self._dead_letter(effect, now_us)
 
-    def _begin(self, start: Start, now_us: int) -> None:
+    def _begin(self, start: Start, adopted: str, now_us: int) -> None:
+        run = Run(self, start.run, start.firing)
+        if adopted:
+            run.trail = structs.replace(run.trail, runid=adopted)
         pauses = self.engine.pauses
-        if pauses.parts and pauses.hold_back(self.agent, start.firing.trail.runid, now_us):
+        if pauses.parts and pauses.hold_back(self.agent, run.trail.runid, now_us):
             self._go_on_after(start.run, now_us)
             return
-        run = Run(self, start.run, start.firing)
         if self._runs is None:
             self._runs = {}
         self._runs[start.run] = run
@@ -242,9 +248,9 @@ class GroupRunner:
 
     def _dead_letter(self, effect: DeadLetter, now_us: int) -> None:
         topic = topic_for(self.engine.root, Kind.OUT, self.agent, self.group.name)
-        runid = effect.firing.trail.runid
-        if runid in self.engine.calls.open:
-            self.engine.calls.fail(runid, effect.reason, now_us)
+        call = self.engine.calls.of(effect.firing.trail.runid, self.agent)
+        if call is not None:
+            self.engine.calls.fail(call.runid, effect.reason, now_us)
         else:
             self.engine.dead_letter(self.agent, topic, _values(effect.firing), effect.reason, now_us)
 

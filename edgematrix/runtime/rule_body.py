@@ -64,6 +64,7 @@ class RuleBody:
         for effect in effects:
             self._carry_out(effect, position, now_us)
             if run.over:
+                self._forget(run, now_us)
                 return
         if isinstance(pause, Done):
             self._forget(run, now_us)

@@ -7,7 +7,7 @@ once), and does without a group's state: a step of a flow goes through here. Unl
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
@@ -60,9 +60,15 @@ class WorkRunner:
         inputs = partial.setdefault(runid, {})
         for index, _ in hits:
             inputs[index] = message
-        if len(inputs) == len(self._ports):
+        call = self.engine.calls.open.get(runid)
+        # Who calls gives all that there is to give: nothing more comes to an input that a flow has skipped.
+        awaited = len(self._ports) if call is None or call.receiver != self.agent else call.inputs
+        if len(inputs) >= awaited:
             del partial[runid]
             self._begin(inputs, now_us)
+        elif runid in self.engine.calls.cancelled:
+            del partial[runid]
+            self.engine.observe(Dropped(now_us, self.agent, message.topic, "whoever asked for it does not wait any more"))
         elif len(partial) > _PARTIAL_MAX:
             self._give_up(*partial.popitem(last=False), now_us)
 
@@ -70,11 +76,8 @@ class WorkRunner:
         """A run is over."""
         self._runs.pop(run.number, None)
         engine = self.engine
-        runid = run.trail.runid
-        engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, outcome, reason, runid))
-        if runid in engine.calls.open:
-            engine.calls.over(run, outcome, reason, now_us)
-        elif outcome is Outcome.FAILED:
+        engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, outcome, reason, run.trail.runid))
+        if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED:
             engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us)
 
     def cancel(self, run: Run, now_us: int) -> None:
@@ -87,9 +90,9 @@ class WorkRunner:
         engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, Outcome.CANCELLED, "", run.trail.runid))
         engine.calls.over(run, Outcome.CANCELLED, "", now_us)
 
-    def holds(self, runid: str) -> bool:
-        """Whether some inputs of this run have come, and others have not."""
-        return self._partial is not None and runid in self._partial
+    def runs_held(self) -> Collection[str]:
+        """The runs of which some inputs have come, and others have not."""
+        return self._partial or ()
 
     def waits_for(self, runid: str) -> str:
         """What its body waits for in this run."""
@@ -115,14 +118,17 @@ class WorkRunner:
             return
         if len(self._runs) >= engine.limits.runs_max:
             reason = f"{self.agent} has runs_max, {engine.limits.runs_max}, runs under way already"
-            if messages[0].trail.runid in engine.calls.open:
-                engine.calls.fail(messages[0].trail.runid, reason, now_us)
+            call = engine.calls.of(messages[0].trail.runid, self.agent)
+            if call is not None:
+                engine.calls.fail(call.runid, reason, now_us)
             else:
                 engine.dead_letter(self.agent, messages[0].topic, messages[0].value, reason, now_us)
             return
         self._count += 1
         wall_us = now_us + engine.skew_us
-        sources = {self._ports[index]: Reading(found.value, found.value, found.topic, wall_us) for index, found in inputs.items()}
+        sources: dict[str, Reading | None] = dict.fromkeys(self._ports)
+        for index, found in inputs.items():
+            sources[self._ports[index]] = Reading(found.value, found.value, found.topic, wall_us)
         trail = engine.begin_trail(messages[0].trail, now_us)
         run = Run(self, self._count, Firing(OWN_WORK, None, sources, fired_at_us=wall_us, trail=trail))
         self._runs[run.number] = run

@@ -55,13 +55,15 @@ class Workshop:
         """Run code that waits for nothing, here and now.
 
         Raises:
-            Exception: whatever the code raises.
+            Exception: whatever the code raises; an end that is none of code's business, such as `SystemExit`, as a `RunError`.
         """
         began_us = self._clock.now_us()
         try:
             code.function(argument, context).send(None)
         except StopIteration as stop:
             return stop.value
+        except _ENDS as end:
+            raise _failure_of(end, path) from end
         finally:
             took_s = -self._clock.wait_s(began_us)  # real time, also where the host's own goes faster
             if took_s > _STALL_S:
@@ -80,12 +82,17 @@ class Workshop:
     async def _work(
         self, code: Code, path: str, argument: object, context: object, over: Callable[[object, BaseException | None], None]
     ) -> None:
-        result, failure = None, None
+        result: object = None
+        failure: BaseException | None = None
+        task = asyncio.current_task()
         try:
             result = await self._run(code, path, argument, context)
         except Exception as error:  # noqa: BLE001 - whatever an agent's code raises fails its own run only
             failure = error
-        task = asyncio.current_task()
+        except _ENDS as end:
+            if isinstance(end, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            failure = _failure_of(end, path)
         if task is not None:
             self._tasks.discard(task)  # its place is free for what follows from it
         over(result, failure)
@@ -102,6 +109,13 @@ class Workshop:
 
 
 _CLOSE_S = 1.0
+_ENDS = (asyncio.CancelledError, SystemExit)
+"""What ends a task or the process: raised by an agent's code, it fails a run like any other error."""
+
+
+def _failure_of(end: BaseException, path: str) -> RunError:
+    said = f" ({end})" if str(end) else ""
+    return RunError(f"the code ended by {type(end).__name__}{said}", where=path)
 
 
 class _Timed:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from edgematrix.triggers.admission import run_ended
 from edgematrix.triggers.arrival import Arrival
 from edgematrix.triggers.calendar import Calendar
-from edgematrix.triggers.holding import holds
+from edgematrix.triggers.holding import runs_held
 from edgematrix.triggers.parts import read_parts, write_parts
 from edgematrix.triggers.plan import Plan
 from edgematrix.triggers.reception import receive
@@ -123,9 +123,9 @@ class Group:
         return self._outcome(state, now_us)
 
     @staticmethod
-    def holds(state: GroupState, runid: str) -> bool:
-        """Whether a token or a firing of the run of this id waits in the group, under whatever key."""
-        return holds(state, runid)
+    def runs_held(state: GroupState) -> set[str]:
+        """The ids of all runs of which a token or a firing waits in the group, under whatever key."""
+        return runs_held(state)
 
     @staticmethod
     def _clean(state: GroupState) -> None:

@@ -1,4 +1,4 @@
-"""Whether work of a run waits in a group: a token that waits for others, or a firing that waits for its turn."""
+"""Whose work waits in a group: as a token that waits for others, or a firing that waits for its turn."""
 
 from __future__ import annotations
 
@@ -7,26 +7,22 @@ from collections.abc import Iterator
 from edgematrix.triggers.firing import Firing
 from edgematrix.triggers.state import GroupState, Instance
 
-__all__ = ["holds"]
+__all__ = ["runs_held"]
 
 
-def holds(state: GroupState, runid: str) -> bool:
-    """Whether anything of the run of this id waits, under whatever key."""
-    if any(firing.trail.runid == runid for _, firing in state.pending or ()):
-        return True
-    return any(_waits(instance, runid) for instance in _instances(state))
+def runs_held(state: GroupState) -> set[str]:
+    """The ids of the runs of which something waits, under whatever key."""
+    held = {firing.trail.runid for _, firing in state.pending or ()}
+    for instance in _instances(state):
+        held.update(token.message.trail.runid for tokens in instance.tokens for token in tokens)
+        held.update(firing.trail.runid for firing in _firings(instance))
+    return held
 
 
 def _instances(state: GroupState) -> Iterator[Instance]:
     yield state.main
     if state.keys is not None:
         yield from state.keys.instances.values()
-
-
-def _waits(instance: Instance, runid: str) -> bool:
-    if any(token.message.trail.runid == runid for tokens in instance.tokens for token in tokens):
-        return True
-    return any(firing.trail.runid == runid for firing in _firings(instance))
 
 
 def _firings(instance: Instance) -> Iterator[Firing]:
