@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 
 from edgematrix.errors import EdgeMatrixError, RunError
 from edgematrix.protocol.path import AgentPath
@@ -55,9 +56,7 @@ class CodeBody:
         if not self._code.waits and not self._engine.works_long:
             self._call(run, argument, context, now_us)
             return
-        self._tasks[run] = self._workshop.start(
-            self._code, run.runner.agent, argument, context, lambda result, error: self._over(run, result, error)
-        )
+        self._tasks[run] = self._workshop.start(self._code, run.runner.agent, argument, context, partial(self._over, run))
 
     def cancel(self, run: Run, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
         """Cancel the function's task."""

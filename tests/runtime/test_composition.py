@@ -54,7 +54,7 @@ def test_a_member_that_returns_the_wrong_type(play) -> None:
 
 
 def test_a_member_that_gets_the_wrong_type(play) -> None:
-    code = "async def first(value: int, context) -> str:\n    return 'eleven'\n" + LAST
+    code = "async def first(value: int, context) -> object:\n    return 'eleven'\n" + LAST
     played = play(FLOW % ("", ""), [(1, "t/go", 5)], modules={"members": code})
     (error,) = played.on("t/error")
     assert error["member"] == "last"
