@@ -8,7 +8,7 @@ from typing import TextIO
 
 import typer
 
-__all__ = ["complain", "plain", "say", "shorten", "style", "wants_colour"]
+__all__ = ["complain", "plain", "say", "shorten", "style", "wants_colour", "write"]
 
 style = typer.style
 
@@ -16,6 +16,11 @@ style = typer.style
 def say(text: str = "") -> None:
     """Print a line on standard output."""
     typer.echo(text, color=wants_colour(sys.stdout))
+
+
+def write(text: str) -> None:
+    """Print on standard output what may be less than a line, or more."""
+    typer.echo(text, nl=False, color=wants_colour(sys.stdout))
 
 
 def complain(text: str = "") -> None:

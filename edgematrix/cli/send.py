@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgematrix.cli.agents_seen import AgentsSeen
-from edgematrix.cli.console import plain, say, style
+from edgematrix.cli.console import plain, say, style, write
 from edgematrix.cli.display import value_text
 from edgematrix.cli.options import Duration, RootOption, UrlOption, read_duration
+from edgematrix.cli.parts_text import PartsText
 from edgematrix.cli.sighting import Sighting
 from edgematrix.cli.target import Target, find_target
 from edgematrix.cli.visit import visit
@@ -30,6 +32,7 @@ __all__ = ["EXAMPLE", "command"]
 EXAMPLE = """edgematrix send home/helper.say "turn on the light in the hall"
 edgematrix send home/hall/lamp.set '{"state": "ON", "brightness": 120}'
 edgematrix send home/report "the week"        # its only input, or `in`
+edgematrix send home/helper "a story" --follow   # what it streams, piece by piece, then the whole
 edgematrix send home/greenhouse/board.set on --url mqtt://192.168.1.10"""
 
 _DEFAULT_INPUT = "in"
@@ -44,15 +47,21 @@ def command(
     url: UrlOption = None,
     root: RootOption = None,
     wait: Annotated[
-        Duration, typer.Option("--wait", metavar="DURATION", parser=read_duration, help="Show what follows in that time; 0 for nothing.")
-    ] = "1s",  # type: ignore[assignment]  # typer reads the default as it reads what is typed
+        Duration | None,
+        typer.Option(
+            "--wait", metavar="DURATION", parser=read_duration, help="Show what follows in that time; 0 for nothing. Default: 1s."
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show what the agent streams, and wait for its answer, at most 10 minutes, or --wait.")
+    ] = False,
 ) -> None:
     """Send work to an agent of a running matrix, and show what follows from it.
 
-    The exit code is 1 if the agent is not there, or refuses the work in that time.
+    The exit code is 1 if the agent is not there, or refuses the work in that time; with --follow also if no answer comes.
     """
     path, port = _receiver(to)
-    asyncio.run(_Sending(find_target(url, root), path, port, decode_value(work.encode())).run(wait))
+    asyncio.run(_Sending(find_target(url, root), path, port, decode_value(work.encode()), follow=follow).run(wait))
 
 
 def _receiver(text: str) -> tuple[AgentPath, str]:
@@ -95,7 +104,7 @@ def _port(target: Target, path: AgentPath, port: str) -> str:
 class _Sending:
     """One message, from the question who is there to what follows from it."""
 
-    def __init__(self, target: Target, path: AgentPath, port: str, value: object) -> None:
+    def __init__(self, target: Target, path: AgentPath, port: str, value: object, *, follow: bool) -> None:
         self._target = target
         self._path = path
         self._port = port
@@ -104,16 +113,21 @@ class _Sending:
         self._id = id_maker()(time.time_ns() // 1_000)
         self._topic = ""
         self._heard = asyncio.Event()
+        self._parts = PartsText() if follow else None
+        """What the agent streams; None where that is not wanted."""
+        self._answered = False
         self._early: list[str] | None = []
-        """Lines about what followed before the broker's word came; None once it has."""
+        """What is to be written of what followed before the broker's word came; None once it has."""
         self._refused = False
 
-    async def run(self, wait: Duration) -> None:
+    async def run(self, wait: Duration | None) -> None:
         """Send, and show what follows."""
         root = self._target.root
         filters = [
             f"{root}/{kind}/#" for kind in (Kind.HOST, Kind.STATE, Kind.OUT, Kind.DEAD)
         ]  # hosts first: they tell which states still hold
+        if self._parts is not None:
+            filters.append(f"{root}/{Kind.PART}/{self._path}/+")
         async with visit(self._target.url, filters, self._received) as guest:
             await self._find_receiver()
             if not self._seen.revision(self._path):  # else it is not what the file says
@@ -123,12 +137,18 @@ class _Sending:
             await guest.confirmed(self._publication())
             say(f"{style('✓', fg='green')} {self._path}.{self._port} {value_text(self._value)}")
             followed, self._early = self._early or [], None
-            for line in followed:
-                say(line)
-            if wait.us:
-                await self._until_quiet(wait.seconds, _QUIET_S if followed else wait.seconds)
+            for text in followed:
+                write(text)
+            if self._parts is None:
+                wait_s = _WAIT_S if wait is None else wait.seconds
+                await self._until_quiet(wait_s, _QUIET_S if followed else wait_s)
+            else:
+                await self._until_answered(_FOLLOW_S_MAX if wait is None else wait.seconds)
+                write(self._parts.end())
         if self._refused:
             raise typer.Exit(1)
+        if self._parts is not None and not self._answered:
+            raise BusError(f"{self._path} has not answered", remedy=f"`edgematrix trace {self._id}` shows how far it is")
 
     def _publication(self) -> Publication:
         matrix = self._path.partition("/")[0]
@@ -148,6 +168,16 @@ class _Sending:
         if not await self._seen.wait_until(lambda: self._seen.is_ready(self._path)):
             raise BusError(self._seen.why_not(self._path), remedy=self._seen.nearest(self._path))
 
+    async def _until_answered(self, wait_s: float) -> None:
+        """Wait for the whole, and a while for what comes with it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while not (self._answered or self._refused):
+                    self._heard.clear()
+                    await self._heard.wait()
+        if self._answered:
+            await self._until_quiet(_QUIET_S, _QUIET_S)
+
     async def _until_quiet(self, wait_s: float, quiet_s: float) -> None:
         """Show what follows, until nothing more has come for a while."""
         self._heard.clear()
@@ -166,15 +196,31 @@ class _Sending:
         if seen.kind in (Kind.STATE, Kind.HOST):
             self._seen.take(seen)
             self._heard.set()
-        elif seen.kind == Kind.DEAD and isinstance(seen.value, dict) and seen.value.get("topic") == self._topic:
+        elif seen.kind == Kind.DEAD and isinstance(seen.value, dict) and self._is_refusal(seen, seen.value.get("topic")):
             self._refused = True
             self._follows(f"{style('✗', fg='red')} {seen.path}: {plain(str(seen.value.get('reason')))}")
         elif seen.trail.runid == self._id and not seen.retained:
+            if seen.kind == Kind.PART and self._parts is not None:
+                self._write(self._parts.take(seen))
+                return
             self._follows(f"  {_effect(seen)}")
+            self._answered = self._answered or (seen.kind == Kind.OUT and seen.path == self._path and seen.port != "error")
+
+    def _is_refusal(self, seen: Sighting, topic: object) -> bool:
+        """Whether the work was not taken; for who waits for the answer also, that the run of the agent has failed."""
+        if topic == self._topic:
+            return True
+        if self._parts is None or topic != f"{self._target.root}/run/{self._path}" or not isinstance(seen.value, dict):
+            return False
+        worked_on = seen.value.get("payload")  # a dead letter names no run
+        return isinstance(worked_on, dict) and self._value in worked_on.values()
 
     def _follows(self, line: str) -> None:
+        self._write(f"{'' if self._parts is None else self._parts.end()}{line}\n")
+
+    def _write(self, text: str) -> None:
         if self._early is None:
-            say(line)
+            write(text)
         else:
             self._early.append(line)
         self._heard.set()

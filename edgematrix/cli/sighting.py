@@ -17,7 +17,7 @@ from edgematrix.protocol.topic import Kind, parse_topic
 
 __all__ = ["Sighting", "json_line", "text_line"]
 
-_COLOURS = {"out": "green", "in": "cyan", "state": "blue", "host": "blue", "dead": "red", "topic": "magenta"}
+_COLOURS = {"out": "green", "in": "cyan", "state": "blue", "host": "blue", "part": "green", "dead": "red", "topic": "magenta"}
 _KIND_WIDTH = 5
 _SUBJECT_WIDTH = 36
 
@@ -37,6 +37,7 @@ class Sighting:
     source: str = ""
     trail: Trail = NO_TRAIL
     problem: str = ""
+    sequence: int | None = None
 
     @property
     def subject(self) -> str:
@@ -56,7 +57,7 @@ class Sighting:
             message = decode(topic, payload, retained=retained, qos=qos)
         except CodecError as error:
             return cls(at_us, topic, kind, path, port, payload.decode(errors="replace"), qos, retained, problem=error.what)
-        return cls(at_us, topic, kind, path, port, message.value, qos, retained, message.source, message.trail)
+        return cls(at_us, topic, kind, path, port, message.value, qos, retained, message.source, message.trail, sequence=message.sequence)
 
 
 def text_line(seen: Sighting, before: str = "") -> str:
@@ -83,6 +84,7 @@ def json_line(seen: Sighting) -> str:
         "runid": trail.runid,
         "hops": trail.hops,
         "taint": trail.taint,
+        "sequence": seen.sequence,
         "problem": seen.problem,
     }
     about = {"time": format_moment(seen.at_us), "topic": seen.topic, "kind": seen.kind}
