@@ -133,6 +133,21 @@ class Builder:
         self._attend(node, body, composition)
         return Recomposed(node.path, composition, members)
 
+    def attend(self, node: AgentNode) -> None:
+        """Let an agent with code that goes on hear all that it may call elsewhere.
+
+        Raises:
+            ConfigError: it cannot be built.
+        """
+        for reference in node.spec.sends:
+            self._attempt(f"{node.path}: sends", partial(self._wire, node.path, reference))
+        for port in node.spec.outputs.values():
+            if port.from_ is not None:
+                self._hear_parts(node.path, self._tree.child_output(port.from_, node).node)
+        self._hear_below(node)
+        if self._issues:
+            raise ConfigError(self._issues)
+
     def _below(self, path: str) -> Inherited:
         """What the agents right below `path` take over."""
         found = self._inherited.get(path)
@@ -154,10 +169,7 @@ class Builder:
             self._attempt(f"{path}: device", partial(self._device, path, agent.device))
         for reference in agent.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
-        if agent.python is not None and agent.agents:
-            for below in self._tree.nodes.values():  # which it may call without a wire
-                if is_below(below.path, path):
-                    self._hear_answers(path, below)
+        self._hear_below(node)
         body = None
         if node.kind:
             body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
@@ -324,6 +336,13 @@ class Builder:
             topic = topic_for(self._spec.root, Kind.OUT, node.path, "+")
             self._listen(TopicFilter.parse(topic), AnswerListener(self._engine, caller), qos=1)
             self._hear_parts(caller, node)
+
+    def _hear_below(self, node: AgentNode) -> None:
+        """Let an agent with code hear what is below it, which it may call without a wire."""
+        if node.spec.python is not None and node.spec.agents:
+            for below in self._tree:
+                if is_below(below.path, node.path):
+                    self._hear_answers(node.path, below)
 
     def _hear_parts(self, agent: AgentPath, node: AgentNode) -> None:
         """Hear what an agent elsewhere streams."""

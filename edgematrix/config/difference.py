@@ -23,12 +23,14 @@ class Difference(msgspec.Struct, frozen=True):
     """What differs between two trees.
 
     `gone` are the agents that are not there any more, or are built anew; `built` those that are new, or built anew, in written
-    order; `recomposed` the composites that go on, with another plan or other members. All others stay as they are.
+    order; `recomposed` the composites that go on, with another plan or other members; `attending` the agents with code that go on,
+    and may call others elsewhere than before. All others stay as they are.
     """
 
     gone: frozenset[AgentPath]
     built: tuple[AgentNode, ...]
     recomposed: tuple[AgentNode, ...]
+    attending: tuple[AgentNode, ...]
 
     @classmethod
     def between(cls, old: AgentTree, new: AgentTree) -> Difference:
@@ -44,7 +46,16 @@ class Difference(msgspec.Struct, frozen=True):
             for node in new.compositions
             if node.path in old.nodes and node.path not in anew and _is_recomposed(old, new, node, touched)
         )
-        return cls(frozenset(map(AgentPath, gone)), built, recomposed)
+        afar = {path for path in touched if any(path in tree.nodes and tree.nodes[path].is_elsewhere for tree in (old, new))}
+        attending = tuple(
+            node
+            for node in (new if afar else ())
+            if node.spec.python is not None
+            and node.path in old.nodes
+            and node.path not in anew
+            and any(is_below(path, node.path) for path in afar)
+        )
+        return cls(frozenset(map(AgentPath, gone)), built, recomposed, attending)
 
 
 def _changed(old: AgentTree, new: AgentTree) -> set[AgentPath]:

@@ -83,9 +83,9 @@ def disconnect(spec: MatrixSpec, path: AgentPath, start: str, end: str) -> Matri
             found = True
             edges += (EdgeSpec(stations=[[tail], [head]], when=edge.when, loop=edge.loop) for tail, head in kept)
     if not found:
-        known = [f"{tail} -> {head}" for edge in flow.edges for tail, head in _pairs(edge)]
-        near = get_close_matches(f"{start} -> {end}", known, n=1, cutoff=0.7)
-        remedy = f"did you mean {near[0]}?" if near else f"its edges are {', '.join(known[:_EDGES_SHOWN])}"
+        known = [pair for edge in flow.edges for pair in _pairs(edge)]
+        near = [pair for pair in known if start in pair or end in pair] or known
+        remedy = f"there is {', '.join(f'{tail} -> {head}' for tail, head in near[:_EDGES_SHOWN])}"
         raise UsageError(f"there is no edge {start} -> {end}", where=path, remedy=remedy)
     if not edges:
         raise UsageError(f"{start} -> {end} is the flow's only edge", where=path, remedy="connect another one first, or remove the flow")

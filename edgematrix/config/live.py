@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import cast
 
 import msgspec
@@ -29,10 +29,13 @@ from edgematrix.runtime.order import Connect, Create, Disconnect, Duplicate, Edi
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.presence import Presence
 from edgematrix.runtime.removal import Removal
+from edgematrix.runtime.streams import PartListener
 from edgematrix.runtime.topology import Applied, Prepared
 
 __all__ = ["LiveTopology"]
 
+_ATTENDING = (AnswerListener, PartListener, Presence)
+"""With which composites hear their members elsewhere."""
 _CHANGES_KEPT = 100
 """Changes that are told by name should they be dropped at a start."""
 
@@ -112,7 +115,7 @@ class LiveTopology:
         old = read(zlib.decompress(self._record.spec)) if self._record.spec else self._again()
         base = self._record.base or LiveRecord.hash_of(write(old))
         new = _edited(old, path, edit)
-        findings = check_matrix(new)
+        findings = check_matrix(new, self._around.loader)
         errors = [found for found in findings if found.severity == "error"]
         if errors:
             raise ConfigError(issues_of(errors, None))
@@ -123,6 +126,8 @@ class LiveTopology:
         builder = Builder(tree, self._around, self.assembly, draft)
         builder.build(difference.built)
         recomposed = [builder.recompose(node, self.assembly.bodies[node.path]) for node in difference.recomposed]
+        for node in difference.attending:
+            builder.attend(node)
         specs, manifest = self._manifested(old, new)
         places = {node.where for node in difference.built} | {node.where for node in difference.recomposed}
         warnings = [f"{found.what}" for found in findings if any(found.path[: len(place)] == place for place in places)]
@@ -150,7 +155,7 @@ class LiveTopology:
         engine.elsewhere = plan.elsewhere
         forgotten = [runner.store_key for runner in assembly.groups if runner.agent in gone]
         removal = Removal(engine, gone)
-        left = removal.subscriptions | self._detach(plan.recomposed)
+        left = removal.subscriptions | self._detach({node.path for node in (*plan.difference.recomposed, *plan.difference.attending)})
         self._leave_out(gone)
         plan.draft.place(engine)
         assembly.agents = plan.agents
@@ -183,12 +188,11 @@ class LiveTopology:
 
     # Inside
 
-    def _detach(self, recomposed: list[Recomposed]) -> set[str]:
-        """Let composites hear their members elsewhere no longer in the old way; what was subscribed to for it."""
-        paths = {found.path for found in recomposed}
+    def _detach(self, paths: Collection[AgentPath]) -> set[str]:
+        """Let these hear others elsewhere no longer in the old way; what was subscribed to for it."""
         if not paths:
             return set()
-        found = self.assembly.engine.unlisten(lambda listener: isinstance(listener, (AnswerListener, Presence)) and listener.agent in paths)
+        found = self.assembly.engine.unlisten(lambda listener: isinstance(listener, _ATTENDING) and listener.agent in paths)
         return {subscription for subscription, _ in found}
 
     def _leave_out(self, gone: frozenset[AgentPath]) -> None:
