@@ -37,6 +37,8 @@ edgematrix send home/greenhouse/board.set on --url mqtt://192.168.1.10"""
 
 _DEFAULT_INPUT = "in"
 _QUIET_S = 0.3
+_WAIT_S = 1.0
+_FOLLOW_S_MAX = 600.0
 
 
 def command(
@@ -222,7 +224,7 @@ class _Sending:
         if self._early is None:
             write(text)
         else:
-            self._early.append(line)
+            self._early.append(text)
         self._heard.set()
 
 
