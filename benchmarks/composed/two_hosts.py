@@ -106,8 +106,8 @@ async def _hops(port: int, place: Path) -> float:
     here.write_text(_HERE)
     there.write_text(_THERE)
     url = f"mqtt://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "edgematrix", "run", str(there), "--broker", url, "--name", "other", "--allow", "benchmarks"]
-    with running([*command, "--state", str(place / "other")], place / "other.log"):
+    command = [sys.executable, "-m", "benchmarks.floors.host_alone", str(there), url, str(place / "other"), "benchmarks"]
+    with running(command, place / "other.log"):
         async with _asking(here, url, place) as (engine, end):
             await _until_there(engine, end)
             trips = [await _run(engine, end) for _ in range(_TRIPS // _HOPS)]

@@ -10,5 +10,5 @@ from edgematrix.config.launch import Launch, run_here
 from edgematrix.config.opening import open_matrix
 
 if __name__ == "__main__":
-    matrix, url, folder = sys.argv[1:]
-    asyncio.run(run_here(open_matrix(Path(matrix)), Launch(name="bench", folder=Path(folder), url=url)))
+    matrix, url, folder, *allowed = sys.argv[1:]
+    asyncio.run(run_here(open_matrix(Path(matrix), allowed), Launch(name="bench", folder=Path(folder), url=url)))

@@ -20,6 +20,7 @@ from edgematrix.config.spec import EMBEDDED_BROKERS
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock
+from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.clock import PlayClock, SystemClock
 from edgematrix.runtime.engine import COMMAND_EXPIRY_US
@@ -131,6 +132,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             will=offline_will(spec.root, how.name, session),
             session_expiry_s=_SESSION_EXPIRY_S if assembly.session_durable else 0,
             characters_refused=refused,
+            not_ours=frozenset({f"{spec.root}/{Kind.IN}/{spec.matrix}/#"}),
             outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
         )
         transport = PahoTransport(endpoint, settings)
@@ -144,7 +146,7 @@ def _topology(opened: Opened, around: Surroundings, store: SqliteStore | None, c
     restored = restore(opened.hand_over(), kept)
     if restored.warning:
         changed(restored.warning)
-    return LiveTopology(build(restored.spec, around), around, opened.again, restored.record)
+    return LiveTopology(build(restored.spec, around), around, opened.again, restored)
 
 
 async def run_here(opened: Opened, how: Launch) -> None:

@@ -38,7 +38,7 @@ class MemoryTransport:
         self._settings = settings
         self._observer = observer
         self._connection = Connection(settings.backoff, bus.random.random, self._changed)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions(not_ours=settings.not_ours)
         self._outbox = Outbox(
             messages_max=settings.outbox_messages_max, bytes_max=settings.outbox_bytes_max, window_max=settings.inflight_max
         )
@@ -263,7 +263,7 @@ class MemoryTransport:
             return
         plan = self._subscriptions.plan()
         for topic_filter, qos in plan.subscribe.items():
-            refusal = self._bus.subscribe(session, topic_filter, qos)
+            refusal = self._bus.subscribe(session, topic_filter, qos, not_ours=topic_filter in self._settings.not_ours)
             if refusal:
                 for wanted in self._subscriptions.refuse(topic_filter):
                     self._tell("refused", wanted, refusal)

@@ -61,6 +61,7 @@ class _Delivery:
 class _Subscription:
     session: MemorySession
     qos: int
+    not_ours: bool = False
 
 
 class MemorySession:
@@ -203,21 +204,21 @@ class MemoryBus:
             return None
         refusal = self._refuses_publication(session.client_id, publication.topic) if self._refuses_publication else ""
         if not refusal:
-            self._route(publication)
+            self._route(publication, session)
         if broken:
             self._break(session, "the connection was cut", publish_will=True)
             return None
         return refusal
 
-    def subscribe(self, session: MemorySession, topic_filter: str, qos: int) -> str:
-        """Take a subscription and send what is retained; a reason if it is refused."""
+    def subscribe(self, session: MemorySession, topic_filter: str, qos: int, *, not_ours: bool = False) -> str:
+        """Take a subscription and send what is retained; a reason if it is refused. `not_ours` wants no copy of its own messages."""
         if topic_filter.startswith("$share/"):
             return "there are no shared subscriptions here"
         refusal = self._refuses_subscription(session.client_id, topic_filter) if self._refuses_subscription else ""
         if refusal:
             return refusal
         self.unsubscribe(session, topic_filter)
-        subscription = session.subscriptions[topic_filter] = _Subscription(session, qos)
+        subscription = session.subscriptions[topic_filter] = _Subscription(session, qos, not_ours)
         self._router.add(TopicFilter(text=topic_filter, subscription=topic_filter), subscription)
         levels = topic_filter.split("/")
         for topic, publication in self._retained_now():
@@ -237,7 +238,7 @@ class MemoryBus:
 
     # Inside
 
-    def _route(self, publication: Publication) -> None:
+    def _route(self, publication: Publication, publisher: MemorySession | None = None) -> None:
         if publication.retain:
             deadline_s = self._deadline_s(publication)
             self._retained.pop(publication.topic, None)
@@ -245,6 +246,8 @@ class MemoryBus:
                 self._retained[publication.topic] = (publication, deadline_s)
         heard: dict[MemorySession, int] = {}
         for subscription, _ in self._router.match(publication.topic):
+            if subscription.not_ours and subscription.session is publisher:
+                continue
             heard[subscription.session] = max(subscription.qos, heard.get(subscription.session, 0))
         for session, qos in heard.items():
             self._queue(session, publication, min(qos, publication.qos), retained=False)

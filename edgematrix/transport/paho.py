@@ -63,7 +63,7 @@ class PahoTransport:
         self._observer = observer
         self._now_s = now_s
         self._connection = Connection(settings.backoff, random, self._changed)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions(not_ours=settings.not_ours)
         self._tally = Tally()
         self._sender = Sender(settings, self._tally, self._drop, now_s)
         self._link: Link | None = None

@@ -179,7 +179,8 @@ class Session:
 
     def _ask(self, filters: list[tuple[str, int]], properties: Properties | None) -> None:
         if self._v5:
-            topics: Any = [(topic_filter, SubscribeOptions(qos=qos)) for topic_filter, qos in filters]
+            not_ours = self._settings.not_ours
+            topics: Any = [(name, SubscribeOptions(qos=qos, noLocal=name in not_ours)) for name, qos in filters]
         else:
             topics = filters
         _, packet_id = self._client.subscribe(topics, properties=properties)

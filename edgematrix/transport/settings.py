@@ -54,6 +54,8 @@ class Settings:
     outbox_bytes_max: int = 64 * 1024 * 1024
     packet_bytes_max: int = 1024 * 1024 + 65_536
     """A payload of 1 MiB and its topic. An MQTT 5 broker does not send more; what other brokers send is thrown away as it comes."""
+    not_ours: frozenset[str] = frozenset()
+    """Filters on which what this client itself publishes is not wanted back (MQTT 5, No Local); other brokers send it all the same."""
     characters_refused: str = ""
     """Characters that the broker carries in no topic, as NATS does with the space."""
     backoff: Backoff = field(default_factory=Backoff)

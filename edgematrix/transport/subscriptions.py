@@ -46,10 +46,12 @@ class Subscriptions:
 
     Args:
         identified: whether the broker gives subscription identifiers back.
+        not_ours: filters for which the broker sends no copy of what we publish ourselves.
     """
 
-    def __init__(self, *, identified: bool = True) -> None:
+    def __init__(self, *, identified: bool = True, not_ours: frozenset[str] = frozenset()) -> None:
         self._identified = identified
+        self._not_ours = not_ours
         self._wanted: dict[str, int] = {}
         self._asked: dict[str, int] = {}
         self._granted: set[str] = set()
@@ -163,6 +165,7 @@ class Subscriptions:
     def _counting_identifier(self, topic: str) -> int:
         matching = [name for name, _ in self._router.match(topic)]
         granted = [name for name in matching if name in self._granted]
+        granted = [name for name in granted if name not in self._not_ours] or granted  # of our own messages these send no copy
         if granted:
             return identifier_of(max(granted, key=self._wanted.__getitem__))
         # Asked for, but not answered yet: the broker takes them in turn, so the first sends copies before the others do.

@@ -119,13 +119,17 @@ class Bus:
         kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
         restored = restore(opened.spec, None if kept is None else kept.read(LiveRecord.STORE_KEY + PART_SEPARATOR))
         assembly = build(restored.spec, around)
-        topology = LiveTopology(assembly, around, lambda: opened.spec, restored.record)
+        topology = LiveTopology(assembly, around, lambda: opened.spec, restored)
         observations: list[Observation] = []
         assembly.engine.observers.append(observations.append)
         session = new_id(clock.wall_us())
         root = opened.spec.root
         settings = Settings(
-            client_id=f"{root}-{name}", will=offline_will(root, name, session), backoff=Backoff(0.01, 0.1), close_timeout_s=1
+            client_id=f"{root}-{name}",
+            will=offline_will(root, name, session),
+            not_ours=frozenset({f"{root}/in/{opened.spec.matrix}/#"}),
+            backoff=Backoff(0.01, 0.1),
+            close_timeout_s=1,
         )
         host = Host(
             assembly, self._connect(settings), clock, name=name, session=session, store=kept, topology=topology, changed=self.said.append

@@ -25,6 +25,7 @@ class TransportBehaviour:
 
     expires = True
     redelivers_first = True
+    knows_no_local = True
 
     def test_a_message_arrives_with_the_lower_of_the_two_qualities(self, place: Any) -> None:
         async def test() -> None:
@@ -51,6 +52,19 @@ class TransportBehaviour:
                 await place.settled(one)
                 one.transport.publish(Publication("a", b"x", 1))
                 await one.heard(b"x")
+
+        run(test())
+
+    def test_what_a_client_publishes_itself_may_be_unwanted_on_a_filter(self, place: Any) -> None:
+        async def test() -> None:
+            async with clients(place, "one", "two", not_ours=frozenset({"a/#"})) as (one, two):
+                one.transport.subscribe({"a/#": 1, "b": 1})
+                await place.settled(one)
+                one.transport.publish(Publication("a/1", b"own", 1))
+                two.transport.publish(Publication("a/1", b"other", 1))
+                one.transport.publish(Publication("b", b"own too", 1))
+                await one.ears.until(lambda ears: {b"other", b"own too"} <= set(ears.payloads))
+                assert (b"own" in one.ears.payloads) is not self.knows_no_local
 
         run(test())
 

@@ -22,6 +22,7 @@ class TestNats(TransportBehaviour):
 
     expires = False
     redelivers_first = False
+    knows_no_local = False
 
     @pytest.fixture
     def place(self, own_broker: Any) -> BrokerPlace:
