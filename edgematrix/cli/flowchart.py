@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgematrix.agents.spec import DeviceSpec
 from edgematrix.cli.about import works
+from edgematrix.cli.taken import RUN_STYLES, TAKEN_STYLE, Taken
 from edgematrix.composition.spec import FlowSpec
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
 from edgematrix.config.check_references import sends_of
@@ -33,16 +34,21 @@ _STYLES = {
 }
 
 
-def flowchart(spec: MatrixSpec) -> str:
-    """The text of the chart; the same matrix gives the same text."""
-    return _Chart(spec).text()
+def flowchart(spec: MatrixSpec, taken: Taken | None = None) -> str:
+    """The text of the chart; the same matrix gives the same text.
+
+    Args:
+        taken: the way that a run took, which is marked: its edges are bold and have the numbers of the steps.
+    """
+    return _Chart(spec, taken).text()
 
 
 class _Chart:
     """Collects nodes and edges. A matrix that was checked has no reference that leads nowhere."""
 
-    def __init__(self, spec: MatrixSpec) -> None:
+    def __init__(self, spec: MatrixSpec, taken: Taken | None = None) -> None:
         self._spec = spec
+        self._taken_by_run = taken
         self._tree = AgentTree.of(spec)
         self._ids: dict[tuple[str, str], str] = {}
         self._taken: set[str] = set()
@@ -50,7 +56,8 @@ class _Chart:
         """The lines of what stands outside the matrix, by id."""
         self._ports: dict[AgentPath, dict[str, str]] = {}
         """The lines of the ports that composites show, by composite and id."""
-        self._edges: dict[str, None] = {}
+        self._edges: dict[tuple[str, str, str, str], None] = {}
+        """Start, arrow, end and label of each."""
         self._drawn: dict[tuple[Key, ...], AgentNode] = {}
         """The one agent that is drawn for all that are made of one definition, as the replicas of a pool are."""
         for node in self._tree:
@@ -66,8 +73,11 @@ class _Chart:
         for name in self._spec.agents:
             lines += self._drawing(self._tree.nodes[f"{self._spec.matrix}/{name}"], 2)
         lines.append("  end")
-        lines += [f"  {edge}" for edge in self._edges]
+        numbers = self._numbers()
+        lines += [f"  {_edge_line(edge, numbers.get(place, ()))}" for place, edge in enumerate(self._edges)]
         lines += [f"  classDef {name} {style}" for name, style in _STYLES.items()]
+        if self._taken_by_run is not None:
+            lines += self._marks(self._taken_by_run, numbers)
         return "\n".join(lines) + "\n"
 
     # Nodes
@@ -227,8 +237,46 @@ class _Chart:
             self._edge(self._clock(_clock_words(source)), "-->", here)
 
     def _edge(self, start: str, arrow: str, end: str, label: str = "") -> None:
-        middle = f"{arrow}|{_label(label)}|" if label else arrow
-        self._edges[f"{start} {middle} {end}"] = None
+        self._edges[start, arrow, end, label] = None
+
+    # The way of a run
+
+    def _numbers(self) -> dict[int, list[int]]:
+        """The steps that went along each edge, by its place."""
+        found: dict[int, list[int]] = {}
+        for hop in () if self._taken_by_run is None else self._taken_by_run.hops:
+            starts, ends = self._ids_of(hop.start), self._ids_of(hop.end)
+            for place, (start, _, end, _) in enumerate(self._edges):
+                if start in starts and end in ends and hop.step not in found.get(place, ()):
+                    found.setdefault(place, []).append(hop.step)
+        return found
+
+    def _ids_of(self, path: str) -> set[str]:
+        """What is drawn for an agent, and for its ports; for a replica of a pool that is the one that is drawn for all."""
+        node = self._tree.nodes.get(AgentPath(path))
+        if node is None:
+            return set()
+        drawn = self._drawn[node.where]
+        ports = self._ports.get(drawn.path, {})
+        has_node = not drawn.spec.agents or _has_body(drawn.spec)
+        return {*ports, self._id("agent", drawn.path)} if has_node else set(ports)
+
+    def _marks(self, taken: Taken, numbers: dict[int, list[int]]) -> Iterator[str]:
+        """The lines that mark what a run did."""
+        for state, style in RUN_STYLES.items():
+            drawn = [name for path, its in taken.states.items() if its == state for name in sorted(self._ids_of(path))]
+            if drawn:
+                yield f"  class {','.join(dict.fromkeys(drawn))} {style.name}"
+                yield f"  classDef {style.name} {style.text}"
+        if numbers:
+            yield f"  linkStyle {','.join(map(str, sorted(numbers)))} {TAKEN_STYLE}"
+
+
+def _edge_line(edge: tuple[str, str, str, str], steps: Sequence[int]) -> str:
+    start, arrow, end, label = edge
+    numbers = ", ".join(map(str, steps))
+    label = f"{numbers}: {label}" if numbers and label else numbers or label
+    return f"{start} {arrow}|{_label(label)}| {end}" if label else f"{start} {arrow} {end}"
 
 
 def _has_body(agent: AgentSpec) -> bool:
