@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -32,10 +33,14 @@ def command(
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a matrix file instead.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+    allow: Annotated[
+        list[str] | None, typer.Option("--allow", metavar="MODULE", help="An installed module that agents may come from.")
+    ] = None,
 ) -> None:
     """Find what is wrong in matrix files, and what looks wrong.
 
-    Each finding names file, line and column. The exit code is 1 if there is an error.
+    Each finding names file, line and column. The exit code is 1 if there is an error. The modules of agents with code that stand
+    beside the matrix are imported, so that the types on both ends of an edge can be compared.
     """
     if schema:
         say(json.dumps(json_schema(), indent=2))
@@ -45,7 +50,7 @@ def command(
     files = [file for path in paths for file in _files(path)]
     found: list[Issue] = []
     for file in files:
-        found += _issues(file)
+        found += _issues(file, allow or ())
     for issue in found:
         show_issue(issue)
     errors = sum(issue.severity == "error" for issue in found)
@@ -76,11 +81,11 @@ def _is_matrix(file: Path) -> bool:
         return True
 
 
-def _issues(file: Path) -> list[Issue]:
+def _issues(file: Path, allowed: Collection[str]) -> list[Issue]:
     if file.stem.endswith(_SCENARIO):
         return [Issue("error", "is a scenario, not a matrix", str(file), remedy=f"edgematrix test {file}")]
     try:
-        return open_matrix(file).warnings
+        return open_matrix(file, allowed).warnings
     except ConfigError as error:
         return error.issues
 

@@ -132,7 +132,7 @@ def _heard_by_matrix(target: Target) -> list[str]:
     from edgematrix.config.hearing import foreign_filters  # noqa: PLC0415 - who names filters needs no matrix
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - as above
 
-    found = foreign_filters(open_matrix(Path(target.run.matrix)).spec)
+    found = foreign_filters(open_matrix(Path(target.run.matrix), imports=False).spec)
     if not found:
         raise UsageError("the matrix listens to nothing outside its root", where=target.run.matrix, remedy="name filters")
     return found

@@ -90,7 +90,7 @@ def _port(target: Target, path: AgentPath, port: str) -> str:
     from edgematrix.errors import ConfigError  # noqa: PLC0415 - as above
 
     try:
-        tree = AgentTree.of(open_matrix(Path(target.run.matrix)).spec)
+        tree = AgentTree.of(open_matrix(Path(target.run.matrix), imports=False).spec)
     except ConfigError:
         return port  # the file has been changed since, and is wrong for now
     if path not in tree.nodes:

@@ -45,7 +45,7 @@ def _with_password(run: RunFile) -> str:
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - it costs more than all else here, and is rarely needed
 
     try:
-        broker = open_matrix(Path(run.matrix)).spec.broker
+        broker = open_matrix(Path(run.matrix), imports=False).spec.broker
     except ConfigError:
         broker = ""
     if without_password(broker) == run.url:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
-from operator import or_
-from types import NoneType, UnionType
-from typing import Any, Generic, TypedDict, TypeVar, Union, get_args, get_origin, overload
+from typing import Any, Generic, TypedDict, TypeVar, overload
 
 from pydantic import TypeAdapter
 
@@ -42,7 +39,7 @@ class Agent(Source[R_co], End[A_contra, R_co], Generic[A_contra, R_co]):
 
     def __init__(self, path: AgentPath, spec: AgentSpec, code: Code, group: Group | None) -> None:
         name = path.rpartition("/")[2]
-        super().__init__(name.replace("-", "_"), _output(path), _given(code))
+        super().__init__(name.replace("-", "_"), _output(path), code.given_type)
         self.path = path
         self.agent_spec = spec
         self.code = code
@@ -175,7 +172,7 @@ def make_agent(parent: AgentPath, function: Callable[..., Any], when: Source[Any
         python=f"{function.__module__}:{function.__qualname__}",
         triggers={} if group is None else {"when": group.spec},
         inputs={} if group is not None else {"in": PortSpec(type="any") if takes_firing else port_of(code.input_type)},
-        outputs={} if code.output_type is None else {"out": port_of(_given(code), "serialization")},
+        outputs={} if code.output_type is None else {"out": port_of(code.given_type, "serialization")},
         **said | {"sends": list(options.get("sends", ()))},
     )
     return Agent(path, spec, code, group)
@@ -183,10 +180,3 @@ def make_agent(parent: AgentPath, function: Callable[..., Any], when: Source[Any
 
 def _output(path: AgentPath) -> SourceSpec:
     return altered(SourceSpec(), from_=f"/{path}")
-
-
-def _given(code: Code) -> Any:
-    """The type of what leaves on `out`: None stands for nothing, and never leaves."""
-    kind = object if code.output_type is None else code.output_type
-    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
-    return reduce(or_, (part for part in parts if part is not NoneType)) if NoneType in parts else kind

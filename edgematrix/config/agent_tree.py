@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -14,7 +15,10 @@ from edgematrix.errors import PathError
 from edgematrix.protocol.path import AgentPath, join, parent_of, resolve
 from edgematrix.protocol.topic import Kind
 
-__all__ = ["COMPOSITIONS", "DEFAULT_INPUT", "DEFAULT_OUTPUT", "FAILURE_OUTPUT", "AgentNode", "AgentTree", "Ports", "Target"]
+if TYPE_CHECKING:
+    from edgematrix.protocol.compatibility import JsonSchema
+
+__all__ = ["COMPOSITIONS", "DEFAULT_INPUT", "DEFAULT_OUTPUT", "FAILURE_OUTPUT", "AgentNode", "AgentTree", "CodeTypes", "Ports", "Target"]
 
 DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
 """The ports that a reference without one means."""
@@ -120,6 +124,16 @@ class Target(msgspec.Struct, frozen=True):
     port: str
 
 
+class CodeTypes(Protocol):
+    """What is known of agents' functions, as JSON Schemas; None where any value may be, or nothing is known."""
+
+    def input_type(self, node: AgentNode) -> JsonSchema | None:
+        """What an agent's function takes as its first parameter."""
+
+    def output_type(self, node: AgentNode) -> JsonSchema | None:
+        """What an agent's function gives, if it gives anything."""
+
+
 class AgentTree(msgspec.Struct):
     """All agents of a matrix, in written order, composites before what they hold."""
 
@@ -129,6 +143,8 @@ class AgentTree(msgspec.Struct):
     """Those of a kind of `COMPOSITIONS`."""
     findings: list[Finding] = []
     """What is wrong with the paths themselves."""
+    code: CodeTypes | None = None
+    """The types of agents' code; None where they are not asked for, or no agent has code."""
     _ports: dict[str, Ports] = {}
     _copies: int = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.check_broker import check_broker
@@ -14,14 +15,23 @@ from edgematrix.config.check_references import check_references
 from edgematrix.config.finding import Finding
 from edgematrix.config.spec import MatrixSpec
 
+if TYPE_CHECKING:
+    from edgematrix.config.code_loader import CodeLoader
+
 __all__ = ["check_matrix"]
 
 
-def check_matrix(spec: MatrixSpec) -> list[Finding]:
-    """What is wrong, and what looks wrong, in a matrix whose parts are each well-formed."""
+def check_matrix(spec: MatrixSpec, loader: CodeLoader | None = None) -> list[Finding]:
+    """What is wrong, and what looks wrong, in a matrix whose parts are each well-formed.
+
+    Args:
+        spec: the matrix.
+        loader: loads the code of its agents, whose types are compared then; without it no code is loaded.
+    """
     tree = AgentTree.of(spec)
     return [
         *tree.findings,
+        *_load_code(tree, loader),
         *check_names(tree),
         *check_references(tree),
         *_check_types(tree),
@@ -33,6 +43,15 @@ def check_matrix(spec: MatrixSpec) -> list[Finding]:
     ]
 
 
+def _load_code(tree: AgentTree, loader: CodeLoader | None) -> Iterable[Finding]:
+    if loader is None or not any(node.has_code for node in tree):
+        return ()
+    from edgematrix.config.code_types import LoadedTypes  # noqa: PLC0415 - a matrix without code does not need it
+
+    tree.code = found = LoadedTypes(loader)
+    return found.findings(tree)
+
+
 def _check_composites(tree: AgentTree) -> Iterable[Finding]:
     if not tree.compositions:
         return ()
@@ -42,7 +61,7 @@ def _check_composites(tree: AgentTree) -> Iterable[Finding]:
 
 
 def _check_types(tree: AgentTree) -> Iterable[Finding]:
-    if not tree.compositions and not any(map(_has_types, tree)):
+    if not tree.compositions and tree.code is None and not any(map(_has_types, tree)):
         return ()
     from edgematrix.config.check_types import check_types  # noqa: PLC0415 - a matrix of rules without types does not need it
 

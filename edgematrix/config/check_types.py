@@ -20,7 +20,7 @@ __all__ = ["check_types"]
 def check_types(tree: AgentTree) -> Iterator[Finding]:
     """Edges, sources and sends whose ends do not fit; each names the field."""
     seen: set[object] = set()
-    is_typed = any(_takes_types(node) for node in tree)
+    is_typed = tree.code is not None or any(_takes_types(node) for node in tree)
     for node in tree:
         if node.where in seen:
             continue  # another replica of a pool

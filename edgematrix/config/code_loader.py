@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -57,27 +58,40 @@ class CodeLoader:
         found = self._defined.get(path)
         if found is None:
             module_name, _, name = place.partition(":")
-            found = getattr(self._module(module_name), name, None)
+            found = getattr(self.module(module_name), name, None)
         if isinstance(found, Agent):
             return found.code, found.names
         if not callable(found):
             raise UsageError(f"there is no function {place!r}", where=path)
         return Code.of(found, path), {}
 
-    def _module(self, name: str) -> ModuleType:
-        if self._folder is not None:
-            file = self._folder.joinpath(*name.split(".")).with_suffix(".py")
-            if file.is_file():
-                return load_file(name, file)
-        if not any(name == allowed or name.startswith(f"{allowed}.") for allowed in self._allowed):
+    def allows(self, name: str) -> bool:
+        """Whether the module may be loaded."""
+        return self._file(name) is not None or any(name == allowed or name.startswith(f"{allowed}.") for allowed in self._allowed)
+
+    def module(self, name: str) -> ModuleType:
+        """Load a module.
+
+        Raises:
+            UsageError: it may not be loaded, or cannot be.
+        """
+        file = self._file(name)
+        if file is not None:
+            return load_file(name, file)
+        if not self.allows(name):
             raise UsageError(
                 f"the module {name!r} is not in the folder of the matrix and is not among those that this host allows",
                 remedy=f"--allow {name.partition('.')[0]}",
             )
         try:
             return importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(f"the module {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+
+    def _file(self, name: str) -> Path | None:
+        """The module in the folder of the matrix; None if there is none."""
+        file = None if self._folder is None else self._folder.joinpath(*name.split(".")).with_suffix(".py")
+        return file if file is not None and file.is_file() else None
 
 
 def load_file(name: str, file: Path) -> ModuleType:
@@ -87,7 +101,7 @@ def load_file(name: str, file: Path) -> ModuleType:
         UsageError: it is no module, or fails.
     """
     loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(file):
+    if loaded is not None and getattr(loaded, "__file__", None) == str(file.absolute()):
         return loaded
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
@@ -96,7 +110,14 @@ def load_file(name: str, file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UsageError(f"the module cannot be loaded: {type(error).__name__}: {error}", where=str(file)) from error
+        told = f"the module cannot be loaded: {type(error).__name__}: {error}"
+        raise UsageError(told, where=_line_of(error, file)) from error
     return module
+
+
+def _line_of(error: BaseException, file: Path) -> str:
+    """The file, with the line in it that raised."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file.absolute())]
+    return f"{file}:{lines[-1]}" if lines else str(file)

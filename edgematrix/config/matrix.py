@@ -59,6 +59,7 @@ class Matrix(Composite):
         from edgematrix.config.opened import Opened  # noqa: PLC0415
         from edgematrix.config.reading import checked  # noqa: PLC0415
 
-        reading = checked(self.spec())
-        opened = Opened(reading.spec, reading.warnings, CodeLoader(defined=self.code()), self.spec)
+        loader = CodeLoader(defined=self.code())
+        reading = checked(self.spec(), loader=loader)
+        opened = Opened(reading.spec, reading.warnings, loader, self.spec)
         asyncio.run(run_here(opened, Launch(name=local_name(), folder=Path(STATE_FOLDER))))

@@ -13,20 +13,22 @@ from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
 __all__ = ["open_matrix"]
 
 
-def open_matrix(path: Path, allowed: Collection[str] = ()) -> Opened:
+def open_matrix(path: Path, allowed: Collection[str] = (), *, imports: bool = True) -> Opened:
     """Open a matrix file.
 
     Args:
         path: a YAML file, or a Python file; modules beside it may be loaded.
         allowed: names of installed modules whose agents may be loaded too.
+        imports: whether the modules that a YAML file names are loaded, so that the types of agents' code are compared.
 
     Raises:
         ConfigError: every error that was found, in file order.
     """
     if path.suffix == ".py":
         return _open_program(path, allowed)
-    reading = read_matrix(path)
-    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed), texts=reading.texts)
+    loader = CodeLoader(path.parent, allowed)
+    reading = read_matrix(path, loader=loader if imports else None)
+    return Opened(reading.spec, reading.warnings, loader, texts=reading.texts)
 
 
 def _open_program(path: Path, allowed: Collection[str]) -> Opened:
@@ -40,9 +42,10 @@ def _open_program(path: Path, allowed: Collection[str]) -> Opened:
         if len(found) != 1:
             what = f"the file defines {len(found)} matrices, expected one"
             raise ConfigError([Issue("error", what, str(path), remedy='home = em.Matrix("home")')])
-        reading = checked(found[0].spec())
+        loader = CodeLoader(path.parent, allowed, found[0].code())
+        reading = checked(found[0].spec(), loader=loader)
     except ConfigError:
         raise
     except EdgeMatrixError as error:
         raise ConfigError([Issue("error", str(error), str(path))]) from error
-    return Opened(reading.spec, reading.warnings, CodeLoader(path.parent, allowed, found[0].code()), found[0].spec)
+    return Opened(reading.spec, reading.warnings, loader, found[0].spec)

@@ -1,4 +1,4 @@
-"""The types of ports, as far as definitions tell: declared, or those of what feeds them."""
+"""The types of ports, as far as definitions and code tell: declared, those of a function, or those of what feeds them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema | Non
 
 
 def _own_output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema | None:
-    """The type of an output that is not declared: a device's reading, or what passes through a flow or a pool."""
+    """The type of an output that is not declared: a device's reading, what code returns, or what passes through a flow or a pool."""
+    if node.spec.python is not None:
+        is_its_own = port == DEFAULT_OUTPUT and not _is_declared(node.spec.outputs.get(port))
+        return tree.code.output_type(node) if tree.code is not None and is_its_own else None
     if node.spec.device is not None:
         read = node.spec.device.reads.get(port)
         return None if read is None else read.schema or (_AS[read.as_] if read.as_ else None)
@@ -114,6 +117,8 @@ def origin_type(tree: AgentTree, flow: AgentNode, edge: Edge) -> JsonSchema | No
 def input_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema | None:
     """What an agent takes on a port; None where it takes any value."""
     declared = node.spec.inputs.get(port)
+    if node.spec.python is not None and not _is_declared(declared):
+        return _taken_by_code(tree, node, port)
     if declared is not None:
         return _declared(declared)
     if node.spec.device is not None:
@@ -121,13 +126,25 @@ def input_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema | None
         return None if write is None else write.schema
     if node.spec.sentences is not None:
         return SHORT_NAMES["text"]
-    if node.spec.pool is not None:
-        worker = next(iter(tree.members(node).values()), None)
-        try:
-            return None if worker is None else input_type(tree, worker, tree.default_input(worker))
-        except PathError:
-            return None  # told by the checks of composites
-    return None
+    return None if node.spec.pool is None else _taken_by_pool(tree, node)
+
+
+def _taken_by_pool(tree: AgentTree, pool: AgentNode) -> JsonSchema | None:
+    worker = next(iter(tree.members(pool).values()), None)
+    try:
+        return None if worker is None else input_type(tree, worker, tree.default_input(worker))
+    except PathError:
+        return None  # told by the checks of composites
+
+
+def _taken_by_code(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema | None:
+    """What a function takes as its first parameter, if that is what comes on the port: of several inputs it gets an object."""
+    is_its_only = not node.spec.triggers and tree.ports(node).inputs == {port}
+    return tree.code.input_type(node) if tree.code is not None and is_its_only else None
+
+
+def _is_declared(port: PortSpec | None) -> bool:
+    return port is not None and (port.type is not None or port.schema is not None)
 
 
 def _declared(port: PortSpec) -> JsonSchema | None:

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from edgematrix.config.check import check_matrix
+from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.document import Document, parse_document, read_document
 from edgematrix.config.finding import issues_of, told
 from edgematrix.config.spec import AgentSpec, MatrixSpec, TriggerSpec
@@ -28,8 +29,13 @@ class Reading(msgspec.Struct, frozen=True):
     texts: dict[str, str] = {}
 
 
-def read_matrix(path: Path, variables: Mapping[str, str] | None = None) -> Reading:
-    """Read a matrix file. `variables` stands in for the environment.
+def read_matrix(path: Path, variables: Mapping[str, str] | None = None, loader: CodeLoader | None = None) -> Reading:
+    """Read a matrix file.
+
+    Args:
+        path: the file.
+        variables: stands in for the environment.
+        loader: as in `check_matrix`.
 
     Raises:
         ConfigError: every error that was found, in file order.
@@ -37,7 +43,7 @@ def read_matrix(path: Path, variables: Mapping[str, str] | None = None) -> Readi
     document = read_document(path, variables, _stages())
     spec = _validated(document, ())
     document.value = None
-    return checked(spec, document)
+    return checked(spec, document, loader=loader)
 
 
 def reread(texts: Mapping[str, str]) -> MatrixSpec:
@@ -50,13 +56,13 @@ def reread(texts: Mapping[str, str]) -> MatrixSpec:
     return _validated(parse_document(texts[file], file, stage=_stages(), texts=texts), ())
 
 
-def parse_matrix(document: Document, prefix: tuple[Key, ...] = ()) -> Reading:
+def parse_matrix(document: Document, prefix: tuple[Key, ...] = (), loader: CodeLoader | None = None) -> Reading:
     """The matrix that stands at `prefix` of a document, such as a scenario's `matrix:`.
 
     Raises:
         ConfigError: every error that was found, in file order, with the places that they have in the document.
     """
-    return checked(_validated(document, prefix), document, prefix)
+    return checked(_validated(document, prefix), document, prefix, loader)
 
 
 def _validated(document: Document, prefix: tuple[Key, ...]) -> MatrixSpec:
@@ -66,13 +72,13 @@ def _validated(document: Document, prefix: tuple[Key, ...]) -> MatrixSpec:
     return validate(MatrixSpec, value, document, prefix)
 
 
-def checked(spec: MatrixSpec, document: Document | None = None, prefix: tuple[Key, ...] = ()) -> Reading:
+def checked(spec: MatrixSpec, document: Document | None = None, prefix: tuple[Key, ...] = (), loader: CodeLoader | None = None) -> Reading:
     """A matrix with its warnings. Without a document the findings name their place in the tree alone.
 
     Raises:
         ConfigError: the matrix has errors.
     """
-    findings = check_matrix(spec)
+    findings = check_matrix(spec, loader)
     errors = [found for found in findings if found.severity == "error"]
     if errors:
         raise ConfigError(told(issues_of(errors, document, prefix), document))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dis
 import inspect
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -57,6 +60,13 @@ class Code:
         output = None if returned is type(None) else returned
         is_async = inspect.iscoroutinefunction(function)
         return cls(function, name, hints[first], output, is_async, not is_async or _waits(function))
+
+    @property
+    def given_type(self) -> Any:
+        """The type of what it puts out: None stands for nothing, and never leaves; `object` where it promises nothing."""
+        kind = object if self.output_type is None else self.output_type
+        parts = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else ()
+        return reduce(or_, (part for part in parts if part is not type(None))) if type(None) in parts else kind
 
     def read(self, value: object) -> Any:
         """Read a source's value as the first parameter's type.

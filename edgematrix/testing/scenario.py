@@ -158,8 +158,9 @@ def read_scenario(file: Path) -> Scenario:
     _check_order(spec, document)
     if isinstance(spec.matrix, str):
         return Scenario(file, spec, open_matrix(file.parent / spec.matrix))
-    reading = parse_matrix(document, ("matrix",))
-    return Scenario(file, spec, Opened(reading.spec, reading.warnings, CodeLoader(file.parent)))
+    loader = CodeLoader(file.parent)
+    reading = parse_matrix(document, ("matrix",), loader)
+    return Scenario(file, spec, Opened(reading.spec, reading.warnings, loader))
 
 
 def _check_order(spec: ScenarioSpec, document: Document) -> None:

@@ -47,6 +47,23 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, content: bytes, pl
     no_traceback(done)
 
 
+def test_the_types_of_code_beside_the_matrix_are_compared(tmp_path: Path):
+    (tmp_path / "steps.py").write_text("def a(value: object, context) -> int: return 1\ndef b(value: str, context) -> str: return value\n")
+    agents = "{a: {python: 'steps:a'}, b: {python: 'steps:b'}}"
+    (tmp_path / "home.yaml").write_text(f"matrix: home\nagents:\n  f:\n    flow: {{edges: [in -> a, a -> b]}}\n    agents: {agents}\n")
+
+    done = call("check", "home.yaml", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "home.yaml:4:29: error:" in done.stderr
+    assert "the types of a -> b do not fit: a whole number, expected a text" in done.stderr
+    no_traceback(done)
+    (tmp_path / "steps.py").write_text("import nothing_of_this_name\n")
+    done = call("check", "home.yaml", cwd=tmp_path)
+    assert "steps.py:1: the module cannot be loaded: ModuleNotFoundError" in done.stderr
+    no_traceback(done)
+
+
 def test_a_file_that_is_not_there(tmp_path: Path):
     done = call("check", "home.yaml", cwd=tmp_path)
 
