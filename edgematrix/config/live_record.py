@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from typing import ClassVar
 
 import msgspec
 
-from edgematrix.config.check import check_matrix
-from edgematrix.config.exchange import read, write
 from edgematrix.config.spec import MatrixSpec
-from edgematrix.errors import ConfigError
+from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["LiveRecord", "Restored", "restore"]
+__all__ = ["LiveRecord", "Restored", "hash_of", "restore"]
 
 _VERSION = 1
 _HASH_LENGTH = 16
@@ -37,25 +33,36 @@ class LiveRecord(msgspec.Struct, frozen=True):
     changes: list[str] = []
     published: list[str] = []
 
-    def written(self) -> bytes:
-        """As bytes, for the store."""
-        return msgspec.msgpack.encode(self)
+    def definition(self) -> MatrixSpec:
+        """The changed definition.
 
-    @staticmethod
-    def hash_of(data: bytes) -> str:
-        """The hash of a definition."""
-        return hashlib.sha256(data).hexdigest()[:_HASH_LENGTH]
+        Raises:
+            ConfigError: it is damaged.
+        """
+        import zlib  # noqa: PLC0415 - most hosts start without changes
+
+        from edgematrix.config.exchange import read  # noqa: PLC0415
+
+        try:
+            return read(zlib.decompress(self.spec))
+        except zlib.error as error:
+            raise ConfigError([Issue("error", f"the stored definition is damaged: {error}")]) from None
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What a host starts with, and what there is to say about that.
-
-    `record` without a `base` means that its changes are dropped; None that there are none.
-    """
+    """What a host starts with, and what there is to say about that. `is_dropped` tells that the changes of `record` do not count."""
 
     spec: MatrixSpec
-    record: LiveRecord | None = None
+    record: LiveRecord = LiveRecord()
     warning: str = ""
+    is_dropped: bool = False
+
+
+def hash_of(data: bytes) -> str:
+    """The hash of a definition."""
+    import hashlib  # noqa: PLC0415 - most hosts start without changes
+
+    return hashlib.sha256(data).hexdigest()[:_HASH_LENGTH]
 
 
 def restore(spec: MatrixSpec, data: bytes | None) -> Restored:
@@ -70,26 +77,33 @@ def restore(spec: MatrixSpec, data: bytes | None) -> Restored:
     try:
         record = msgspec.msgpack.decode(data, type=LiveRecord)
     except msgspec.DecodeError as error:
-        return Restored(spec, LiveRecord(), f"what was changed in the running matrix cannot be read, and is dropped: {error}")
+        return Restored(spec, warning=f"what was changed while the matrix ran cannot be read, and is dropped: {error}")
     if record.version != _VERSION:
-        what = f"what was changed in the running matrix is of version {record.version}, expected {_VERSION}, and is dropped"
-        return Restored(spec, LiveRecord(revision=record.revision, published=record.published), what)
-    reason = ""
-    if record.base != LiveRecord.hash_of(write(spec)):
-        reason = "the file has changed since"
-    elif not record.spec:
-        return Restored(spec, record)
-    else:
-        try:
-            changed = read(zlib.decompress(record.spec))
-        except (ConfigError, zlib.error) as error:
-            reason = str(error)
-        else:
-            wrong = next((found.what for found in check_matrix(changed) if found.severity == "error"), None)
-            if wrong is None:
-                return Restored(changed, record)
-            reason = wrong
+        what = f"what was changed while the matrix ran is of version {record.version}, expected {_VERSION}, and is dropped"
+        return Restored(spec, record, what, is_dropped=True)
+    if not record.spec and not record.paused:
+        return Restored(spec, LiveRecord(revision=record.revision))
+    changed, reason = _changed(spec, record)
+    if changed is not None:
+        return Restored(changed, record)
     dropped = [*record.changes[-_CHANGES_TOLD:], *(f"pause {path}" for path in record.paused)]
     more = f"{len(record.changes) - _CHANGES_TOLD} more, " if len(record.changes) > _CHANGES_TOLD else ""
     what = f"what was changed while the matrix ran is dropped, for {reason}: {more}{', '.join(dropped)}"
-    return Restored(spec, msgspec.structs.replace(record, base="", paused=[]), what)
+    return Restored(spec, msgspec.structs.replace(record, paused=[]), what, is_dropped=True)
+
+
+def _changed(spec: MatrixSpec, record: LiveRecord) -> tuple[MatrixSpec | None, str]:
+    """The changed definition; None, and why, where it is of no use."""
+    from edgematrix.config.check import check_matrix  # noqa: PLC0415 - most hosts start without changes
+    from edgematrix.config.exchange import write  # noqa: PLC0415
+
+    if record.base != hash_of(write(spec)):
+        return None, "the file has changed since"
+    if not record.spec:
+        return spec, ""
+    try:
+        changed = record.definition()
+    except ConfigError as error:
+        return None, str(error)
+    wrong = next((found.what for found in check_matrix(changed) if found.severity == "error"), "")
+    return (None, wrong) if wrong else (changed, "")

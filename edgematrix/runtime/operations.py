@@ -159,7 +159,11 @@ class Operations:
             self._over(told, None, error)
             return
         now_us = self._now_us()
-        applied = self._topology.apply(prepared, now_us)
+        try:
+            applied = self._topology.apply(prepared, now_us)
+        except Exception as wrong:
+            self._over(told, None, RunError(f"an error within the host: {type(wrong).__name__}: {wrong}"))
+            raise
         self._publish(applied, now_us)
         self._changed(applied)
         self._over(told, {"warnings": list(applied.warnings)} if applied.warnings else {}, None)

@@ -202,7 +202,7 @@ class Simulation:
         except ConfigError:
             self._close_loop()
             raise
-        topology = LiveTopology(assembly, around, lambda: self._spec, restored.record)
+        topology = LiveTopology(assembly, around, lambda: self._spec, restored)
         Operations(assembly, topology, host=HOST, now_us=self._clock.now_us, changed=self._topology_changed)
         if self._watches:
             assembly.engine.watched = _everything

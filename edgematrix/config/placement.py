@@ -1,0 +1,94 @@
+"""Puts a planned change in place: what goes, what comes, and what follows another plan. What is not named goes on as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from edgematrix.config.planning import Plan
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.answer import AnswerListener
+from edgematrix.runtime.assembly import Assembly, Parts
+from edgematrix.runtime.presence import Presence
+from edgematrix.runtime.removal import Removal
+from edgematrix.runtime.streams import PartListener
+from edgematrix.runtime.topology import Applied
+
+__all__ = ["put_in_place"]
+
+_ATTENDING = (AnswerListener, PartListener, Presence)
+"""With which agents hear others elsewhere."""
+
+
+def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> Applied:
+    """Change what runs; `revision` is that of the new definition. To be called on the event loop."""
+    engine, difference = assembly.engine, plan.difference
+    before, filters = frozenset(assembly.agents), dict(assembly.filters)
+    gone = difference.gone
+    engine.elsewhere = plan.elsewhere
+    forgotten = [runner.store_key for runner in assembly.groups if runner.agent in gone]
+    removal = Removal(engine, gone)
+    left = removal.subscriptions | _detach(assembly, {node.path for node in (*difference.recomposed, *difference.attending)})
+    _leave_out(assembly, gone)
+    plan.draft.place(engine)
+    assembly.agents = plan.agents
+    former = {found.path: presence for found in plan.recomposed if (presence := assembly.presences.pop(found.path, None)) is not None}
+    assembly.adopt(plan.parts)
+    _recompose(assembly, plan, former, now_us)
+    unsubscribe = [topic for topic in sorted(left) if topic in assembly.filters and not engine.subscribed(topic)]
+    for topic in unsubscribe:
+        del assembly.filters[topic]
+    _begin(assembly, plan.parts, now_us)
+    removal.finish(now_us)
+    if assembly.questions is not None:
+        for path in gone - plan.parts.notify.keys():
+            assembly.questions.notify.pop(path, None)
+    engine.pauses.parts.intersection_update({engine.matrix, *plan.agents})
+    return Applied(
+        revision,
+        assembly.agents,
+        engine.elsewhere,
+        added=[node.path for node in difference.built if not node.is_elsewhere],
+        removed=sorted(before - frozenset(assembly.agents)),
+        changed=[node.path for node in difference.recomposed],
+        subscribe={topic: qos for topic, qos in assembly.filters.items() if qos > filters.get(topic, -1)},
+        unsubscribe=unsubscribe,
+        forgotten=forgotten,
+        specs=plan.specs,
+        manifest=plan.manifest,
+        warnings=plan.warnings,
+    )
+
+
+def _detach(assembly: Assembly, paths: Collection[AgentPath]) -> set[str]:
+    """Let these hear others elsewhere no longer in the old way; what was subscribed to for it."""
+    if not paths:
+        return set()
+    found = assembly.engine.unlisten(lambda listener: isinstance(listener, _ATTENDING) and listener.agent in paths)
+    return {subscription for subscription, _ in found}
+
+
+def _leave_out(assembly: Assembly, gone: frozenset[AgentPath]) -> None:
+    if not gone:
+        return
+    assembly.groups[:] = [runner for runner in assembly.groups if runner.agent not in gone]
+    for path in gone:
+        assembly.bodies.pop(path, None)
+        assembly.presences.pop(path, None)
+
+
+def _recompose(assembly: Assembly, plan: Plan, former: dict[AgentPath, Presence], now_us: int) -> None:
+    """Let composites follow their new plans, knowing what they knew of members elsewhere."""
+    for found in plan.recomposed:
+        assembly.bodies[found.path].change(found.composition, found.members)
+        older, newer = former.get(found.path), plan.parts.presences.get(found.path)
+        if older is not None and newer is not None:
+            newer.take_over(older, now_us)
+
+
+def _begin(assembly: Assembly, parts: Parts, now_us: int) -> None:
+    """Start what is new."""
+    for runner in parts.groups:
+        runner.start(now_us)
+    for opening in parts.openings:
+        opening(now_us)
+    assembly.openings.clear()
