@@ -193,6 +193,10 @@ class _Chart:
         if agent.pool is not None:
             for member in members.values():
                 self._edge(here, "-->", self._entry(member))
+        if agent.human is not None and agent.human.notify is not None:
+            self._edge(here, "-->", self._topic(agent.human.notify), "notify")
+        if agent.human is not None and agent.human.answers is not None:
+            self._edge(self._topic(agent.human.answers), "-->", here, "answers")
 
     def _flow(self, node: AgentNode, flow: FlowSpec, members: dict[str, AgentNode]) -> None:
         from edgematrix.composition.flow_reading import Reading  # noqa: PLC0415 - few matrices have a flow

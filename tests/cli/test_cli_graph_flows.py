@@ -32,7 +32,7 @@ agents:
       analyse: {flow: {edges: [in -> first -> second]}, agents: {first: {python: "m:first"}, second: {python: "m:second"}}}
       photo: {pool: {replicas: 3}, agents: {camera: {python: "m:photo"}}}
       summarise: {python: "m:summarise"}
-      critic: {human: {ask: "Is ${value} good?", choices: [good, redo]}}
+      critic: {human: {ask: "Is ${value} good?", choices: [good, redo], notify: phone/ask, answers: "phone/+"}}
   council: {chat: {members: [saver, comfort]}, agents: {saver: {python: "m:saver"}, comfort: {python: "m:comfort"}}}
   route:
     switch: {cases: [{when: "kind == 'lamp'", to: lamp}], default: ask}
@@ -65,6 +65,8 @@ def house(tmp_path: Path, cli: Callable[..., Result]) -> str:
         "agent_home_report_photo --> agent_home_report_summarise",
         "agent_home_report_summarise --> agent_home_report_critic",
         'agent_home_report_critic -.->|"answer #61;#61; #39;redo#39;"| agent_home_report_summarise',
+        'agent_home_report_critic -->|"notify"| topic_phone_ask',
+        'topic_phone__ -->|"answers"| agent_home_report_critic',
         'port_home_report_analyse_error -->|"error"| port_home_report_alarm',
         'agent_home_report_summarise -->|"out"| port_home_report_summary',
         "port_home_report_analyse_in --> agent_home_report_analyse_first",
