@@ -137,6 +137,16 @@ class CourseBody:
         finally:
             self._woken = None
 
+    def tell_failure(self, run: Run, reason: str, member: str, now_us: int) -> None:
+        """Put out why a run has failed."""
+        self.put_out_failure(run, reason, member, run.trail, now_us)
+
+    def put_out_failure(self, run: Run, reason: str, member: str, trail: Trail, now_us: int) -> None:
+        """Put out on `error` why a run has failed: `{reason, member, run, inputs}`."""
+        values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
+        about = {"reason": reason, "member": member or None, "run": run.trail.runid, "inputs": values}
+        self.engine.emit(run.runner.agent, "error", about, trail, now_us)
+
     def waits_for(self, runid: str) -> str:
         """What the course of this run waits for; empty if there is none."""
         conduct = self.under_way.get(runid)
@@ -316,10 +326,9 @@ class Conduct:
         questions.ask(question, self.run.trail, lambda value, by, at_us: self.take(Answered(value, by), at_us), now_us)
 
     def _fail(self, effect: Fail, now_us: int) -> None:
-        engine, run = self._body.engine, self.run
-        values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
-        about = {"reason": effect.reason, "member": effect.member or None, "run": run.trail.runid, "inputs": values}
-        engine.emit(run.runner.agent, "error", about, self._trail_of(None), now_us)
+        run = self.run
+        if run.again is None or not run.again(now_us):
+            self._body.put_out_failure(run, effect.reason, effect.member, self._trail_of(None), now_us)
         self._end(Outcome.FAILED, f"{effect.member}: {effect.reason}" if effect.member else effect.reason, now_us)
 
     def _end(self, outcome: Outcome, reason: str, now_us: int) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.observation import Outcome
 from edgematrix.triggers import Firing
 
-__all__ = ["Body", "Run", "Starter"]
+__all__ = ["Body", "FailureTeller", "Run", "Starter"]
 
 
 class Starter(Protocol):
@@ -31,7 +32,7 @@ class Starter(Protocol):
 class Run:
     """What a firing started. Whatever the agent puts out on its behalf follows from `trail`."""
 
-    __slots__ = ("firing", "number", "over", "runner", "streamed", "trail")
+    __slots__ = ("again", "firing", "number", "over", "runner", "streamed", "trail")
 
     def __init__(self, runner: Starter, number: int, firing: Firing) -> None:
         self.runner = runner
@@ -41,6 +42,8 @@ class Run:
         self.over = False
         self.streamed: dict[str, int] | None = None
         """How many pieces of its outputs it has streamed, by port."""
+        self.again: Callable[[int], bool] | None = None
+        """Tells whether another attempt follows if this one fails now; None where it is the only one."""
 
     def end(self, outcome: Outcome, now_us: int, reason: str = "") -> None:
         """Say how it ended; only the first word counts."""
@@ -65,3 +68,11 @@ class Body(Protocol):
 
     def waits_for(self, runid: str) -> str:
         """What it waits for in the run of this id, in words; empty if there is none, or it does not say."""
+
+
+@runtime_checkable
+class FailureTeller(Protocol):
+    """A body that tells of failures on a port of its agent."""
+
+    def tell_failure(self, run: Run, reason: str, member: str, now_us: int) -> None:
+        """Put out why a run has failed, and by which member; empty for none."""

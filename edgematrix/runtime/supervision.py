@@ -8,7 +8,7 @@ from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Noted, Outcome
-from edgematrix.runtime.run import Body, Run
+from edgematrix.runtime.run import Body, FailureTeller, Run
 
 __all__ = ["Supervision"]
 
@@ -80,10 +80,12 @@ class Supervision:
         self._attempts.pop(run, None)
         run.end(outcome, now_us, reason)
 
-    @property
-    def deadline(self) -> str:
-        """The deadline, in words."""
-        return format_duration(self._deadline_us or 0)
+    def too_late(self, run: Run, now_us: int) -> None:
+        """The deadline has passed."""
+        reason = f"its deadline of {format_duration(self._deadline_us or 0)} has passed"
+        if isinstance(self._body, FailureTeller):
+            self._body.tell_failure(run, reason, "", now_us)
+        self.over(run, Outcome.FAILED, reason, now_us)
 
 
 class _Attempts:
@@ -108,6 +110,7 @@ class _Attempts:
         self.again_us = None
         work = self._work = Run(self, self.run.number, self.run.firing)
         work.trail = self.run.trail
+        work.again = self._goes_on
         self._supervision.work(work, now_us)
 
     def drop(self, now_us: int) -> None:
@@ -124,7 +127,7 @@ class _Attempts:
             return
         if due_us == self.until_us:
             self.drop(now_us)
-            self._supervision.over(self.run, Outcome.FAILED, f"its deadline of {self._supervision.deadline} has passed", now_us)
+            self._supervision.too_late(self.run, now_us)
         elif due_us == self.again_us:
             self.attempt(now_us)
 
@@ -136,8 +139,8 @@ class _Attempts:
         if outcome is not Outcome.FAILED:
             self._supervision.over(self.run, outcome, reason, now_us)
             return
-        again_us = self._supervision.again_us(self, now_us)
-        if again_us is None or (self.until_us is not None and again_us >= self.until_us):
+        again_us = self._next_us(now_us)
+        if again_us is None:
             told = reason if self.count == 1 else f"{reason} (after {self.count} attempts)"
             self._supervision.over(self.run, Outcome.FAILED, told, now_us)
             return
@@ -146,6 +149,15 @@ class _Attempts:
             self.run, f"attempt {self.count} failed, the next begins in {format_duration(again_us - now_us)}: {reason}", now_us
         )
         self._supervision.wake(self, again_us)
+
+    def _goes_on(self, now_us: int) -> bool:
+        """Whether another attempt follows if this one fails now."""
+        return self._next_us(now_us) is not None
+
+    def _next_us(self, now_us: int) -> int | None:
+        """When the next attempt would be due; None if there is none before the deadline."""
+        again_us = self._supervision.again_us(self, now_us)
+        return None if again_us is None or (self.until_us is not None and again_us >= self.until_us) else again_us
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Nobody cancels an attempt but the run that it is of."""

@@ -210,3 +210,65 @@ agents:
     assert len(failed) == 1000
     assert {letter.reason for letter in failed} == {"worker-1: 33 hops led to this call, hops_max is 32"}
     no_step_is_open(played)
+
+
+RETRIED = """
+matrix: home
+agents:
+  work:
+    retry: {attempts: 2, wait_initial: 1s, wait_jitter: 0}
+    deadline: 9s
+    triggers: {go: {mode: parallel, on: {in: {topic: t/go}}}}
+    pool: {replicas: 1}
+    agents: {worker: {python: "members:worker"}}
+  told:
+    triggers:
+      out: {mode: parallel, on: {r: {from: work}}, do: [{publish: {topic: t/out, payload: "${r.value}"}}]}
+      error: {mode: parallel, on: {r: {from: work.error}}, do: [{publish: {topic: t/error, payload: "${r.value.reason}"}}]}
+"""
+
+
+def test_an_attempt_that_is_not_the_last_tells_no_error(play) -> None:
+    code = """
+tried = []
+async def worker(value: int, context) -> int:
+    tried.append(value)
+    if value == 5 and len(tried) == 1 or value == 6:
+        raise ValueError(f"no {value}")
+    return value
+"""
+    played = play(RETRIED, [(1, "t/go", 5), (10, "t/go", 6)], modules={"members": code})
+    assert ends(played) == [(2, "t/out"), (11, "t/error")]
+    assert played.on("t/error") == ["ValueError: no 6"]
+    assert len(played.of(DeadLettered)) == 1
+
+
+def test_a_composite_tells_that_its_deadline_has_passed(play) -> None:
+    code = "import asyncio\nasync def worker(value: int, context) -> int:\n    await asyncio.sleep(100)\n    return value\n"
+    played = play(RETRIED, [(1, "t/go", 5)], modules={"members": code})
+    assert ends(played) == [(10, "t/error")]
+    assert played.on("t/error") == ["its deadline of 9s has passed"]
+    no_step_is_open(played)
+
+
+def test_what_follows_from_a_call_fails_for_itself(play) -> None:
+    """A member sends work to another agent, which fails, or is given what it does not take: that is not the member's failure."""
+    code = """
+import asyncio
+async def member(value: int, context) -> int:
+    await context.send("/home/helper", value)
+    await context.send("/home/typed", "no number")
+    await asyncio.sleep(5)
+    return value
+async def helper(value: int, context) -> int:
+    raise ValueError("the helper fails")
+async def typed(value: int, context) -> int:
+    return value
+"""
+    matrix = ONE.replace('member: {python: "members:member"}', 'member: {python: "members:member", sends: [/home/helper, /home/typed]}')
+    matrix += '  helper: {python: "members:helper"}\n  typed: {python: "members:typed", inputs: {in: integer}}\n'
+    played = play(matrix, [(1, "t/go", 5)], modules={"members": code})
+    assert ends(played) == [(6, "t/out")]
+    letters = [(letter.path, letter.reason) for letter in played.of(DeadLettered)]
+    assert letters[0] == ("home/helper", "ValueError: the helper fails") or letters[1] == ("home/helper", "ValueError: the helper fails")
+    assert sorted(path for path, _ in letters) == ["home/helper", "home/typed"]
