@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -12,6 +12,7 @@ from edgematrix.agents.pace import Command, Pace
 from edgematrix.agents.place import at
 from edgematrix.agents.spec import Availability, DeviceSpec, ReadSpec, WriteSpec
 from edgematrix.agents.topic import check_foreign
+from edgematrix.errors import PathError
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.schema import Schema, compile_schema
@@ -152,6 +153,8 @@ def _compile_read(port: str, spec: ReadSpec) -> Reading:
     with at(f"reads.{port}.topic"):
         topic_filter = TopicFilter.parse(spec.topic)
     with at(f"reads.{port}.value"):
+        if isinstance(spec.value, Mapping) and spec.as_ is not None:
+            raise PathError(f"the value is an object, which is no {spec.as_}", remedy="leave `as` out, or make a read of each value")
         read = compile_value(spec.value, spec.as_)
     if spec.schema is not None:
         with at(f"reads.{port}.schema"):

@@ -69,7 +69,7 @@ class ReadSpec:
     """A value that a device reports on a foreign topic; it becomes an output port of the device's agent."""
 
     topic: str
-    value: str | list[str | Whole] | None = None
+    value: str | list[str | Whole] | dict[str, str | list[str | Whole]] | None = None
     unit: str | None = None
     as_: Literal["number", "bool"] | None = Field(default=None, alias="as")
     schema: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from edgematrix.agents.spec import PortSpec
+from edgematrix.agents.spec import PortSpec, ReadSpec
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
 from edgematrix.errors import PathError
 from edgematrix.protocol.compatibility import JsonSchema
@@ -86,13 +86,21 @@ def _own_output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema 
         return tree.code.output_type(node) if tree.code is not None and is_its_own else None
     if node.spec.device is not None:
         read = node.spec.device.reads.get(port)
-        return None if read is None else read.schema or (_AS[read.as_] if read.as_ else None)
+        return None if read is None else _read_type(read)
     if node.spec.flow is not None:
         return _flow_output_type(tree, node, port)
     if node.spec.pool is not None and port == DEFAULT_OUTPUT:
         worker = next(iter(tree.members(node).values()), None)
         return None if worker is None else output_type(tree, worker, port)
     return _ANSWER if node.spec.human is not None and port == DEFAULT_OUTPUT else None
+
+
+def _read_type(read: ReadSpec) -> JsonSchema | None:
+    if read.schema or read.as_:
+        return read.schema or _AS[read.as_ or ""]
+    if isinstance(read.value, dict):
+        return {"type": "object", "properties": dict.fromkeys(read.value, True), "required": list(read.value)}
+    return None
 
 
 def _flow_output_type(tree: AgentTree, flow: AgentNode, port: str) -> JsonSchema | None:

@@ -48,6 +48,14 @@ def test_a_device_reports_its_values():
     assert device.read(state, 0, Message("z/hall", {"illuminance": "unavailable"})) == [Emit("lux", None)]
 
 
+def test_several_values_of_a_message_are_one_object_that_is_unknown_as_soon_as_one_is():
+    device = device_of(reads={"energy": {"topic": "t", "value": {"today": ["ENERGY", "Today"], "yesterday": "ENERGY.Yesterday"}}})
+    state = device.start()
+    message = Message("t", {"ENERGY": {"Today": 1.5, "Yesterday": 2.5, "Total": 9}})
+    assert device.read(state, 0, message) == [Emit("energy", {"today": 1.5, "yesterday": 2.5})]
+    assert device.read(state, 0, Message("t", {"ENERGY": {"Today": 1.5}})) == [Emit("energy", None)]
+
+
 def test_a_value_that_breaks_its_schema_is_refused_and_an_unknown_one_is_not():
     device = device_of(reads={"lux": {"topic": "z", "value": "lux", "schema": {"type": "number", "minimum": 0}}})
     (refused,) = device.read(device.start(), 0, Message("z", {"lux": -1}))

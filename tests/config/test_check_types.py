@@ -130,6 +130,17 @@ def test_the_answer_of_a_person_has_a_type() -> None:
     assert issue.what == "the types of ask -> b do not fit: an object, expected a text"
 
 
+def test_a_reading_of_several_values_is_an_object() -> None:
+    text = """
+matrix: home
+agents:
+  meter: {device: {reads: {energy: {topic: t, value: {today: a.b, yesterday: c}}}}}
+  rule: {triggers: {t: {on: {e: {from: ¶meter.energy, schema: {type: object, required: [%s]}}}, do: [{publish: {topic: x, payload: 1}}]}}}
+"""
+    assert issues(text.replace("¶", "") % "today") == []
+    assert "total: missing" in error_of(text % "total").what
+
+
 def test_what_leads_into_an_output_is_compared_with_its_type() -> None:
     head = "    inputs: {request: text}\n    outputs: {sum: number, other: {type: bool, from: ¶a}}\n"
     assert (
