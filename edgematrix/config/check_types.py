@@ -10,6 +10,7 @@ from edgematrix.config.finding import Finding, error
 from edgematrix.config.port_types import Edge, edges_of, input_type, origin_type, output_type
 from edgematrix.errors import PathError, ProtocolError
 from edgematrix.protocol.compatibility import JsonSchema, join_mismatch, mismatch
+from edgematrix.protocol.port_check import port_check
 from edgematrix.protocol.schema import compile_schema
 from edgematrix.protocol.topic import Kind
 from edgematrix.triggers.spec import SourceSpec
@@ -31,6 +32,7 @@ def check_types(tree: AgentTree) -> Iterator[Finding]:
             yield from _requests(tree, node)
         yield from _outputs(tree, node)
         yield from _sources(tree, node)
+        yield from _emits(node)
         if is_typed:
             yield from _sends(tree, node)
 
@@ -169,6 +171,22 @@ def _sends(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
                 if reason is not None:
                     where = (*node.where, "triggers", name, "do", index, "send", "payload")
                     yield error(where, f"the payload does not fit {target.node.path}.{target.port}: {reason}")
+
+
+def _emits(node: AgentNode) -> Iterator[Finding]:
+    """Payloads that are written out, and put out on an output that is declared with a type."""
+    for name, group in node.spec.triggers.items():
+        for index, action in enumerate(group.do):
+            for port, payload in (action.emit or {}).items():
+                declared = node.spec.outputs.get(port)
+                if declared is None or _is_templated(payload):
+                    continue
+                with suppress(ProtocolError):  # told by the checks of schemas
+                    check = port_check(declared.type, declared.schema)
+                    reason = "" if check is None else check.reason(payload)
+                    if reason:
+                        where = (*node.where, "triggers", name, "do", index, "emit", port)
+                        yield error(where, f"the payload does not fit the output {port!r}: {reason}")
 
 
 def _is_templated(payload: object) -> bool:

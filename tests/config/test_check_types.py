@@ -130,6 +130,37 @@ def test_the_answer_of_a_person_has_a_type() -> None:
     assert issue.what == "the types of ask -> b do not fit: an object, expected a text"
 
 
+EMITS = """
+matrix: home
+agents:
+  a: {outputs: {out: %s}, triggers: {t: {on: {x: {topic: t}}, do: [{publish: {topic: y, payload: 1}}, {emit: {out: ¶%s}}]}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "told"),
+    [
+        ("number", '"on"', "expected a number, found a text"),
+        ("whole", "1.5", "expected a whole number"),
+        ("bool", "1", "expected true or false, found a number"),
+        ("text", "null", "expected a text, found null"),
+        ("{type: object, required: [a]}", "{b: 1}", '"a" is a required property'),
+        ("{schema: {enum: [on, off]}}", "of", "not one of"),
+    ],
+)
+def test_what_is_put_out_literally_is_compared_with_the_declared_output(kind: str, payload: str, told: str) -> None:
+    what = error_of(EMITS % (kind, payload)).what
+    assert what.startswith("the payload does not fit the output 'out': ")
+    assert told in what
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"), [("number", "1"), ("whole", "2.0"), ("number", '"${x.value}"'), ("any", "x"), ("{retain: true}", "x")]
+)
+def test_what_may_be_put_out_is_silent(kind: str, payload: str) -> None:
+    assert issues((EMITS % (kind, payload)).replace("¶", "")) == []
+
+
 def test_a_reading_of_several_values_is_an_object() -> None:
     text = """
 matrix: home
