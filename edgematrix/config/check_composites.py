@@ -18,6 +18,7 @@ from edgematrix.config.yaml_position import Key
 from edgematrix.errors import PathError, TopicError
 from edgematrix.expression.names import nearest
 from edgematrix.protocol.filter import TopicFilter
+from edgematrix.triggers.spec import SourceSpec
 
 __all__ = ["check_composites"]
 
@@ -52,7 +53,10 @@ def check_composites(tree: AgentTree) -> Iterator[Finding]:
 
 
 def _started(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
-    """Groups of its own start its runs: each value comes from an input by its name, or there is one input for all."""
+    """Groups of its own start its runs: each value goes to the input of its source's name, or there is one input for all.
+
+    A clock has no value, and needs no input.
+    """
     inputs = tree.ports(node).inputs
     for group_name, group in node.spec.triggers.items():
         where = (*node.where, "triggers", group_name)
@@ -61,10 +65,17 @@ def _started(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
             yield error((*where, "do"), what, "make a neighbour of what is to be done besides", at_key=True)
         if len(inputs) == 1:
             continue
-        for name, source in group.on.items():
-            if source.role in _VALUES and name not in inputs:
-                what = f"{node.path} has no input {name!r} that would get the value of this source"
-                yield error((*where, "on", name), what, _near(name, inputs, "its inputs are"), at_key=True)
+        lost = [name for name, source in group.on.items() if source.role in _VALUES and name not in inputs and not _is_clock(source)]
+        for name in lost:
+            what = f"{node.path} has no input {name!r} that would get the value of this source"
+            yield error((*where, "on", name), what, _near(name, inputs, "its inputs are"), at_key=True)
+        if node.kind == "flow" and not lost and inputs.isdisjoint(group.on):
+            what = f"no source of this group feeds an input of {node.path}, so nothing in it would work"
+            yield error((*where, "on"), what, _near("", inputs, "name sources after its inputs:"), at_key=True)
+
+
+def _is_clock(source: SourceSpec) -> bool:
+    return source.topic is None and source.from_ is None
 
 
 def _put_out(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:

@@ -351,8 +351,19 @@ class TestKinds:
     def test_groups_start_runs(self, marked: str, words: str) -> None:
         assert words in told(marked)
 
+    @pytest.mark.parametrize("sources", ["tick: {every: 1h}", "tick: {every: 1h}, night: {topic: z, equals: true, role: condition}"])
+    def test_a_flow_that_is_started_without_any_value_would_do_nothing(self, sources: str) -> None:
+        beside = f"inputs: {{x: any, y: any}}\n    triggers: {{g: {{¶on: {{{sources}}}}}}}"
+        words = told(flow("'x, y -> a'", beside=beside, members="agents: {a: {python: 'm:a'}}"))
+        assert "no source of this group feeds an input of home/f" in words
+        assert "name sources after its inputs: x, y" in words
+
     def test_groups_start_runs_by_the_names_of_inputs(self) -> None:
         assert_silent(human("ask: ok", "triggers: {g: {on: {whatever: {topic: x}}}}"))
+        several = "inputs: {door: any, who: any}\n    triggers: {g: {on: {%s}, need: any}}"
+        for clock in ("every: 1h", "cron: '0 7 * * *'", "at: '07:00'", "during: '22:00-06:00'"):
+            assert_silent(human("ask: ok", several % f"door: {{topic: x}}, tick: {{{clock}}}"))
+            assert_silent(human("ask: ok", several % f"tick: {{{clock}}}"))
         gate = "night: {topic: z, equals: true, role: condition}"
         assert_silent(human("ask: ok", f"inputs: {{door: any, who: any}}\n    triggers: {{g: {{on: {{door: {{topic: x}}, {gate}}}}}}}"))
 

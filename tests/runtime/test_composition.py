@@ -243,3 +243,23 @@ async def first(value: int, context) -> int:
     matrix = (FLOW % ("", "")).replace(": {mode: parallel,", ": {mode: parallel, max: 10000, rate_max: none,")
     played = play(matrix, [(1, "t/go", number) for number in range(2_000)], modules={"members": code}, watch=("t/out",))
     assert sorted(played.on("t/out")) == list(range(1, 2_001))
+
+
+CLOCK = """
+matrix: home
+agents:
+  report:
+    inputs: {a: any, b: any}
+    triggers:
+      daily:
+        on: {tick: {every: 10s}, a: {topic: t/a, role: live}, b: {topic: t/b, role: live}}
+    flow: {edges: ["a, b -> sum"]}
+    agents: {sum: {python: "steps:sum_up"}}
+  show: {triggers: {t: {on: {v: {from: report}}, do: [{publish: {topic: t/sum, payload: "${v.value}"}}]}}}
+"""
+
+
+def test_a_clock_starts_a_flow_of_several_inputs_and_feeds_none(play) -> None:
+    code = "def sum_up(values: dict, context) -> dict:\n    return values\n"
+    played = play(CLOCK, [(1, "t/a", 1), (2, "t/b", 2), (12, "t/b", 3)], 25, modules={"steps": code})
+    assert [(at, value) for at, topic, value in played.told if topic == "t/sum"] == [(10, {"a": 1, "b": 2}), (20, {"a": 1, "b": 3})]
