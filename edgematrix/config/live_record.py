@@ -80,7 +80,7 @@ def restore(spec: MatrixSpec, data: bytes | None) -> Restored:
         return Restored(spec, warning=f"what was changed while the matrix ran cannot be read, and is dropped: {error}")
     if record.version != _VERSION:
         what = f"what was changed while the matrix ran is of version {record.version}, expected {_VERSION}, and is dropped"
-        return Restored(spec, record, what, is_dropped=True)
+        return Restored(spec, msgspec.structs.replace(record, paused=[]), what, is_dropped=True)
     if not record.spec and not record.paused:
         return Restored(spec, LiveRecord(revision=record.revision))
     changed, reason = _changed(spec, record)

@@ -8,6 +8,7 @@ from edgematrix.config.planning import Plan
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.answer import AnswerListener
 from edgematrix.runtime.assembly import Assembly, Parts
+from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.presence import Presence
 from edgematrix.runtime.removal import Removal
 from edgematrix.runtime.streams import PartListener
@@ -30,6 +31,9 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     left = removal.subscriptions | _detach(assembly, {node.path for node in (*difference.recomposed, *difference.attending)})
     _leave_out(assembly, gone)
     plan.draft.place(engine)
+    for topic in removal.retained:
+        if topic not in engine.deliveries:
+            engine.outbox.append(Outbound(topic, b"", engine.matrix, now_us, 1, retain=True))
     assembly.agents = plan.agents
     former = {found.path: presence for found in plan.recomposed if (presence := assembly.presences.pop(found.path, None)) is not None}
     assembly.adopt(plan.parts)

@@ -83,6 +83,9 @@ def plan(
         builder.attend(node)
     specs, hashes = _manifested(old, new, manifest)
     places = {node.where for node in (*difference.built, *difference.recomposed)}
+    warnings = [found.what for found in findings if any(found.path[: len(place)] == place for place in places)]
+    if builder.is_durable and not assembly.session_durable:
+        warnings.append("the broker keeps nothing for this host while it is away, until the host is started anew")
     return Plan(
         told=f"{type(asked).__name__.lower()} {path}",
         packed=zlib.compress(write(new), 1),
@@ -95,7 +98,7 @@ def plan(
         elsewhere=frozenset(node.path for node in tree if node.is_elsewhere),
         specs=specs,
         manifest=hashes,
-        warnings=[found.what for found in findings if any(found.path[: len(place)] == place for place in places)],
+        warnings=warnings,
     )
 
 

@@ -85,7 +85,10 @@ class Assembly:
         self.order = parts.order
         self.workshop = parts.workshop
         self.questions = parts.questions
-        self.groups += parts.groups
+        if self.groups:
+            self.groups += parts.groups
+        else:
+            self.groups = parts.groups  # of 10,000 a copy would be the longest list there is
         self.openings += parts.openings
         self.bodies.update(parts.bodies)
         self.presences.update(parts.presences)

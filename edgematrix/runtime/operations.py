@@ -101,6 +101,10 @@ class Operations:
         is_control = message.topic.startswith(self._control)
         if is_control and message.topic.removeprefix(self._control).rpartition("/")[0] in engine.elsewhere:
             return  # whoever runs there hears it too
+        expiry_us = message.trail.expiry_us
+        if expiry_us is not None and expiry_us <= now_us:
+            engine.dead_letter(engine.matrix, message.topic, message.value, "it came too late: its expirytime has passed", now_us)
+            return
         try:
             order = read_control(message, engine.root) if is_control else read_operation(message, engine.root)
         except EdgeMatrixError as error:

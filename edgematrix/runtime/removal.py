@@ -25,6 +25,8 @@ class Removal:
         found = engine.unlisten(lambda listener: listener.agent in paths) if paths else []
         self.subscriptions = {subscription for subscription, _ in found}
         """What they were subscribed to."""
+        self.retained: list[str] = []
+        """Their outputs that a broker keeps."""
         self._paths = paths
         outer_first = sorted(paths, key=lambda path: path.count("/"))
         self._holders: list[Holder] = [holder for path in outer_first for holder in engine.holders.pop(path, ())]
@@ -45,6 +47,7 @@ class Removal:
 
     def _forget(self, paths: Collection[AgentPath]) -> None:
         engine = self._engine
+        self.retained = [topic for topic, (_, retain) in engine.deliveries.items() if retain and self._owner(topic) in paths]
         for by_topic in (engine.deliveries, engine.checks):
             for topic in [topic for topic in by_topic if self._owner(topic) in paths]:
                 del by_topic[topic]

@@ -142,6 +142,19 @@ agents:
     assert at(played, "z/lamp/set") == [(1, "ON"), (20, 1)]
 
 
+def test_what_a_removed_agent_had_retained_is_taken_back(play) -> None:
+    mode = {"outputs": {"mode": {"type": "text", "retain": True, "initial": "home"}}, **echo("t/v", "t/x")}
+    played = play(RULE, [(1, *asked("create", "home/mode", spec=mode)), (2, *asked("remove", "home/mode"))])
+    assert [answer["done"] for answer in answers(played)] == [True, True]
+    assert at(played, "em/out/home/mode/mode") == [(1, "home"), (2, b"")]
+
+
+def test_an_order_that_came_too_late_is_not_carried_out(play) -> None:
+    played = play(RULE, [(1, "em/op/me/remove/home/rule", order(expirytime="2026-01-01T00:00:00.5Z")), (2, "t/v", 1)])
+    assert [letter.reason for letter in played.of(DeadLettered)] == ["it came too late: its expirytime has passed"]
+    assert at(played, "t/out") == [(2, 1)]
+
+
 def test_a_copy_works_as_the_original_does(play) -> None:
     played = play(
         RULE,
