@@ -9,13 +9,12 @@ from typing import TypeAlias
 
 from edgematrix.agents.topic import check_foreign
 from edgematrix.composition import finding as composition
-from edgematrix.composition.spec import FlowSpec
-from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
+from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.check_members import check_members
 from edgematrix.config.finding import Finding, error
 from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_request
-from edgematrix.config.spec import AgentSpec
 from edgematrix.config.yaml_position import Key
-from edgematrix.errors import PathError, TopicError
+from edgematrix.errors import TopicError
 from edgematrix.expression.names import nearest
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.triggers.spec import SourceSpec
@@ -49,7 +48,7 @@ def check_composites(tree: AgentTree) -> Iterator[Finding]:
             yield error((*node.where, node.kind), what, "define them under `agents:`, beside it", at_key=True)
         else:
             yield from (_told(node, found) for found in _of_kind(tree, node))
-            yield from _ports(tree, node)
+            yield from check_members(tree, node)
 
 
 def _started(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
@@ -151,53 +150,6 @@ def _implied_input(tree: AgentTree, members: _Members, member: str) -> str:
     """The input that the name of a member alone means; empty where it means none, which is told with the ports."""
     node = members.get(member)
     return "" if node is None else tree.implied_input(node)
-
-
-_Use: TypeAlias = tuple[str, tuple[Key, ...], tuple[str, ...], str]
-"""A member, where in its composition it is named, and its inputs and output that are used there: an empty input is its default
-one, an empty output none."""
-
-
-def _ports(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
-    """Members without a port that their composition has to use. Names of no member are told by the checks of its kind."""
-    members = tree.members(node)
-    for name, place, inputs, output in _uses(node.spec, members):
-        member = members.get(name)
-        if member is None:
-            continue
-        try:
-            for port in inputs:
-                tree.input(member, port)
-            if output:
-                tree.output(member, output)
-        except PathError as problem:
-            yield error(node.where + place, problem.what, problem.remedy, at_key=place[0] == "agents")
-
-
-def _uses(spec: AgentSpec, members: Iterable[str]) -> Iterator[_Use]:
-    if spec.flow is not None:
-        yield from _joined(spec.flow)
-    asked = tuple(spec.inputs) if len(spec.inputs) > 1 else ("",)
-    if spec.chat is not None:
-        for number, name in enumerate(spec.chat.members):
-            yield name, ("chat", "members", number), ("",), DEFAULT_OUTPUT
-    if spec.switch is not None:
-        for number, case in enumerate(spec.switch.cases):
-            yield case.to, ("switch", "cases", number, "to"), asked, DEFAULT_OUTPUT
-        if spec.switch.default is not None:
-            yield spec.switch.default, ("switch", "default"), asked, DEFAULT_OUTPUT
-    if spec.pool is not None:
-        for name in members:
-            yield name, ("agents", *spec.agents), asked, DEFAULT_OUTPUT
-
-
-def _joined(flow: FlowSpec) -> Iterator[_Use]:
-    for number, edge in enumerate(flow.edges):
-        last = len(edge.stations) - 1
-        for position, station in enumerate(edge.stations):
-            for name, _, port in (end.partition(".") for end in station):
-                inputs = (port,) if position > 0 else ()
-                yield name, ("flow", "edges", number), inputs, (port or DEFAULT_OUTPUT) if position < last else ""
 
 
 def _told(node: AgentNode, found: composition.Finding) -> Finding:

@@ -268,7 +268,8 @@ class TestPools:
             (
                 pool(
                     "replicas: 3",
-                    "agents: {w: {agents: {x: {python: 'm:x', sends: [¶/home/f/w/y.set]}, y: {python: 'm:y'}}, "
+                    "agents: {w: {agents: {x: {python: 'm:x', sends: [¶/home/f/w/y.set], "
+                    "triggers: {g: {on: {s: {from: parent.in}}}}}, y: {python: 'm:y'}}, "
                     "inputs: {in: any}, outputs: {out: {from: x}}}}",
                 ),
                 "'w' is replicated by the pool home/f",
@@ -279,7 +280,8 @@ class TestPools:
         assert words in told(marked)
 
     def test_replicas_are_agents_like_any_other(self) -> None:
-        worker = "agents: {w: {agents: {x: {python: 'm:x', sends: [y]}, y: {python: 'm:y'}}, inputs: {in: any}, outputs: {out: {from: x}}}}"
+        x = "{python: 'm:x', sends: [y], triggers: {g: {on: {s: {from: parent.in}}}}}"
+        worker = f"agents: {{w: {{agents: {{x: {x}, y: {{python: 'm:y'}}}}, inputs: {{in: any}}, outputs: {{out: {{from: x}}}}}}}}"
         assert_silent(pool("replicas: 3", worker) + "  r: {triggers: {g: {on: {s: {from: f/w-3/x}}, do: [{send: {to: f/w-1/y}}]}}}\n")
 
     def test_pools_in_pools_are_bounded(self) -> None:
@@ -289,6 +291,49 @@ class TestPools:
         with pytest.raises(ConfigError) as caught:
             checked(MatrixSpec(matrix="home", agents={"p": spec}))
         assert "the pools make more than 10000 agents" in str(caught.value)
+
+
+class TestMembersThatAreDeaf:
+    @pytest.mark.parametrize(
+        ("member", "remedy"),
+        [
+            ("{triggers: {t: {on: {x: {topic: t}}, do: [{emit: {out: 1}}]}}, inputs: {in: any}}", "{from: self.in}"),
+            ("{python: 'm:a', triggers: {t: {on: {x: {topic: t}}}}}", "{from: self.in}"),
+            ("{python: 'm:a', triggers: {t: {on: {x: {from: self.work}}}}}", "it reads work: name that, or read in"),
+            ("{human: {ask: ok}, triggers: {t: {on: {x: {topic: t}}}}}", "{from: self.in}"),
+            ("{agents: {b: {python: 'm:b'}}, inputs: {in: any}, outputs: {out: {from: b}}}", "{from: parent.in}"),
+        ],
+    )
+    def test_a_call_that_nothing_hears_is_an_error(self, member: str, remedy: str) -> None:
+        for marked in (
+            flow("¶in -> a", members=f"agents: {{a: {member}}}"),
+            matrix(f"  f:\n    chat: {{members: [¶a]}}\n    agents: {{a: {member}}}"),
+            switch("cases: [{when: 'true', to: ¶a}]", members=f"agents: {{a: {member}}}"),
+            pool("replicas: 2", f"agents: {{¶a: {member}}}"),
+        ):
+            words = told(marked)
+            assert " reads its input 'in', so a call to it comes to nothing" in words
+            assert remedy in words
+
+    @pytest.mark.parametrize(
+        "member",
+        [
+            "{triggers: {t: {on: {x: {from: self.in}}, do: [{emit: {out: 1}}]}}, inputs: {in: any}}",
+            "{triggers: {s: {on: {y: {topic: t}}}, t: {on: {x: {from: self}}}}, python: 'm:a'}",
+            "{human: {ask: ok}, triggers: {t: {on: {x: {from: self.in}, tick: {every: 1h}}, need: any}}}",
+            "{agents: {b: {python: 'm:b', triggers: {t: {on: {x: {from: parent.in}}}}}}, inputs: {in: any}, outputs: {out: {from: b}}}",
+            "{host: pi, inputs: {in: any}, outputs: {out: any}}",
+        ],
+    )
+    def test_a_call_that_is_heard_is_silent(self, member: str) -> None:
+        assert_silent(flow("in -> a", members=f"agents: {{a: {member}}}"))
+
+    def test_each_port_that_is_used_is_heard(self) -> None:
+        member = "{inputs: {in: any, more: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{emit: {out: 1}}]}}}"
+        edges = "b -> a.in, ¶b -> a.more, c -> a.more, 'in -> b, c'"
+        words = told(flow(edges, members=f"agents: {{a: {member}, b: {{python: 'm:b'}}, c: {{python: 'm:c'}}}}"))
+        assert "nothing in home/f/a reads its input 'more'" in words
+        assert "it reads in: name that, or read more" in words
 
 
 class TestPeople:

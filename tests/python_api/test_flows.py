@@ -140,10 +140,12 @@ def everything() -> em.Matrix:
     workers = home.pool("workers", replicas=3, key="user", busy_max=2)
     workers.agent(name="worker")(saver)
     home.human("ask", ask="Unlock ${door}?", choices=["yes", "no"], timeout="5m", default="no", notify="phone/ask")
-    inner = report.flow("inner", when=em.every_message("t/x", Facts))
+    inner = home.flow("inner", when=em.every_message("t/x", Facts))
     inner.input() >> inner.agent(name="one")(analyse)
+    deep = report.flow("deep")
+    deep.input() >> deep.agent(name="one")(analyse)
     lamp = report.add("lamp", AgentSpec(device=DeviceSpec(writes={"set": WriteSpec(topic="z/set")})))
-    report.input("request") >> inner >> lamp
+    report.input("request") >> deep >> lamp
     report.create_edge("collect", lamp, when="names != []")
     return home
 
@@ -169,7 +171,7 @@ def test_the_definitions_say_what_was_said() -> None:
     assert (pool.replicas, pool.key, pool.busy_max) == (3, "user", 2)
     assert human is not None
     assert (human.choices, human.timeout, human.default) == (["yes", "no"], 300_000_000, "no")
-    assert list(agents["report"].agents["inner"].triggers) == ["when"]
+    assert list(agents["inner"].triggers) == ["when"]
 
 
 def test_the_code_of_every_replica_is_known() -> None:
