@@ -164,9 +164,9 @@ class FlowCourse:
         self._active |= bit
         if station.only is not None:
             (token,) = tokens.values()
-            step = (token.step,)
-            after = step if token.step else ()
-            effects.append(Invoke(number, station.name, ((station.only, token.value),), station.wanted, after, step))
+            origins: tuple[int, ...] = (token.step,)
+            after = origins if token.step else ()
+            effects.append(Invoke(number, station.name, ((station.only, token.value),), station.wanted, after, origins))
             return
         origins = tuple(sorted({token.step for token in tokens.values()}))
         after = origins if origins[0] else origins[1:]
