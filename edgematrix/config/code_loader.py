@@ -95,7 +95,7 @@ class CodeLoader:
 
 
 def load_file(name: str, file: Path) -> ModuleType:
-    """Load a file as a module of that name, once for each file.
+    """Load a file as a module of that name, once for each file. It may import modules that stand beside it, as `python FILE` may.
 
     Raises:
         UsageError: it is no module, or fails.
@@ -108,12 +108,17 @@ def load_file(name: str, file: Path) -> ModuleType:
         raise UsageError("the file is no Python module", where=str(file))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    beside = str(file.absolute().parents[name.count(".")])
+    sys.path.insert(0, beside)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         told = f"the module cannot be loaded: {type(error).__name__}: {error}"
         raise UsageError(told, where=_line_of(error, file)) from error
+    finally:
+        if beside in sys.path:
+            sys.path.remove(beside)
     return module
 
 

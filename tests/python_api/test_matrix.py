@@ -1,5 +1,6 @@
 """Agents in Python: the model that they make, and what is refused while they are defined."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,17 @@ def test_a_condition_on_a_field_that_the_type_has_not_is_an_error_at_load(tmp_pa
     )
     with pytest.raises(ConfigError, match="anomalous"):
         open_matrix(program)
+
+
+def test_a_program_imports_what_stands_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "deep_thought.py").write_text("async def think(value: float, context) -> int:\n    return 42\n")
+    program = tmp_path / "asker.py"
+    program.write_text(
+        "import edgematrix as em\nfrom deep_thought import think\nhome = em.Matrix('home')\nhome.agent()(think)\n",
+    )
+    before = list(sys.path)
+    assert open_matrix(program).spec.agents["think"].python == "deep_thought:think"
+    assert sys.path == before
 
 
 def test_sources_of_one_name_are_numbered() -> None:
