@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath, check_name, parse_path
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.ids import id_maker
+
+if TYPE_CHECKING:
+    from edgematrix.config.agent_tree import AgentTree
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -76,24 +79,14 @@ def _receiver(text: str) -> tuple[AgentPath, str]:
         raise UsageError(error.what, remedy=error.remedy or remedy) from None
 
 
-def _port(target: Target, path: AgentPath, port: str) -> str:
-    """The port that is meant, as the matrix that runs here says; the empty text where that says nothing.
+def _port(path: AgentPath, port: str, tree: AgentTree | None) -> str:
+    """The port that is meant, as the agent's definition says; the empty text where nothing is known of it.
 
     Raises:
         BusError: the agent has no such port.
         UsageError: none is named, and it has several.
     """
-    if target.run is None or path.partition("/")[0] != target.run.name:
-        return port
-    from edgematrix.config.agent_tree import AgentTree  # noqa: PLC0415 - a matrix is read only where one runs here
-    from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - as above
-    from edgematrix.errors import ConfigError  # noqa: PLC0415 - as above
-
-    try:
-        tree = AgentTree.of(open_matrix(Path(target.run.matrix), imports=False).spec)
-    except ConfigError:
-        return port  # the file has been changed since, and is wrong for now
-    if path not in tree.nodes:
+    if tree is None or path not in tree.nodes:
         return port
     try:
         return tree.destination(f"/{path}.{port}" if port else f"/{path}", path).port
@@ -101,6 +94,35 @@ def _port(target: Target, path: AgentPath, port: str) -> str:
         if port or not tree.ports(tree.nodes[path]).inputs:
             raise BusError(error.what, remedy=error.remedy) from None
         raise UsageError(f"{path!r} names no port", remedy=error.remedy) from None
+
+
+def _tree_of_file(target: Target, path: AgentPath) -> AgentTree | None:
+    """The matrix that runs here, as its file has it; None where none does, or the file has become wrong."""
+    if target.run is None or path.partition("/")[0] != target.run.name:
+        return None
+    from edgematrix.config.agent_tree import AgentTree  # noqa: PLC0415 - a matrix is read only where one runs here
+    from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - as above
+    from edgematrix.errors import ConfigError  # noqa: PLC0415 - as above
+
+    try:
+        return AgentTree.of(open_matrix(Path(target.run.matrix), imports=False).spec)
+    except ConfigError:
+        return None
+
+
+def _tree_of_definition(path: AgentPath, definition: object) -> AgentTree | None:
+    """The agent alone, by the definition that its host has published; None where that is none."""
+    from edgematrix.config.agent_tree import AgentTree  # noqa: PLC0415 - only a matrix that was changed has one
+    from edgematrix.config.exchange import load  # noqa: PLC0415 - as above
+    from edgematrix.errors import ConfigError  # noqa: PLC0415 - as above
+
+    matrix, *names = path.split("/")
+    for name in reversed(names):
+        definition = {"agents": {name: definition}}
+    try:
+        return AgentTree.of(load({"matrix": matrix, **definition})) if isinstance(definition, dict) else None
+    except ConfigError:
+        return None
 
 
 class _Sending:
@@ -114,6 +136,8 @@ class _Sending:
         self._seen = AgentsSeen(target.root)
         self._id = id_maker()(time.time_ns() // 1_000)
         self._topic = ""
+        self._definition: object = None
+        """What the agent was changed to while it runs; None where it was not."""
         self._heard = asyncio.Event()
         self._parts = PartsText() if follow else None
         """What the agent streams; None where that is not wanted."""
@@ -126,15 +150,14 @@ class _Sending:
         """Send, and show what follows."""
         root = self._target.root
         filters = [
-            f"{root}/{kind}/#" for kind in (Kind.HOST, Kind.STATE, Kind.OUT, Kind.DEAD)
-        ]  # hosts first: they tell which states still hold
+            topic_for(root, Kind.SPEC, self._path),
+            *(f"{root}/{kind}/#" for kind in (Kind.HOST, Kind.STATE, Kind.OUT, Kind.DEAD)),
+        ]  # hosts before states: they tell which still hold
         if self._parts is not None:
             filters.append(f"{root}/{Kind.PART}/{self._path}/+")
         async with visit(self._target.url, filters, self._received) as guest:
             await self._find_receiver()
-            if not self._seen.revision(self._path):  # else it is not what the file says
-                self._port = _port(self._target, self._path, self._port)
-            self._port = self._port or _DEFAULT_INPUT
+            self._port = _port(self._path, self._port, self._tree()) or _DEFAULT_INPUT
             self._topic = topic_for(root, Kind.IN, self._path, self._port)
             await guest.confirmed(self._publication())
             say(f"{style('✓', fg='green')} {self._path}.{self._port} {value_text(self._value)}")
@@ -151,6 +174,14 @@ class _Sending:
             raise typer.Exit(1)
         if self._parts is not None and not self._answered:
             raise BusError(f"{self._path} has not answered", remedy=f"`edgematrix trace {self._id}` shows how far it is")
+
+    def _tree(self) -> AgentTree | None:
+        """What is known of the agent's ports: by what it was changed to while it runs, else by its file."""
+        if self._definition is not None:
+            return _tree_of_definition(self._path, self._definition)
+        if self._port and self._seen.revision(self._path):
+            return None  # the matrix was changed since its file was read: that says what is meant, and not what is wrong
+        return _tree_of_file(self._target, self._path)
 
     def _publication(self) -> Publication:
         matrix = self._path.partition("/")[0]
@@ -195,7 +226,9 @@ class _Sending:
 
     def _received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
         seen = Sighting.of(topic, payload, qos, retained, self._target.root)
-        if seen.kind in (Kind.STATE, Kind.HOST):
+        if seen.kind == Kind.SPEC:
+            self._definition = seen.value
+        elif seen.kind in (Kind.STATE, Kind.HOST):
             self._seen.take(seen)
             self._heard.set()
         elif seen.kind == Kind.DEAD and isinstance(seen.value, dict) and self._is_refusal(seen, seen.value.get("topic")):

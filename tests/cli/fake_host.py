@@ -43,6 +43,10 @@ class FakeHost:
         """Say how an agent is."""
         self._say(f"state/{agent}", {"v": 1, "status": status, "host": self._name, "session": "s1", "revision": revision})
 
+    def define(self, agent: str, definition: dict[str, Any]) -> None:
+        """Say what an agent was changed to."""
+        self._say(f"spec/{agent}", definition)
+
     def dead_letter(self, path: str, topic: str, reason: str) -> None:
         """Say that a message could not be handled."""
         event = {"specversion": "1.0", "id": "d", "source": f"/{path}", "type": "em.dead", "data": {"topic": topic, "reason": reason}}

@@ -85,6 +85,23 @@ def test_an_agent_that_was_changed_since_is_not_judged_by_the_file(host_of: Host
     assert steer("send", "home/lamp.dim", "1", "--wait", "0", url="").out == "✓ home/lamp.dim 1\n"
 
 
+@pytest.mark.usefixtures("run_here")
+def test_the_input_of_an_agent_that_stands_in_a_changed_matrix_is_that_of_the_file(host_of: HostOf, steer: Steer):
+    host_of(AGENTS).tell("home/letter", revision=1)
+
+    assert steer("send", "home/letter", "1", "--wait", "0", url="").out == "✓ home/letter.request 1\n"
+
+
+@pytest.mark.usefixtures("run_here")
+def test_the_input_of_an_agent_that_was_changed_is_that_of_its_new_definition(host_of: HostOf, steer: Steer):
+    host = host_of(AGENTS)
+    host.tell("home/letter", revision=1)
+    host.define("home/letter", {"inputs": {"wish": {"type": "text"}}, "flow": {"edges": ["wish -> a"]}})
+
+    assert steer("send", "home/letter", "1", "--wait", "0", url="").out == "✓ home/letter.wish 1\n"
+    assert "its inputs are wish" in steer("send", "home/letter.request", "1", "--wait", "0", url="").err
+
+
 def test_without_the_file_it_is_the_usual_input(host_of: HostOf, steer: Steer):
     host_of(AGENTS)
 
