@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Any
 
-from edgematrix.cli.console import plain, style
-from edgematrix.cli.display import VALUE_LENGTH_MAX, clock_time, json_text, value_text
+from edgematrix.cli.console import plain, shorten, style
+from edgematrix.cli.display import clock_time, json_text, value_text
 from edgematrix.protocol.moment import format_moment
 from edgematrix.runtime.observation import (
     DeadLettered,
@@ -30,6 +30,9 @@ __all__ = ["json_line", "readings", "text_line"]
 
 _KIND_WIDTH = 9
 _PATH_WIDTH = 24
+_VALUE_LENGTH_MAX = 120
+_VALUES_LENGTH_MAX = 350
+"""Of all that took part in a firing: with moment, kind and path a line for people has about 400 characters."""
 
 
 def text_line(observation: Observation, *, colour: bool, zone: tzinfo | None = None) -> str | None:
@@ -54,7 +57,7 @@ def json_line(observation: Observation) -> str:
     return json_text({"time": format_moment(observation.at_us), "kind": kind, **rest})
 
 
-def readings(firing: Firing, length_max: int = VALUE_LENGTH_MAX) -> str:
+def readings(firing: Firing, length_max: int = _VALUE_LENGTH_MAX) -> str:
     """What took part in a firing: `motion=true lux=24`; a clock by its name alone."""
     parts = [
         name if reading.topic is None and reading.value is None else f"{name}={value_text(reading.value, length_max)}"
@@ -75,7 +78,7 @@ def _received(_: Any) -> Told:
 
 
 def _fired(seen: Fired) -> Told:
-    return "fired", "green", f"{seen.group}: {readings(seen.firing)}"
+    return "fired", "green", f"{seen.group}: {shorten(readings(seen.firing), _VALUES_LENGTH_MAX)}"
 
 
 _NO_NEWS = frozenset({Reason.STEADY, Reason.NO_CHANGE, Reason.NOTED, Reason.OFF, Reason.SEEDED})
@@ -111,7 +114,7 @@ def _words(seen: Noted) -> str:
 
 
 def _published(seen: Published) -> Told:
-    return "published", "cyan", f"{plain(seen.topic)} {value_text(seen.value)}"
+    return "published", "cyan", f"{plain(seen.topic)} {value_text(seen.value, _VALUE_LENGTH_MAX)}"
 
 
 def _dead_lettered(seen: DeadLettered) -> Told:

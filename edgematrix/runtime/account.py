@@ -34,6 +34,10 @@ Account = dict[str, object]
 
 VALUE_LENGTH_MAX = 200
 """A longer value of a firing is told as the beginning of its JSON text."""
+_SHOWN_LENGTH_MAX = 120
+"""And in `text` so much of it,"""
+_ALL_SHOWN_LENGTH_MAX = 350
+"""of all values together so much."""
 TEXT_LENGTH_MAX = 500
 """A longer reason or note is cut."""
 
@@ -88,12 +92,12 @@ def _fired(seen: Fired) -> tuple[str, Account]:
 def _because(sources: Mapping[str, Mapping[str, Any] | None], missing: tuple[str, ...]) -> str:
     """What took part: a clock by its name alone."""
     parts = [
-        name if reading["topic"] is None and reading["value"] is None else f"{name}={_encode(reading['value']).decode()}"
+        name if reading["topic"] is None and reading["value"] is None else f"{name}={_shown(reading['value'])}"
         for name, reading in sources.items()
         if reading is not None
     ]
     parts += [f"`{name}` is missing" for name in missing]
-    return f": {' '.join(parts)}" if parts else ""
+    return f": {shortened(' '.join(parts), _ALL_SHOWN_LENGTH_MAX)}" if parts else ""
 
 
 def _not_fired(seen: NotFired) -> tuple[str, Account]:
@@ -165,7 +169,11 @@ def _noted(seen: Noted) -> tuple[str, Account]:
 
 
 def _values(by_port: Mapping[str, object]) -> str:
-    return "".join(f" {port}={_encode(value).decode()}" for port, value in by_port.items())
+    return shortened("".join(f" {port}={_shown(value)}" for port, value in by_port.items()), _ALL_SHOWN_LENGTH_MAX)
+
+
+def _shown(value: object) -> str:
+    return shortened(_encode(value).decode(), _SHOWN_LENGTH_MAX)
 
 
 def _last(path: str) -> str:

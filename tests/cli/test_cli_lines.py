@@ -13,6 +13,7 @@ from edgematrix.cli.display import value_text
 from edgematrix.cli.sighting import Sighting
 from edgematrix.protocol.codec import encode_event
 from edgematrix.protocol.event import Event
+from edgematrix.runtime.account import account_of
 from edgematrix.runtime.observation import (
     DeadLettered,
     Dropped,
@@ -24,6 +25,8 @@ from edgematrix.runtime.observation import (
     Received,
     RunEnded,
     Stalled,
+    StepBegan,
+    StepEnded,
 )
 from edgematrix.triggers import Firing, Reading, Reason, Trace
 
@@ -60,6 +63,36 @@ def test_what_people_read(observation: Observation, words: str):
     assert line is not None
     assert words in line
     assert line.split()[0].endswith(".123")
+
+
+def test_a_transcript_is_a_short_line_for_people_and_whole_for_programs():
+    transcript = [{"name": "saver", "content": "turn the heating down " * 20}] * 5
+    many = {f"source_{number}": Reading(transcript, transcript, "t", 1) for number in range(9)}
+    fired = Fired(AT_US, "home/council/saver", "work", 1, firing(sources=many))
+    line = log_line.text_line(fired, colour=False)
+    assert line is not None
+    assert 350 < len(line) <= 410
+    assert line.endswith("…")
+    one = log_line.text_line(Fired(AT_US, "home/a", "work", 1, firing(transcript)), colour=False)
+    assert one is not None
+    assert one.endswith("… tick")
+    assert len(one.partition("lux=")[2]) == 120 + len(" tick")
+    assert json.loads(log_line.json_line(fired))["sources"]["source_8"]["value"] == transcript
+    published = log_line.text_line(Published(AT_US, "home/a", "t", transcript), colour=False)
+    assert published is not None
+    assert len(published.partition(" t ")[2]) == 120
+
+
+def test_what_a_host_tells_is_short_for_people():
+    value = {"transcript": [{"name": "saver", "content": "turn the heating down " * 20}] * 5}
+    many = {f"source_{number}": Reading(value, value, "t", 1) for number in range(9)}
+    told = account_of(Fired(AT_US, "home/a", "work", 1, firing(sources=many)))
+    assert len(str(told["text"])) <= 400
+    assert len(told["sources"]) == 9  # type: ignore[arg-type]
+    inputs = tuple((f"port_{number}", value) for number in range(9))
+    assert len(str(account_of(StepBegan(AT_US, "home/a", "r", 1, "home/a/b", "c", inputs))["text"])) <= 400
+    failed = account_of(StepEnded(AT_US, "home/a", "r", 1, Outcome.FAILED, dict(inputs), "it broke"))
+    assert str(failed["text"]).endswith("it broke")
 
 
 @pytest.mark.parametrize(
