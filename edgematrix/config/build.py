@@ -323,7 +323,7 @@ class Builder:
         elsewhere = [member.path for member in members if member.is_elsewhere]
         if elsewhere:
             pool = composition if isinstance(composition, Placing) else None
-            self._follow(node.path, elsewhere, (lambda *_: None) if pool is None else partial(body.member_changed, pool))
+            self._follow(node.path, elsewhere, partial(body.member_changed, pool))
 
     def _member(self, node: AgentNode) -> Member:
         from edgematrix.runtime.course_body import Member  # noqa: PLC0415
@@ -350,7 +350,7 @@ class Builder:
             topic = topic_for(self._spec.root, Kind.PART, node.path, "+")
             self._listen(TopicFilter.parse(topic), PartListener(self._engine, agent), qos=0)
 
-    def _follow(self, agent: AgentPath, elsewhere: list[AgentPath], changed: Callable[[AgentPath, bool, int], None]) -> None:
+    def _follow(self, agent: AgentPath, elsewhere: list[AgentPath], changed: Callable[[AgentPath, str, int], None]) -> None:
         from edgematrix.runtime.presence import Presence  # noqa: PLC0415
 
         presence = Presence(self._engine, agent, elsewhere, changed)

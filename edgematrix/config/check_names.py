@@ -128,6 +128,6 @@ def _runs(node: AgentNode) -> Iterator[Finding]:
     if not kind and (spec.triggers or spec.python or node.kind):
         return
     who = f"{node.path} is {_a(kind)}" if kind == "device" else node.path
-    for key in ("retry", "deadline"):
+    for key in ("retry",) if node.is_elsewhere else ("retry", "deadline"):  # who has it work may wait so long
         if getattr(spec, key) is not None:
             yield error((*node.where, key), f"{who} has no runs here, so `{key}` means nothing", "it is for agents that work", at_key=True)

@@ -92,6 +92,8 @@ class CourseBody:
         self.members = members
         self.questions = questions
         self.chooser = chooser
+        self.gone: dict[AgentPath, str] = {}
+        """Members elsewhere that are known not to be there, and why."""
         self.under_way: dict[str, Conduct] = {}
         """The courses under way, by the id of their run."""
         self._inputs = inputs
@@ -117,11 +119,18 @@ class CourseBody:
         """Let runs that begin from now on follow another plan; those under way go on by theirs."""
         self.composition = composition
         self.members = members
+        there = {member.path for member in members.values()}
+        self.gone = {path: reason for path, reason in self.gone.items() if path in there}
 
-    def member_changed(self, placing: Placing, path: AgentPath, is_there: bool, now_us: int) -> None:
-        """A member that runs elsewhere is gone, or back."""
-        name = next(name for name, member in self.members.items() if member.path == path)
-        self.wake(placing.back(name) if is_there else placing.gone(name), now_us)
+    def member_changed(self, placing: Placing | None, path: AgentPath, reason: str, now_us: int) -> None:
+        """A member that runs elsewhere is gone, for a reason, or back (no reason)."""
+        if reason:
+            self.gone[path] = reason
+        else:
+            self.gone.pop(path, None)
+        if placing is not None:
+            name = next(name for name, member in self.members.items() if member.path == path)
+            self.wake(placing.gone(name) if reason else placing.back(name), now_us)
 
     def wake(self, runids: tuple[str, ...], now_us: int) -> None:
         """Tell `Go` to the courses of these runs, one after the other: one that is over by it may wake the next."""
@@ -278,16 +287,19 @@ class Conduct:
         member = self._members[effect.member]
         inputs = tuple((port or member.input, value) for port, value in effect.inputs)
         step = _Step(self, effect.step, effect.member, member)
-        self._steps[effect.step] = step
-        try:
-            trail = self._trail_of(effect.origins)
-            call = engine.call(run.runner.agent, member.path, inputs, trail, now_us, step.answered, effect.wanted)
-        except RunError as error:
-            del self._steps[effect.step]
+        reason, call = body.gone.get(member.path, ""), None
+        if not reason:
+            try:
+                trail = self._trail_of(effect.origins)
+                call = engine.call(run.runner.agent, member.path, inputs, trail, now_us, step.answered, effect.wanted)
+            except RunError as error:
+                reason = error.what
+        if call is None:
             engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, "", inputs, effect.after))
-            self._observe_end(effect.step, Outcome.FAILED, {}, error.what, now_us)
-            self.take(Failed(effect.step, error.what), now_us)
+            self._observe_end(effect.step, Outcome.FAILED, {}, reason, now_us)
+            self.take(Failed(effect.step, reason, member.path in body.gone), now_us)
             return
+        self._steps[effect.step] = step
         step.call = call
         call.part_heard = step.part_heard
         engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, effect.after))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
@@ -13,6 +14,11 @@ from edgematrix.runtime.engine import Engine, Hits
 __all__ = ["Presence"]
 
 _GONE = frozenset({"offline", "failed"})
+_HOSTS_MAX = 1_000
+"""Hosts that are known to be offline; beyond it the one that went first is forgotten."""
+
+Changed: TypeAlias = Callable[[AgentPath, str, int], None]
+"""Called with the path of an agent, why it is gone (empty: it is back), and the moment."""
 
 
 class Presence:
@@ -20,26 +26,27 @@ class Presence:
 
     Args:
         agent: who waits for them.
-        changed: called with the path of an agent, whether it is there, and the moment.
     """
 
-    def __init__(
-        self, engine: Engine, agent: AgentPath, agents: Iterable[AgentPath], changed: Callable[[AgentPath, bool, int], None]
-    ) -> None:
+    def __init__(self, engine: Engine, agent: AgentPath, agents: Iterable[AgentPath], changed: Changed) -> None:
         self._engine = engine
         self.agent = agent
         self._changed = changed
-        self._hosts: dict[AgentPath, str] = {}
-        self._gone: set[AgentPath] = set()
+        self._hosts: dict[AgentPath, tuple[str, object]] = {}
+        """The host of each, and the session of that host in which its state was told."""
+        self._offline: dict[str, object] = {}
+        """The sessions of hosts that are offline, by name."""
+        self._gone: dict[AgentPath, str] = {}
         self._heads = (f"{engine.root}/{Kind.STATE}/", f"{engine.root}/{Kind.HOST}/")
         self._agents = frozenset(agents)
 
     def take_over(self, older: Presence, now_us: int) -> None:
         """Begin with what an earlier one of the same agent knows: states are told once."""
+        self._offline.update(older._offline)
         self._hosts.update((agent, host) for agent, host in older._hosts.items() if agent in self._agents)
-        for agent in sorted(older._gone & self._agents):
-            self._gone.add(agent)
-            self._changed(agent, False, now_us)
+        for agent in sorted(older._gone.keys() & self._agents):
+            self._gone[agent] = older._gone[agent]
+            self._changed(agent, self._gone[agent], now_us)
 
     def filters(self) -> list[TopicFilter]:
         """What it listens to."""
@@ -48,28 +55,40 @@ class Presence:
         return [TopicFilter.parse(topic) for topic in (*found, f"{root}/{Kind.HOST}/+")]
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells what it is
-        """Take a state."""
+        """Take a state of an agent, or of a host."""
         about = message.value if isinstance(message.value, Mapping) else {}
-        status = about.get("status")
         state_head, host_head = self._heads
         if message.topic.startswith(host_head):
-            host = message.topic.removeprefix(host_head)
-            if status == "offline":
-                for agent in [agent for agent, at in self._hosts.items() if at == host]:
-                    self._lose(agent, f"its host {host} is offline", now_us)
+            self._host(message.topic.removeprefix(host_head), about, now_us)
+        else:
+            self._agent(AgentPath(message.topic.removeprefix(state_head)), about, message.retained, now_us)
+
+    def _host(self, host: str, about: Mapping[str, object], now_us: int) -> None:
+        self._offline.pop(host, None)
+        if about.get("status") != "offline":
             return
-        agent = AgentPath(message.topic.removeprefix(state_head))
-        at = about.get("host")
-        if isinstance(at, str):
-            self._hosts[agent] = at
+        session = self._offline[host] = about.get("session")
+        if len(self._offline) > _HOSTS_MAX:
+            del self._offline[next(iter(self._offline))]
+        for agent in [agent for agent, at in self._hosts.items() if at == (host, session)]:
+            self._lose(agent, f"its host {host} is offline", now_us)
+
+    def _agent(self, agent: AgentPath, about: Mapping[str, object], retained: bool, now_us: int) -> None:
+        status, host, session = about.get("status"), about.get("host"), about.get("session")
+        if isinstance(host, str):
+            self._hosts[agent] = (host, session)
         if status in _GONE:
             self._lose(agent, f"it is {status}", now_us)
-        elif agent in self._gone:
-            self._gone.discard(agent)
-            self._changed(agent, True, now_us)
+        elif retained and isinstance(host, str) and self._offline.get(host, _UNKNOWN) == session:
+            self._lose(agent, f"its host {host} is offline", now_us)  # its state stayed behind when the host went
+        elif self._gone.pop(agent, None) is not None:
+            self._changed(agent, "", now_us)
 
     def _lose(self, agent: AgentPath, reason: str, now_us: int) -> None:
         if agent not in self._gone:
-            self._gone.add(agent)
-            self._changed(agent, False, now_us)
+            self._gone[agent] = reason
+            self._changed(agent, reason, now_us)
         self._engine.calls.lost(agent, reason, now_us)
+
+
+_UNKNOWN = object()

@@ -34,11 +34,11 @@ Play = Callable[..., Played]
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Play inputs `(at, topic, payload)` to a matrix given as YAML; modules are given by name and text."""
+    """Play inputs `(at, topic, payload)` to a matrix given as YAML; modules by name and text. A fourth part is the retain flag."""
 
     def run(
         matrix: str,
-        inputs: Sequence[tuple[float, str, object]] = (),
+        inputs: Sequence[tuple[Any, ...]] = (),
         until: float | str = 60,
         *,
         modules: dict[str, str] | None = None,
@@ -51,7 +51,7 @@ def play(tmp_path: Path) -> Play:
         opened = open_matrix(tmp_path / "matrix.yaml")
         observations: list[Observation] = []
         simulation = Simulation(opened.spec, loader=opened.loader, watch=watch, observer=observations.append)
-        recorded = [Recorded(parse_duration(at), topic, payload) for at, topic, payload in inputs]
+        recorded = [Recorded(parse_duration(at), topic, payload, *retained) for at, topic, payload, *retained in inputs]
         seen = simulation.play(recorded, parse_duration(until), restarts)
         return Played([(item.at_us / 1e6, item.topic, item.payload) for item in seen], observations)
 

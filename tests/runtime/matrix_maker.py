@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from live_support import asked
+
 from edgematrix.composition.flow import Flow
 from edgematrix.composition.pool import Pool
 from edgematrix.config.opening import open_matrix
@@ -21,7 +23,7 @@ from edgematrix.runtime.observation import DeadLettered, Emitted, Fired, Observa
 from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.supervision import Supervision
 from edgematrix.testing.recording import Recorded
-from edgematrix.testing.simulator import Restart, Seen, Simulation
+from edgematrix.testing.simulator import START_US, Restart, Seen, Simulation
 
 END_S = 4_000
 TICKS_S = 20
@@ -172,7 +174,13 @@ class Maker:
 
     def children(self, level: int, path: str, count: int) -> dict[str, Any]:
         names = [f"m{number}" for number in range(count)]
-        return {name: self.agent(level, f"{path}/{name}") for name in names}
+        made = {name: self.agent(level, f"{path}/{name}") for name in names}
+        for place, name in enumerate(names):
+            group = made[name].get("triggers", {}).get("t", {})
+            if "do" in group and place and self.chance(0.3):  # it lets a neighbour work, who has two masters then
+                call = {"call": {"agent": self.random.choice(names[:place]), "payload": "${x.value}", "timeout": "25s"}}
+                group["do"] = [call, {"emit": {"out": "${result}"}, "when": "${result != null}"}]
+        return made
 
     # What works
 
@@ -297,6 +305,26 @@ def world_of(random: Random, matrix: dict[str, Any], people: list[str]) -> list[
     for topic in people:
         said += [Recorded(random.randrange(90) * SECOND_US, topic, random.choice(["yes", "no", "maybe"])) for _ in range(3)]
     said += [Recorded(at * SECOND_US, "t/tick", {"at": at}) for at in range(3, END_S, TICKS_S)]
+    return sorted(said, key=lambda recorded: recorded.at_us)
+
+
+def orders_of(random: Random, played: Outcomes) -> list[Recorded]:
+    """What an operator does to a matrix: runs that are known to be under way are cancelled, parts are paused, taken out, doubled."""
+    began = {(run.path, run.group, run.run): run for run in played.of(Fired)}
+    said: list[Recorded] = []
+    for ended in played.of(RunEnded):
+        run = began[ended.path, ended.group, ended.run]
+        if ended.at_us > run.at_us and not said and random.random() < 0.2:
+            at_us = random.randrange(run.at_us, ended.at_us) - START_US
+            said.append(Recorded(at_us, *asked("cancel", random.choice([run.path, "home"]), run=run.runid)))
+    paths = sorted({run.path for run in began.values()})
+    for _ in range(random.randrange(4) if paths else 0):
+        path, at_us = random.choice(paths), random.randrange(REQUESTS_S) * SECOND_US
+        verb = random.choice(["pause", "remove", "duplicate", "pause"])
+        more = {"to": f"{path}-{at_us // SECOND_US}"} if verb == "duplicate" else {}
+        said.append(Recorded(at_us, *asked(verb, path, **more)))
+        if verb == "pause":
+            said.append(Recorded(at_us + random.randrange(30) * SECOND_US, *asked("resume", path)))
     return sorted(said, key=lambda recorded: recorded.at_us)
 
 

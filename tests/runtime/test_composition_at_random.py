@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from matrix_maker import REQUESTS_S, Maker, Outcomes, world_of
+from matrix_maker import REQUESTS_S, Maker, Outcomes, orders_of, world_of
 
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.testing.simulator import Restart
@@ -35,6 +35,10 @@ def faults_of(seed: int, breadth: int, depth: int) -> list[str]:
         if seed % 4 == 1:
             kill = Restart(random.randrange(1, REQUESTS_S) * SECOND_US + random.choice([0, 1, 500_000]), random.choice([0, 5 * SECOND_US]))
             faults += [f"after a restart: {fault}" for fault in Outcomes(Path(folder), matrix, said, (kill,)).left_over()]
+        if seed % 4 > 1:
+            ordered = Outcomes(Path(folder), matrix, sorted([*said, *orders_of(random, played)], key=lambda recorded: recorded.at_us))
+            found = [*ordered.left_over(), *ordered.run_faults(), *ordered.letter_faults()]
+            faults += [f"after orders: {fault}" for fault in found]
     return faults
 
 
