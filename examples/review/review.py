@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 import edgematrix as em
 
-CELSIUS_MAX = {"pump-1": 70, "pump-2": 80}
+CELSIUS_MAX = {"pump-1": 70, "pump-2": 80, "compressor-in-the-cellar": 60}
 RAN_HOT = {"pump-2": 3}
 CHARACTERS_MAX = 40
 
