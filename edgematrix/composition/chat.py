@@ -54,8 +54,8 @@ class Chat:
         return ChatCourse(self._spec, self._speaker, self._until)
 
 
-def check_chat(spec: ChatSpec, children: Collection[str]) -> Iterator[Finding]:
-    """What is wrong with a chat among the agents `children`."""
+def check_chat(spec: ChatSpec, children: Collection[str], fields: Collection[str] | None = None) -> Iterator[Finding]:
+    """What is wrong with a chat among the agents `children`; `fields` are those that replies may have, None where any may be there."""
     if not spec.members:
         yield Finding(("chat", "members"), "a chat without members", "name agents below")
     for number, name in enumerate(spec.members):
@@ -74,4 +74,4 @@ def check_chat(spec: ChatSpec, children: Collection[str]) -> Iterator[Finding]:
     if not isinstance(spec.speaker, str):
         yield from compiled(partial(speaker_of, spec), ("chat", "speaker", "rule"))
     if spec.until is not None:
-        yield from compiled(partial(Judgement.condition, spec.until, None, UNTIL_NAMES), ("chat", "until"))
+        yield from compiled(partial(Judgement.condition, spec.until, fields, UNTIL_NAMES), ("chat", "until"))

@@ -12,7 +12,7 @@ from edgematrix.composition import finding as composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.check_members import check_members
 from edgematrix.config.finding import Finding, error
-from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_request
+from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_replies, fields_of_request
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import TopicError
 from edgematrix.expression.names import nearest
@@ -127,7 +127,7 @@ def _of_kind(tree: AgentTree, node: AgentNode) -> Iterator[composition.Finding]:
     if spec.chat is not None:
         from edgematrix.composition.chat import check_chat  # noqa: PLC0415
 
-        yield from check_chat(spec.chat, members)
+        yield from check_chat(spec.chat, members, fields_of_replies(tree, node))
     if spec.switch is not None:
         from edgematrix.composition.switch import check_switch  # noqa: PLC0415
 

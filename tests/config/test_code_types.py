@@ -116,6 +116,22 @@ def test_a_condition_names_the_fields_of_what_a_function_gives(told: Open) -> No
     assert told(flow("facts", "whole", "{from: a, to: b, when: 'rooms > 1'}")) == []
 
 
+CHAT = """matrix: home
+agents:
+  council:
+    chat: {members: [a, b], until: "%s"}
+    agents: {a: {python: 'PARTS:facts'}, b: {python: 'PARTS:%s'}}
+"""
+
+
+def test_the_end_of_a_chat_names_fields_of_what_its_members_give(told: Open) -> None:
+    (issue,) = told(CHAT % ("room > 1", "text"))
+    assert "room" in issue.what
+    assert issue.line == 4
+    assert told(CHAT % ("rooms > 1 || turn > 2 || reply == 'end'", "text")) == []
+    assert told(CHAT % ("room > 1", "firing")) == []
+
+
 def test_a_literal_that_is_sent_to_code_is_compared_with_what_it_takes(told: Open) -> None:
     text = """matrix: home
 agents:

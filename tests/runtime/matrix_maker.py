@@ -275,7 +275,7 @@ class Maker:
         chat: dict[str, Any] = {"members": names, "max_turns": self.random.randint(1, 6), "on_error": self.random.choice(["fail", "skip"])}
         chat["speaker"] = self.random.choice(["round_robin", "addressed", {"rule": f"turn > 3 ? '' : '{names[-1]}'"}, {"rule": "'nobody'"}])
         if self.chance(0.3):
-            chat["until"] = self.when()
+            chat["until"] = self.when(members)
         if self.chance(0.2):
             chat["deadline"] = f"{self.random.randint(1, 60)}s"
         return {"chat": chat, "agents": members}
