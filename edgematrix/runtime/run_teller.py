@@ -10,8 +10,8 @@ from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.account import Account
 from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.history import History
 from edgematrix.runtime.run_account import parts_of, summary_of, works_of
-from edgematrix.runtime.run_index import RunIndex
 
 __all__ = ["PREFIX_LENGTH_MIN", "RunTeller"]
 
@@ -31,15 +31,15 @@ class RunTeller:
         part_bytes_max: how large a part may be, about.
     """
 
-    def __init__(self, engine: Engine, runs: RunIndex, part_bytes_max: int) -> None:
+    def __init__(self, engine: Engine, history: History, part_bytes_max: int) -> None:
         self._engine = engine
-        self._runs = runs
+        self._history = history
         self._part_bytes_max = part_bytes_max
 
     def newest(self, number_max: int, is_meant: IsMeant) -> Iterator[Account]:
         """The newest runs, newest first: `{runs: […]}`, at least one part."""
         skew_us = self._engine.skew_us
-        summaries = (summary_of(record, skew_us) for record in self._runs.roots())
+        summaries = (summary_of(record, skew_us) for record in self._history.runs.roots())
         meant = (told for told in summaries if is_meant(str(told["path"])))
         part: list[Account] = []
         room = self._part_bytes_max
@@ -70,12 +70,12 @@ class RunTeller:
         return ({"run": {"id": None, "works": part}} for part in parts_of(works, _size_of, self._part_bytes_max))
 
     def _find(self, beginning: str) -> str | None:
-        if self._runs.record(beginning) is not None:
+        if self._history.runs.record(beginning) is not None:
             return beginning
         if len(beginning) < PREFIX_LENGTH_MIN:
             return None
-        found = self._runs.matching(beginning)
-        roots = [runid for runid in found if self._runs.is_root(runid)]
+        found = self._history.runs.matching(beginning)
+        roots = [runid for runid in found if self._history.runs.is_root(runid)]
         found = roots or found  # a run and what it calls have much in common, as they are made at about the same time
         if len(found) > 1:
             more = f" and {len(found) - _NAMED_MAX} more" if len(found) > _NAMED_MAX else ""
@@ -85,7 +85,7 @@ class RunTeller:
         return found[0] if found else None
 
     def _works(self, runid: str, is_meant: IsMeant) -> list[Account]:
-        record = self._runs.record(runid)
+        record = self._history.runs.record(runid)
         if record is None:
             return []
         works = works_of(record, runid, self._waits_for, self._engine.skew_us)

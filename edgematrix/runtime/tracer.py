@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
-from heapq import nlargest
-from itertools import count
-from typing import TypeAlias
 
 from edgematrix.errors import EdgeMatrixError, PathError, QueueFullError
 from edgematrix.protocol.codec import encode_value
@@ -21,9 +18,9 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.account import Account, account_of, group_of, key_of
-from edgematrix.runtime.compactor import Compactor
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.group_runner import GroupRunner
+from edgematrix.runtime.history import History
 from edgematrix.runtime.matches import Match, Matches
 from edgematrix.runtime.observation import (
     DeadLettered,
@@ -35,9 +32,6 @@ from edgematrix.runtime.observation import (
     Observation,
     Published,
     Received,
-    RunEnded,
-    StepBegan,
-    StepEnded,
 )
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.run_index import RunIndex
@@ -46,9 +40,6 @@ from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_wat
 
 __all__ = ["Tracer"]
 
-_Ring: TypeAlias = deque[tuple[int, Observation]] | list[tuple[int, Observation]]
-_DEQUE_MIN = 64
-"""A deque of one takes 760 bytes, which is too much for each of ten thousand agents; a short list is as fast."""
 _SETTLE_S = 0.1
 """How long a partial match may go on changing before it is told."""
 _TICK_S = 1.0
@@ -57,14 +48,13 @@ _ANSWERS_MAX = 20
 """Answers within a second."""
 _ANSWER_BYTES_MAX = 100_000
 """An answer that is longer comes in parts."""
-_OF_RUNS = frozenset((Fired, RunEnded, StepBegan, StepEnded, Noted, Emitted))
 
 
 class Tracer:
     """The newest observations of a host, and whoever watches them.
 
-    It observes the engine and listens for watches. Each agent has an equal share of `observations_max`, so that a chatty one
-    pushes out nothing of a quiet one. Messages that are received and published are not kept: they are on the bus, or were.
+    It observes the engine and listens for watches. Messages that are received and published are not kept: they are on the bus, or
+    were.
 
     Args:
         groups: the trigger groups of the host.
@@ -93,14 +83,8 @@ class Tracer:
         self._is_linked = is_linked
         self._head = f"{engine.root}/{Kind.OP}/"
         self._own = f"{engine.root}/{Kind.TRACE}/"
-        self._each_max = max(engine.limits.observations_max // len(self._agents), 1)
-        self._new_ring: Callable[[], _Ring] = deque if self._each_max >= _DEQUE_MIN else list
-        self._rings: dict[str, _Ring] = {}
-        """What was kept of each agent that something has happened to, numbered."""
-        self._next_number = count().__next__
-        self._compact = Compactor()
-        self.runs = RunIndex()
-        self._run_teller = RunTeller(engine, self.runs, _ANSWER_BYTES_MAX)
+        self._history = History(engine.limits.observations_max, len(self._agents))
+        self._run_teller = RunTeller(engine, self._history, _ANSWER_BYTES_MAX)
         self._watches = Watches(engine.limits.watches_max)
         self._matches = Matches(groups)
         self._watched = False
@@ -122,9 +106,8 @@ class Tracer:
     def follow(self, agents: Iterable[AgentPath], removed: Collection[AgentPath]) -> None:
         """Take note that other agents live here now. What those that are gone did is forgotten but for whole runs."""
         self._agents = (self._engine.matrix, *agents)
-        self._each_max = max(self._engine.limits.observations_max // len(self._agents), 1)
-        for path in removed:
-            self._rings.pop(path, None)
+        self._history.share(len(self._agents))
+        self._history.forget(removed)
         self._matches.refresh()
 
     # What the engine tells
@@ -134,22 +117,10 @@ class Tracer:
         kind = type(seen)
         if kind is Received or kind is Published:
             return
-        kept = seen
-        if kind is not NotFired:  # which is by far the most, and small
-            kept = self._compact(seen)
-            if kind in _OF_RUNS:
-                self.runs.take(kept)  # type: ignore[arg-type]  # just looked at
-                if kind is Emitted:
-                    return
-            elif isinstance(seen, (DeadLettered, Dropped)) and seen.topic.startswith(self._own):
-                return  # a trace about a trace that was given up would be given up too
-        ring = self._rings.get(seen.path)  # type: ignore[union-attr]  # all but those received have a path
-        if ring is None:
-            ring = self._rings[_path_of(seen)] = self._new_ring()
-        elif len(ring) >= self._each_max:
-            del ring[0]
-        ring.append((self._next_number(), kept))
-        if self._watched:
+        if (kind is Dropped or kind is DeadLettered) and seen.topic.startswith(self._own):  # type: ignore[union-attr]
+            return  # a trace about a trace that was given up would be given up too
+        self._history.keep(seen)
+        if self._watched and kind is not Emitted:
             self._tell(seen)
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
@@ -260,7 +231,7 @@ class Tracer:
     def _answer(self, watcher: Watcher, watch: Watch, cause: Trail, now_us: int) -> None:
         """What has been kept of that part of the tree, oldest first, then how far its groups are from firing."""
         group, skew_us = watch.group, self._engine.skew_us
-        found = self._newest(watcher.path, group, watch.newest)
+        found = self._history.newest(watcher.path, group, watch.newest)
         accounts: list[Account] = [{"path": _path_of(seen), **account_of(seen, skew_us)} for seen in found]
         heard_of = (Match(_path_of(seen), group_of(seen) or "", key_of(seen)) for seen in found)
         at = self._moment(now_us)
@@ -307,16 +278,6 @@ class Tracer:
         data = {"watch": watcher.path, **about, "last": last}
         trail = engine.next_trail(cause, now_us)
         engine.outbox.append(Outbound(topic, data, engine.matrix, now_us, 1, type="em.reply", trail=trail, cause=cause.id))
-
-    def _newest(self, path: str, group: str, number_max: int) -> list[Observation]:
-        kept = (
-            entry
-            for agent, ring in self._rings.items()
-            if covers(path, agent)
-            for entry in ring
-            if not group or group_of(entry[1]) == group
-        )
-        return [seen for _, seen in reversed(nlargest(number_max, kept))]
 
     # Leases
 

@@ -22,7 +22,7 @@ NAMES_TAKEN: Final = ("captures", "key", "missing", "now")
 _NOTHING: Final[dict[str, object]] = dict.fromkeys(READING_SHAPE_NAMES)
 
 
-class Reading(msgspec.Struct, frozen=True, array_like=True):
+class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one source contributed.
 
     `value` is as the source's `value:`, `as:` and `aggregate:` made it, `payload` the whole message, `topic` where
@@ -45,7 +45,7 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
         return {"value": self.value, "payload": self.payload, "topic": self.topic, "time": time}
 
 
-class Firing(msgspec.Struct, frozen=True):
+class Firing(msgspec.Struct, frozen=True, gc=False):
     """One firing of a group.
 
     `sources` has every source by its name, None where it took no part. `captures` are those of what took part, the
