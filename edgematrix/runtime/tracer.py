@@ -27,14 +27,11 @@ from edgematrix.runtime.observation import (
     Dropped,
     Emitted,
     Fired,
-    Noted,
-    NotFired,
     Observation,
     Published,
     Received,
 )
 from edgematrix.runtime.outbound import Outbound
-from edgematrix.runtime.run_index import RunIndex
 from edgematrix.runtime.run_teller import RunTeller
 from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_watch
 
