@@ -11,7 +11,7 @@ from edgematrix.config.yaml_position import Key
 __all__ = ["VERBS", "check_names"]
 
 VERBS = frozenset(
-    {"approve", "cancel", "connect", "create", "disconnect", "duplicate", "pause", "remove", "resume", "send", "watch"},
+    {"approve", "cancel", "connect", "create", "dead", "disconnect", "duplicate", "pause", "remove", "resume", "send", "watch"},
 )
 """What every agent understands on `ctl`."""
 

@@ -27,6 +27,10 @@ class Limits:
     """Calls, such as the steps of flows, that one host has under way."""
     threads_max: int = 4
     """Threads for agents that are plain functions."""
+    dead_letters_max: int = 1_000
+    """Messages that could not be handled and that a host keeps; the oldest gives way."""
+    dead_letter_bytes_max: int = 16_384
+    """A larger dead letter is kept cut, and cannot be retried."""
     observations_max: int = 10_000
     """Observations that a host keeps for whoever asks later."""
     watches_max: int = 64

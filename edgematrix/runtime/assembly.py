@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.dead_letters import DeadLetters
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
 
@@ -104,6 +105,7 @@ class Assembly:
             stored: parts by the owner's key.
             damaged: called with the key and the error where a stored state is of no use; the group starts afresh.
         """
+        self.engine.letters.load(stored.get(DeadLetters.STORE_KEY, {}), damaged)
         for runner in self.groups:
             parts = stored.get(runner.store_key)
             if parts is None:

@@ -11,6 +11,7 @@ from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 
 __all__ = ["DeviceRunner"]
@@ -84,4 +85,6 @@ class DeviceRunner:
                 engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain)
             elif isinstance(effect, Refuse):
                 kind = Kind.IN if effect.port in self._device.writes else Kind.OUT
-                engine.dead_letter(agent, topic_for(engine.root, kind, agent, effect.port), effect.value, effect.reason, now_us)
+                came = trail if effect.cause in ("", trail.id) else Trail(effect.cause)  # it may have been held meanwhile
+                topic = topic_for(engine.root, kind, agent, effect.port)
+                engine.dead_letter(agent, topic, effect.value, effect.reason, now_us, Origin(came))

@@ -26,6 +26,8 @@ from edgematrix.protocol.port_check import PortCheck
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Answer, Call, Calls, Holder
+from edgematrix.runtime.dead_letter import UNKNOWN, Origin
+from edgematrix.runtime.dead_letters import DeadLetters
 from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
@@ -127,6 +129,7 @@ class Engine:
         self.calls = Calls(self.limits.calls_max)
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
+        self.letters = DeadLetters(self.limits, self.touched.append)
         self._part_head = f"{root}/{Kind.PART}/"
         self._causes: OrderedDict[str, tuple[str, str]] = OrderedDict()
         """The cause and the topic of messages far down a chain, by id."""
@@ -185,6 +188,13 @@ class Engine:
         self._queue.append(message)
         self._drain(now_us)
 
+    def receive_for(self, agent: AgentPath, message: Message, now_us: int) -> None:
+        """Hand in a message for one agent alone: other listeners have had it."""
+        for listener, hits in self._routes_of(message.topic):
+            if listener.agent == agent:
+                listener.receive(message, hits, now_us)
+        self.advance(now_us)
+
     @property
     def works_long(self) -> bool:
         """Whether so much has followed from one message already that other work should have its turn."""
@@ -227,7 +237,8 @@ class Engine:
         """
         wrong = self.misfit(agent, port, value)
         if wrong:
-            self.dead_letter(agent, topic_for(self.root, Kind.OUT, agent, port), value, wrong, now_us)
+            topic = topic_for(self.root, Kind.OUT, agent, port)
+            self.dead_letter(agent, topic, value, wrong, now_us, Origin(trail, is_output=True))
         else:
             self._put_out(agent, port, value, trail, now_us, retained=retained)
 
@@ -309,10 +320,14 @@ class Engine:
             return f"{topic!r} belongs to the agent of a device; send to it instead"
         return None
 
-    def dead_letter(self, agent: AgentPath, topic: str, value: object, reason: str, now_us: int) -> None:
-        """Report a message that could not be handled."""
+    def dead_letter(self, agent: AgentPath, topic: str, value: object, reason: str, now_us: int, origin: Origin = UNKNOWN) -> None:
+        """Report a message that could not be handled, and keep it."""
         trail = Trail(self._new_id(now_us))
+        own_inputs = f"{topic_for(self.root, Kind.IN, agent)}/"
+        letter = self.letters.take(trail.id, agent, topic, value, reason, now_us + self.skew_us, origin, own_inputs)
         data = {"topic": topic, "reason": reason, "payload": value}
+        if letter.retries:
+            data |= {"letter": letter.id, "retries": letter.retries}
         dead = topic_for(self.root, Kind.DEAD, agent)
         self.outbox.append(Outbound(dead, data, agent, now_us, 1, type="em.dead", trail=trail, cause=""))
         self.observe(DeadLettered(now_us, agent, topic, reason))
@@ -393,7 +408,8 @@ class Engine:
         head = f"{self.root}/"
         named = " -> ".join(place.removeprefix(head) for place in reversed(ring))
         reason = f"{trail.hops} hops, hops_max is {self.limits.hops_max}: agents trigger one another, {named}"
-        self.dead_letter(owner, topic, value, reason, now_us)
+        is_output = topic.startswith(f"{self.root}/{Kind.OUT}/")
+        self.dead_letter(owner, topic, value, reason, now_us, Origin(trail, is_output=is_output))
         return False
 
     def holders_of(self, path: AgentPath) -> list[Holder]:
@@ -444,12 +460,12 @@ class Engine:
         if call is not None:
             self.calls.fail(call.runid, reason, now_us)
         else:
-            self.dead_letter(receiver, message.topic, message.value, reason, now_us)
+            self.dead_letter(receiver, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
         return False
 
     def _give_up(self, message: Message, now_us: int) -> None:
         reason = f"one message caused more than cascade_max, {self.limits.cascade_max}, others at one instant"
-        self.dead_letter(self.matrix, message.topic, message.value, reason, now_us)
+        self.dead_letter(self.matrix, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
         lost = [message, *self._queue]
         self._queue.clear()
         for waiting in lost[1:]:

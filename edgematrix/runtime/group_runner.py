@@ -10,6 +10,7 @@ from edgematrix.errors import StateError
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
 from edgematrix.runtime.rule_body import RuleBody
@@ -136,7 +137,9 @@ class GroupRunner:
         engine = self.engine
         engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason, run.trail.runid))
         if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED and self.body.speaks:
-            engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us)
+            engine.dead_letter(
+                self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us, Origin(run.trail, firing=run.firing)
+            )
         self._go_on_after(run.number, now_us)
 
     def cancel(self, run: Run, now_us: int) -> None:
@@ -252,7 +255,8 @@ class GroupRunner:
         if call is not None:
             self.engine.calls.fail(call.runid, effect.reason, now_us)
         else:
-            self.engine.dead_letter(self.agent, topic, _values(effect.firing), effect.reason, now_us)
+            origin = Origin(effect.firing.trail, firing=effect.firing)
+            self.engine.dead_letter(self.agent, topic, _values(effect.firing), effect.reason, now_us, origin)
 
 
 def _values(firing: Firing) -> dict[str, object]:

@@ -12,6 +12,7 @@ from edgematrix.protocol.ports import Clock, Store, Transport
 from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.aside import Aside
 from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.dead_desk import DeadDesk
 from edgematrix.runtime.keeper import StateKeeper
 from edgematrix.runtime.operations import Operations
 from edgematrix.runtime.session import Session
@@ -78,6 +79,7 @@ class Host:
             changed=changed,
         )
         self.tracer = Tracer(engine, assembly.groups, assembly.agents, clock, host=name, is_linked=lambda: self.session.is_linked)
+        self.dead_desk = DeadDesk(engine, host=name)
 
     async def run(self) -> None:
         """Run until `stop` is called.
@@ -86,7 +88,7 @@ class Host:
             AccessRefusedError: the broker refuses this host.
         """
         self._start_groups()
-        own = [self.tracer.filter, *(() if self.operations is None else self.operations.filters)]
+        own = [self.tracer.filter, self.dead_desk.filter, *(() if self.operations is None else self.operations.filters)]
         self._transport.subscribe(self.assembly.filters | dict.fromkeys(own, 1))
         self._look_at_clock()
         self.acted()

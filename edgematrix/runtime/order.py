@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,7 @@ __all__ = [
     "Cancel",
     "Connect",
     "Create",
+    "Dead",
     "Desk",
     "Disconnect",
     "Duplicate",
@@ -110,8 +111,28 @@ class Approve(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     session: str = ""
 
 
+_IDS_MAX = 1_000
+_LETTERS_MAX = 1_000
+
+
+class Dead(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Look at dead letters, the `newest` of them, or handle those of these ids (or of their beginnings or ends), or `all`."""
+
+    do: Literal["list", "show", "retry", "drop"] = "list"
+    id: str = ""
+    ids: Annotated[list[str], msgspec.Meta(max_length=_IDS_MAX)] = []
+    all: bool = False
+    newest: Annotated[int, msgspec.Meta(ge=1, le=_LETTERS_MAX)] = 100
+    session: str = ""
+
+    @property
+    def meant(self) -> list[str]:
+        """The ids, or what they begin or end with, each once."""
+        return list(dict.fromkeys([self.id, *self.ids] if self.id else self.ids))
+
+
 Edit: TypeAlias = Create | Remove | Duplicate | Connect | Disconnect
-Verb: TypeAlias = Edit | Pause | Resume | Cancel | Approve
+Verb: TypeAlias = Edit | Pause | Resume | Cancel | Approve | Dead
 
 DEFINES: tuple[type[Edit], ...] = (Create, Remove, Duplicate, Connect, Disconnect)
 """What changes the definition."""
@@ -127,6 +148,9 @@ VERBS: dict[str, type[Verb]] = {
     "cancel": Cancel,
     "approve": Approve,
 }
+
+_OF_OPERATORS: dict[str, type[Verb]] = VERBS | {"dead": Dead}
+"""Agents do not handle dead letters: people do."""
 
 
 class Order(msgspec.Struct):
@@ -162,7 +186,7 @@ def read_operation(message: Message, root: str) -> Order:
     """
     user, _, rest = message.topic.removeprefix(f"{root}/{Kind.OP}/").partition("/")
     verb, _, path = rest.partition("/")
-    return _order(message, verb, parse_path(path), user)
+    return _order(message, verb, parse_path(path), user, _OF_OPERATORS)
 
 
 def read_control(message: Message, root: str) -> Order:
@@ -177,13 +201,13 @@ def read_control(message: Message, root: str) -> Order:
         raise CodecError(f"no {verb[:80]}: a bare payload does not say which agent asks", remedy="send an event")
     if not is_below(path, message.source):
         raise CodecError(f"no {verb[:80]}: /{message.source[:200]} is not above {path[:200]}", remedy="an operator asks on `op`")
-    return _order(message, verb, parse_path(path), f"/{message.source}")
+    return _order(message, verb, parse_path(path), f"/{message.source}", VERBS)
 
 
-def _order(message: Message, verb: str, path: AgentPath, by: str) -> Order:
-    kind = VERBS.get(verb)
+def _order(message: Message, verb: str, path: AgentPath, by: str, verbs: Mapping[str, type[Verb]]) -> Order:
+    kind = verbs.get(verb)
     if kind is None:
-        raise CodecError(f"no agent understands {verb[:80]!r} here", remedy=f"known are {', '.join(VERBS)}")
+        raise CodecError(f"no agent understands {verb[:80]!r} here", remedy=f"known are {', '.join(verbs)}")
     if message.retained:
         raise CodecError(f"no {verb}: a retained one would be carried out again whenever the host connects", remedy="publish it unretained")
     try:

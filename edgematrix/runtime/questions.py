@@ -12,6 +12,7 @@ from edgematrix.expression import written
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 
 __all__ = ["AnswerTopic", "Question", "Questions", "Take"]
@@ -111,4 +112,4 @@ class AnswerTopic:
             except RunError as error:
                 reason = error.what
         if reason:
-            self._engine.dead_letter(self.agent, message.topic, message.value, reason, now_us)
+            self._engine.dead_letter(self.agent, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))

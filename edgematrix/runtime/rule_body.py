@@ -12,6 +12,7 @@ from edgematrix.agents.effect import Effect, Emit, Publish, Send
 from edgematrix.agents.plan import Plan
 from edgematrix.errors import RunError
 from edgematrix.runtime.calls import Call
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import ANSWER, Engine
 from edgematrix.runtime.observation import Outcome, StepBegan, StepEnded
 from edgematrix.runtime.run import Run
@@ -98,7 +99,7 @@ class RuleBody:
         if isinstance(effect, Publish):
             refusal = engine.refuses(effect.topic)
             if refusal is not None:
-                engine.dead_letter(agent, effect.topic, effect.value, refusal, now_us)
+                engine.dead_letter(agent, effect.topic, effect.value, refusal, now_us, Origin(run.trail, is_output=True))
             else:
                 engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain)
             return

@@ -6,6 +6,7 @@ from edgematrix.agents.sentences import Ambiguous, Command, Sentences
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 
 __all__ = ["SentenceRunner"]
@@ -32,7 +33,8 @@ class SentenceRunner:
         text = message.value.get("text") if isinstance(message.value, dict) else message.value
         if not isinstance(text, str):
             reason = "expected a sentence: a text, or an object with `text`"
-            engine.dead_letter(agent, topic_for(engine.root, Kind.IN, agent, "say"), message.value, reason, now_us)
+            topic, origin = topic_for(engine.root, Kind.IN, agent, "say"), Origin(message.trail, message.source)
+            engine.dead_letter(agent, topic, message.value, reason, now_us, origin)
             return
         trail = engine.begin_trail(message.trail, now_us)
         heard = self._sentences.hear(text)

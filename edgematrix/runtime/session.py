@@ -13,11 +13,12 @@ from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.topology import Applied
 
-__all__ = ["PROTOCOL_VERSION", "Session", "host_topic", "offline_will"]
+__all__ = ["PROTOCOL_VERSION", "Session", "false_claim", "host_topic", "offline_will"]
 
 PROTOCOL_VERSION = 1
 _PAYLOAD_SHOWN_MAX = 200
@@ -81,7 +82,7 @@ class Session:
         now_us = self._clock.now_us()
         if not engine.hears(topic):
             if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in engine.elsewhere:
-                engine.dead_letter(engine.matrix, topic, _shown(payload), "no agent here has this input port", now_us)
+                engine.dead_letter(engine.matrix, topic, _shown(payload), "no agent here has this input port", now_us, Origin(raw=payload))
                 self._engine.settled()
             return
         if topic.startswith(self._own) and self._owner(topic, self._own) in self._local:
@@ -89,7 +90,7 @@ class Session:
         try:
             message = decode(topic, payload, retained=retained, qos=qos, limits=engine.limits)
         except CodecError as error:
-            engine.dead_letter(engine.matrix, topic, _shown(payload), str(error), now_us)
+            engine.dead_letter(engine.matrix, topic, _shown(payload), str(error), now_us, Origin(raw=payload))
         else:
             if message.source:
                 self._take_over_times(message)
@@ -97,7 +98,7 @@ class Session:
             if reason is None:
                 engine.receive(message, now_us)
             else:
-                engine.dead_letter(engine.matrix, topic, message.value, reason, now_us)
+                engine.dead_letter(engine.matrix, topic, message.value, reason, now_us, Origin(message.trail, message.source))
         self._engine.settled()
 
     def connected(self, session_present: bool) -> None:
@@ -192,10 +193,15 @@ class Session:
         hops_max = self._engine.limits.hops_max
         if message.trail.hops > hops_max:
             return f"{message.trail.hops} hops, hops_max is {hops_max}"
-        head = f"{self._engine.root}/{Kind.OUT}/"
-        if message.source and message.topic.startswith(head) and message.topic[len(head) :].rpartition("/")[0] != message.source:
-            return f"the event claims /{message.source} as its source"
-        return None
+        return false_claim(self._engine.root, message.topic, message.source)
+
+
+def false_claim(root: str, topic: str, source: str) -> str | None:
+    """What an event claims that its topic does not bear out: on `out`, a source is what the topic spells. None if nothing."""
+    head = f"{root}/{Kind.OUT}/"
+    if source and topic.startswith(head) and topic[len(head) :].rpartition("/")[0] != source:
+        return f"the event claims /{source} as its source"
+    return None
 
 
 def _shown(payload: bytes) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Dropped, Fired, Outcome, RunEnded
 from edgematrix.runtime.run import Body, Run
@@ -48,7 +49,8 @@ class WorkRunner:
         """Take one message. A retained one is no work: it would be done again at each start."""
         if message.retained:
             reason = "a retained message is no work: it would be done again at each start"
-            self.engine.dead_letter(self.agent, message.topic, message.value, reason, now_us)
+            origin = Origin(message.trail, message.source)
+            self.engine.dead_letter(self.agent, message.topic, message.value, reason, now_us, origin)
             return
         if len(self._ports) == 1:
             self._begin({0: message}, now_us)
@@ -78,7 +80,9 @@ class WorkRunner:
         engine = self.engine
         engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, outcome, reason, run.trail.runid))
         if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED:
-            engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us)
+            engine.dead_letter(
+                self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us, Origin(run.trail, firing=run.firing)
+            )
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Stop a run that is under way; one that is over is left alone."""
@@ -122,7 +126,9 @@ class WorkRunner:
             if call is not None:
                 engine.calls.fail(call.runid, reason, now_us)
             else:
-                engine.dead_letter(self.agent, messages[0].topic, messages[0].value, reason, now_us)
+                for message in messages:
+                    origin = Origin(message.trail, message.source)
+                    engine.dead_letter(self.agent, message.topic, message.value, reason, now_us, origin)
             return
         self._count += 1
         wall_us = now_us + engine.skew_us
@@ -143,7 +149,8 @@ class WorkRunner:
         reason = f"{_PARTIAL_MAX} other runs wait for inputs of {self.agent}; run {runid or '(none)'} had none on {missing}"
         for message in inputs.values():
             self.engine.observe(Dropped(now_us, self.agent, message.topic, reason))
-            self.engine.dead_letter(self.agent, message.topic, message.value, reason, now_us)
+            origin = Origin(message.trail, message.source)
+            self.engine.dead_letter(self.agent, message.topic, message.value, reason, now_us, origin)
 
 
 def _values(firing: Firing) -> dict[str, object]:

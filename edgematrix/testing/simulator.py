@@ -18,6 +18,7 @@ from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.router import Router
 from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.dead_desk import DeadDesk
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR, collect, parts_by_owner
 from edgematrix.runtime.observation import Observer
@@ -204,6 +205,7 @@ class Simulation:
             raise
         topology = LiveTopology(assembly, around, lambda: self._spec, restored)
         Operations(assembly, topology, host=HOST, now_us=self._clock.now_us, changed=self._topology_changed)
+        DeadDesk(assembly.engine, host=HOST)
         if self._watches:
             assembly.engine.watched = _everything
         if self._observer is not None:
