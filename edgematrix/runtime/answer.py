@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind
+from edgematrix.runtime.calls import ERROR
 from edgematrix.runtime.engine import Engine, Hits
 
 __all__ = ["AnswerListener"]
@@ -33,3 +36,5 @@ class AnswerListener:
         if receiver == call.receiver:
             taint = trail.taint if message.source else call.given  # a bare payload does not tell; only a person's agent clears
             engine.calls.heard(call, port, message.value, taint, now_us)
+            if port == ERROR and isinstance(message.value, Mapping) and "reason" in message.value:
+                engine.calls.fail(call.runid, str(message.value["reason"]), now_us)

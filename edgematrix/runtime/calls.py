@@ -18,7 +18,10 @@ from edgematrix.runtime.run import Run
 from edgematrix.runtime.streams import Part
 from edgematrix.triggers import Reason, Start, Step
 
-__all__ = ["Call", "Calls", "Holder"]
+__all__ = ["ERROR", "Call", "Calls", "Holder"]
+
+ERROR = "error"
+"""The port on which a composite tells of its failure, right before its run ends: the end is what a call waits for then."""
 
 _CANCELLED_MAX = 10_000
 """Cancelled calls that are remembered: work of theirs that still waits in a queue is not begun."""
@@ -149,7 +152,7 @@ class Calls:
         call.outputs[port] = value
         if taint and port in call.wanted:
             call.taint = taint if not call.taint else f"{call.taint} {taint}"
-        if call.wanted <= call.outputs.keys():
+        if (port != ERROR or not call.is_here) and call.wanted <= call.outputs.keys():
             self._end(call, now_us)
 
     def begun(self, run: Run) -> bool:

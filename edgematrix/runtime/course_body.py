@@ -36,7 +36,7 @@ from edgematrix.errors import RunError
 from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.calls import Call
+from edgematrix.runtime.calls import ERROR, Call
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Noted, Outcome, StepBegan, StepEnded
 from edgematrix.runtime.questions import Question, Questions
@@ -154,7 +154,7 @@ class CourseBody:
         """Put out on `error` why a run has failed: `{reason, member, run, inputs}`."""
         values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
         about = {"reason": reason, "member": member or None, "run": run.trail.runid, "inputs": values}
-        self.engine.emit(run.runner.agent, "error", about, trail, now_us)
+        self.engine.emit(run.runner.agent, ERROR, about, trail, now_us)
 
     def waits_for(self, runid: str) -> str:
         """What the course of this run waits for; empty if there is none."""
@@ -212,7 +212,7 @@ class Conduct:
             self._taints[step.number] = call.taint
         outcome = Outcome.FAILED if call.failure else Outcome.DONE
         self._observe_end(step.number, outcome, call.outputs, call.failure, now_us)
-        if call.failure:
+        if call.failure and not (ERROR in call.wanted and ERROR in call.outputs):  # else an edge leads on from there
             self.take(Failed(step.number, call.failure, call.gone), now_us)
         else:
             self.take(Done(step.number, call.outputs), now_us)

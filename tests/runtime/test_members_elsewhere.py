@@ -74,6 +74,15 @@ def test_it_answers_on_another_port_first(play) -> None:
     all_is_over(played)
 
 
+def test_a_composite_elsewhere_tells_that_it_failed(play) -> None:
+    begin = [(1, "t/go", 5)]
+    (call,) = calls_of(play, FLOW % "", begin)
+    topic, event = answer(call, 1, port="error")
+    played = play(FLOW % "", [*begin, (3, topic, event | {"data": {"reason": "no way", "member": None}})])
+    assert ends(played) == [(3, "t/error", "no way")]
+    all_is_over(played)
+
+
 def test_what_another_puts_out_in_the_same_run_is_no_answer(play) -> None:
     matrix = FLOW.replace("edges: [in -> far, far -> last]", "edges: [in -> far, in -> near, 'far, near -> last']") % ""
     matrix = matrix.replace("      last:", "      near: {host: other, inputs: {in: any}, outputs: {out: any}}\n      last:")
