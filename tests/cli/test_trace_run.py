@@ -222,3 +222,50 @@ def test_durations_have_three_digits(took_us: int, text: str) -> None:
 @pytest.mark.parametrize("strange", [{}, {"run": None, "state": [], "began": 7, "took_us": "x", "steps": {}}])
 def test_a_strange_run_has_a_line_too(strange: dict[str, object]) -> None:
     assert isinstance(runs_line(strange), str)
+
+
+# Two hosts
+
+HERE = """
+matrix: spread
+agents:
+  report:
+    flow: {edges: [in -> near, near -> far]}
+    agents:
+      near: {inputs: {in: any}, triggers: {g: {on: {w: {from: self.in}}, mode: parallel, do: [{emit: {out: "${w.value}!"}}]}}}
+      far: {host: shed, inputs: {in: any}, outputs: {out: any}}
+"""
+THERE = """
+matrix: spread
+agents:
+  report:
+    agents:
+      far:
+        switch: {cases: [{when: "true", to: worker}]}
+        agents:
+          worker: {inputs: {in: any}, triggers: {g: {on: {w: {from: self.in}}, mode: parallel, do: [{emit: {out: "${w.value}?"}}]}}}
+"""
+
+
+def test_what_another_host_did_hangs_on_the_step_that_called_it(tmp_path: Path, mosquitto: BrokerProcess) -> None:
+    hosts = []
+    for name, text in (("house", HERE), ("shed", THERE)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "spread.yaml").write_text(text)
+        hosts.append(Running("run", "spread.yaml", "--broker", mosquitto.url, "--name", name, cwd=tmp_path / name))
+    ear = Ear(mosquitto.port, "em/out/spread/report/out")
+    try:
+        for host in hosts:
+            host.wait_for("  connected")
+        call("send", "spread/report", "x", "--wait", "0", cwd=tmp_path / "house")
+        ear.wait_for(lambda _, payload: b"x!?" in payload)
+        done = call("trace", "--runs", "spread/report", "--json", cwd=tmp_path / "house")
+        runid = next(told["run"] for told in map(json.loads, done.stdout.splitlines()) if told["path"] == "spread/report")
+
+        lines = call("trace", runid, cwd=tmp_path / "house").stdout.splitlines()
+    finally:
+        ear.close()
+        for host in hosts:
+            host.kill()
+
+    assert [line.split()[1:3] for line in lines if line.startswith("✓")] == [["1", "near"], ["2", "far"], ["1", "worker"]]

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.abridgement import abridged, extent
+from edgematrix.runtime.account import account_of
 from edgematrix.runtime.compactor import KEPT_LENGTH_MAX, Compactor
-from edgematrix.runtime.observation import Emitted, Fired, Noted, Outcome, RunEnded, StepBegan, StepEnded
+from edgematrix.runtime.observation import DeadLettered, Emitted, Fired, Noted, Outcome, RunEnded, StepBegan, StepEnded
 from edgematrix.runtime.run_account import parts_of, summary_of, works_of
 from edgematrix.runtime.run_index import EACH_MAX, KEPT_MAX, RunIndex
 from edgematrix.triggers import Firing, Reading
@@ -300,3 +301,21 @@ def test_a_beginning_that_several_runs_have_is_refused_with_their_ids(tmp_path: 
         assert {work["run"] for work in part["run"]["works"] if work["path"] == "home/rule"} == {newest["run"], oldest["run"]}
 
     on_bus(tmp_path, test)
+
+
+def test_agents_that_trigger_one_another_are_named_in_the_trace(play: Any) -> None:
+    ring = """
+matrix: home
+agents:
+  start: {triggers: {g: {on: {t: {topic: t/go}}, do: [{emit: {out: 1}}]}}}
+  ping: {triggers: {g: {on: {s: {from: start}, p: {from: pong}}, need: any, do: [{emit: {out: 1}}]}}}
+  pong: {triggers: {g: {on: {p: {from: ping}}, do: [{emit: {out: 1}}]}}}
+"""
+    (letter,) = play(ring, [(0, "t/go", 1)]).of(DeadLettered)
+
+    text = str(account_of(letter)["text"])
+
+    assert "hops_max is 32: agents trigger one another, " in text
+    assert "out/home/ping/out -> out/home/pong/out -> out/home/ping/out" in text or (
+        "out/home/pong/out -> out/home/ping/out -> out/home/pong/out" in text
+    )
