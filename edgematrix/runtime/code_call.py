@@ -85,6 +85,10 @@ class CodeCall:
             run.trail = structs.replace(run.trail, taint=" ".join(dict.fromkeys(f"{run.trail.taint} {call.taint}".split())))
         return _answer_of(call.outputs)
 
+    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
+        """Whether it is still waited for."""
+        return self._call is not None and not self._over
+
     def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
         """The time is up."""
         call = self._call

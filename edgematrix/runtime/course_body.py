@@ -196,6 +196,10 @@ class Conduct:
             return
         self._carry_out(self.course.take(event, now_us), now_us)
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return due_us == self._due_us
+
     def due(self, due_us: int, now_us: int) -> None:
         """The course's deadline has come."""
         if due_us == self._due_us:
@@ -406,6 +410,10 @@ class _Step:
     def part_heard(self, call: Call, part: Part, now_us: int) -> None:  # noqa: ARG002 - it has one call
         """The member has streamed a piece."""
         self._conduct.pass_on(self, part, now_us)
+
+    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
+        """Whether it is still waited for."""
+        return self.call is not None and self.call.runid in self._conduct._body.engine.calls.open  # noqa: SLF001 - its own course's
 
     def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
         """The member, elsewhere, has not answered in time."""

@@ -87,6 +87,10 @@ class DeadDesk:
             else:
                 engine.dead_letter(engine.matrix, message.topic, message.value, error.what, now_us)
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return due_us == self._due_us
+
     def due(self, due_us: int, now_us: int) -> None:
         """Hand some letters in: outside any message, so that what becomes of them at once is known."""
         if due_us != self._due_us:

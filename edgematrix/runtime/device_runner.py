@@ -56,6 +56,10 @@ class DeviceRunner:
             else:
                 self._write(self._device.writes[index - reads - 1], message, now_us)
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return due_us == self._deadline_us
+
     def due(self, due_us: int, now_us: int) -> None:
         """Send what was held back, or give it up."""
         if due_us == self._deadline_us:

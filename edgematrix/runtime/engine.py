@@ -70,6 +70,9 @@ class Timer(Protocol):
     def due(self, due_us: int, now_us: int) -> None:
         """The moment has come; a timer that no longer waits for `due_us` ignores it."""
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it still waits for that moment: what does not is forgotten before it comes, where there is much of it."""
+
 
 class Keeper(Protocol):
     """Whoever has a state that outlives the process."""
@@ -141,6 +144,7 @@ class Engine:
         self._queue: deque[Message] = deque()
         self._timers: list[tuple[int, int, int, Timer]] = []
         self._timer_count = 0
+        self._timers_swept = _TIMERS_MIN
         self._draining = False
         self._handled = 0
 
@@ -211,6 +215,11 @@ class Engine:
         """Call `timer.due` when `due_us` has come."""
         self._timer_count += 1
         heapq.heappush(self._timers, (due_us, timer.order, self._timer_count, timer))
+        if len(self._timers) > self._timers_swept:
+            # Most runs are over long before their deadlines, which would keep them, with what they were given, until then.
+            self._timers[:] = [entry for entry in self._timers if entry[3].awaits(entry[0])]
+            heapq.heapify(self._timers)
+            self._timers_swept = max(_TIMERS_MIN, 2 * len(self._timers))
 
     def advance(self, now_us: int) -> None:
         """Do all that has become due, oldest first, and what follows from it at this instant."""
@@ -495,7 +504,13 @@ class _Rest:
     def due(self, due_us: int, now_us: int) -> None:
         """The engine goes on by itself."""
 
+    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - the signature of all timers
+        """Its moment is the present one."""
+        return True
 
+
+_TIMERS_MIN = 4_096
+"""So many timers are never too many."""
 _LONG = 500
 """Messages at one instant, after which code begins in a task, so that the event loop turns."""
 _ROUTES_MAX = 50_000

@@ -115,6 +115,10 @@ class GroupRunner:
             calls.hold(call, self)
         self._apply(self.group.step(state, Arrival(message, hits), now_us), now_us)
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return due_us == self._deadline_us
+
     def due(self, due_us: int, now_us: int) -> None:
         """Let time alone change the group."""
         if due_us == self._deadline_us:

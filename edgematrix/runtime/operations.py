@@ -127,6 +127,10 @@ class Operations:
             self._waiting.append((order, told))
             self._look(now_us)
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return due_us == self._due_us
+
     def due(self, due_us: int, now_us: int) -> None:
         """The next change may begin."""
         if due_us != self._due_us:

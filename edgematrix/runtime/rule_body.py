@@ -136,6 +136,10 @@ class _Position:
         """The number of its last call."""
         self.call: Call | None = None
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return not self.run.over and due_us == self.until_us
+
     def due(self, due_us: int, now_us: int) -> None:
         """The time for which it waited has come."""
         if not self.run.over and due_us == self.until_us:

@@ -121,6 +121,10 @@ class _Attempts:
             work.over = True
             self._supervision.stop(work, now_us)
 
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return not self.run.over and due_us in (self.until_us, self.again_us)
+
     def due(self, due_us: int, now_us: int) -> None:
         """The deadline has passed, or the next attempt is due."""
         if self.run.over:
