@@ -269,7 +269,8 @@ class Builder:
             for action in trigger.do:
                 if action.call is not None:
                     self._hear_answers(path, self._tree.destination(action.call.agent, path).node)
-            return RuleBody(self._engine, plan, RunStore(plan) if node.spec.durable else None)
+            is_kept = node.spec.durable and node.spec.retry is None and node.spec.deadline is None  # attempts are not kept
+            return RuleBody(self._engine, plan, RunStore(plan) if is_kept else None)
         return self._code(node)
 
     def _code(self, node: AgentNode) -> Body:

@@ -169,3 +169,44 @@ def test_an_edge_from_the_error_port_is_not_taken_where_all_goes_well(play) -> N
     assert played.on("t/out") == [7]
     assert not [run for run in played.of(Fired) if run.path == "home/work/fix"]
     no_step_is_open(played)
+
+
+CALLING = """
+import asyncio
+async def asks(value: object, context) -> object:
+    return await context.call("/home/helper", value)
+async def tries(value: object, context) -> object:
+    try:
+        return await context.call("/home/helper", value)
+    except Exception as error:
+        return f"caught {type(error).__name__}"
+async def slow(value: int, context) -> int:
+    await asyncio.sleep(5)
+    if value < 0:
+        raise ValueError("negative")
+    return value
+"""
+
+
+def calling(function: str, mode: str = "parallel") -> str:
+    agents = agent("a", function, ", sends: [/home/helper]")
+    helper = '  helper: {python: "members:slow"}\n'
+    return work("edges: [in -> a]", agents).replace("mode: parallel, on: {in:", f"mode: {mode}, on: {{in:") + helper
+
+
+def test_whom_code_calls_is_cancelled_with_the_run_that_its_own_run_is_a_step_of(play) -> None:
+    played = play(calling("asks", "restart"), [(1, "t/go", 7), (2, "t/go", 8)], modules={"members": CALLING})
+    assert [(at, value) for at, topic, value in played.told if topic == "t/out"] == [(7, 8)]
+    cancelled = [run.path for run in played.of(RunEnded) if run.outcome is Outcome.CANCELLED]
+    assert sorted(cancelled) == ["home/helper", "home/work", "home/work/a"]
+    no_step_is_open(played)
+
+
+def test_a_failure_of_whom_code_calls_is_its_callers_to_tell(play) -> None:
+    played = play(calling("asks"), [(1, "t/go", -7)], modules={"members": CALLING})
+    (reason,) = played.on("t/error")
+    assert "ValueError: negative" in reason
+    assert [letter.path for letter in played.of(DeadLettered)] == ["home/work"]
+    caught = play(calling("tries"), [(1, "t/go", -7)], modules={"members": CALLING})
+    assert caught.on("t/out") == ["caught RunError"]
+    assert caught.of(DeadLettered) == []
