@@ -42,7 +42,7 @@ def faults_of(seed: int, breadth: int, depth: int) -> list[str]:
     return faults
 
 
-@settings(QUIET, max_examples=40)
+@settings(QUIET, max_examples=100)
 @given(SEEDS, BREADTHS, DEPTHS)
 def test_nothing_is_left(seed: int, breadth: int, depth: int) -> None:
     assert faults_of(seed, breadth, depth) == []
