@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["CommandGroup", "CommandWithExample"]
+__all__ = ["CommandGroup", "CommandWithExample", "GroupWithExample"]
 
 
 class CommandGroup(TyperGroup):
@@ -38,7 +38,20 @@ class CommandWithExample(TyperCommand):
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples without wrapping them."""
         del ctx
-        if self.epilog:
-            with formatter.section("Examples"):
-                for line in self.epilog.splitlines():
-                    formatter.write(f"  {line}\n" if line else "\n")
+        _write_examples(self.epilog, formatter)
+
+
+class GroupWithExample(TyperGroup):
+    """A command with sub-commands. Its epilog holds examples, one a line."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples without wrapping them."""
+        del ctx
+        _write_examples(self.epilog, formatter)
+
+
+def _write_examples(epilog: str | None, formatter: Any) -> None:
+    if epilog:
+        with formatter.section("Examples"):
+            for line in epilog.splitlines():
+                formatter.write(f"  {line}\n" if line else "\n")

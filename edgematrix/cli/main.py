@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgematrix.cli.help import CommandGroup, CommandWithExample
+from edgematrix.cli.help import CommandGroup, CommandWithExample, GroupWithExample
 from edgematrix.errors import EdgeMatrixError, UsageError
 
 __all__ = ["COMMANDS", "application", "main"]
@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("edgematrix.cli.replay", "Run", "Publish what was recorded, at its pace or faster."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
     "approve": ("edgematrix.cli.approve", "Steer", "Answer what the agents of a running matrix ask people."),
+    "dead": ("edgematrix.cli.dead", "Steer", "List, show, retry or drop messages that could not be handled."),
     "cancel": ("edgematrix.cli.cancel", "Steer", "End a run, and the runs that it has begun."),
     "pause": ("edgematrix.cli.pause", "Steer", "Let an agent begin no more work."),
     "resume": ("edgematrix.cli.resume", "Steer", "Let an agent that was paused work again."),
@@ -37,7 +38,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "connect": ("edgematrix.cli.connect", "Steer", "Add an edge to a flow."),
     "disconnect": ("edgematrix.cli.disconnect", "Steer", "Take an edge out of a flow."),
 }
-"""Each command: its module (`command` is the function, `EXAMPLE` what its help shows), its heading in the help, its line there."""
+"""Each command: its module, its heading in the help, its line there.
+
+In the module, `command` is the function, or `SUBCOMMANDS` the commands of a group, and `EXAMPLE` what the help shows.
+"""
 
 _INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it; for who is interrupted before there is anything to end in order."""
@@ -62,6 +66,9 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
     for name, (module, panel, summary) in COMMANDS.items():
         loaded = import_module(module) if name == wanted else None
+        if loaded is not None and hasattr(loaded, "SUBCOMMANDS"):
+            app.add_typer(loaded.SUBCOMMANDS, name=name, cls=GroupWithExample, help=summary, rich_help_panel=panel, epilog=loaded.EXAMPLE)
+            continue
         register = app.command(
             name,
             cls=CommandWithExample,

@@ -27,7 +27,8 @@ class Order:
     """A verb, the path that it is about (empty: the one matrix there is), and what it needs to be told besides.
 
     `of_all` tells that each host has a part of the answer; else one of them carries it out. `words` are those of the command
-    line that a path would follow.
+    line that a path would follow. `listed` is the key of a list in the answer that may come in parts, each but the last of which
+    says so.
     """
 
     verb: str
@@ -35,6 +36,7 @@ class Order:
     data: Mapping[str, object] = field(default_factory=dict)
     of_all: bool = False
     words: str = ""
+    listed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class _Asking:
         self._place = AgentPath(self._path)
         self._topic = ""
         self._replies: dict[str, Reply] = {}
+        self._parts: dict[str, list[object]] = {}
+        """What has come of lists that come in parts, by host."""
         self._heard = asyncio.Event()
 
     async def run(self) -> list[Reply]:
@@ -133,10 +137,21 @@ class _Asking:
         elif not isinstance(seen.value, dict):
             return
         elif seen.kind == Kind.REPLY and ("refused" in seen.value or seen.value.get("done") is True):
-            self._reply(Reply(seen.path.partition("/")[0], seen.value))
+            self._part(seen.path.partition("/")[0], seen.value)
         elif seen.kind == Kind.DEAD and self._topic and seen.value.get("topic") == self._topic:
             about = {"verb": self._order.verb, "path": self._path, "refused": seen.value.get("reason")}
             self._reply(Reply("", about))  # a host that cannot read the order does not know whom to answer
+
+    def _part(self, host: str, told: dict[str, object]) -> None:
+        """Take an answer, or a part of one: it counts when it is whole."""
+        items = told.get(self._order.listed)
+        if isinstance(items, list):
+            so_far = self._parts.setdefault(host, [])
+            so_far += items
+            if told.get("last") is False:
+                return
+            told = {**told, self._order.listed: so_far}
+        self._reply(Reply(host, told))
 
     def _reply(self, reply: Reply) -> None:
         self._replies.setdefault(reply.host, reply)
