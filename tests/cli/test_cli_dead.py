@@ -143,7 +143,7 @@ def test_an_end_of_an_id_will_do_if_it_tells_one_from_all_others(host: FakeHost,
     assert json.loads(steer("dead", "show", FIRST[-12:], "--json").out)["id"] == FIRST
     assert host.next_asked()[1]["data"]["do"] == "list"
     assert host.next_asked()[1]["data"]["ids"] == [FIRST]
-    ambiguous = steer("dead", "drop", FIRST[-8:])
+    ambiguous = steer("dead", "drop", FIRST[-7:])
     assert ambiguous.code == 2
     assert "2 dead letters have an id like" in ambiguous.err
     assert host.next_asked()[1]["data"]["do"] == "list"
