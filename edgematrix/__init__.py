@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgematrix.errors import EdgeMatrixError
     from edgematrix.runtime.context import Context
     from edgematrix.runtime.firing import Firing
-    from edgematrix.runtime.streams import Part
+    from edgematrix.runtime.part import Part
 
 __all__ = [
     "Agent",
@@ -59,7 +59,7 @@ _HOMES = {
     "edgematrix.errors": ("EdgeMatrixError",),
     "edgematrix.runtime.context": ("Context",),
     "edgematrix.runtime.firing": ("Firing",),
-    "edgematrix.runtime.streams": ("Part",),
+    "edgematrix.runtime.part": ("Part",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -349,7 +349,7 @@ class Builder:
         """Hear what an agent elsewhere streams."""
         if node.is_elsewhere:
             topic = topic_for(self._spec.root, Kind.PART, node.path, "+")
-            self._listen(TopicFilter.parse(topic), PartListener(self._engine, agent), qos=0)
+            self._listen(TopicFilter.parse(topic), PartListener(self._engine.streams, agent), qos=0)
 
     def _follow(self, agent: AgentPath, elsewhere: list[AgentPath], changed: Callable[[AgentPath, str, int], None]) -> None:
         from edgematrix.runtime.presence import Presence  # noqa: PLC0415

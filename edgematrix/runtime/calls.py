@@ -14,8 +14,8 @@ from typing import Protocol, TypeAlias
 from edgematrix.errors import RunError
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.runtime.observation import Outcome
+from edgematrix.runtime.part import Part
 from edgematrix.runtime.run import Run
-from edgematrix.runtime.streams import Part
 from edgematrix.triggers import Reason, Start, Step
 
 __all__ = ["ERROR", "Call", "Calls", "Holder"]

@@ -17,8 +17,8 @@ from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.calls import Call
 from edgematrix.runtime.engine import ANSWER, Engine
 from edgematrix.runtime.observation import Outcome, StepBegan, StepEnded
+from edgematrix.runtime.part import Part
 from edgematrix.runtime.run import Run
-from edgematrix.runtime.streams import Part
 
 __all__ = ["CodeCall", "OnPart"]
 

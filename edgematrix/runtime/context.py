@@ -30,8 +30,8 @@ from edgematrix.runtime.order import (
     Resume,
     Verb,
 )
+from edgematrix.runtime.part import Pace
 from edgematrix.runtime.run import Run
-from edgematrix.runtime.streams import Pace
 
 __all__ = ["Context"]
 

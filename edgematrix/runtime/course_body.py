@@ -39,9 +39,9 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.calls import ERROR, Call
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Noted, Outcome, StepBegan, StepEnded
+from edgematrix.runtime.part import Part
 from edgematrix.runtime.questions import Question, Questions
 from edgematrix.runtime.run import Run
-from edgematrix.runtime.streams import Part
 from edgematrix.triggers import Firing
 
 __all__ = ["Chooser", "CourseBody", "Member"]

@@ -6,7 +6,7 @@ from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine, Hits
-from edgematrix.runtime.streams import Passing
+from edgematrix.runtime.part import Passing
 
 __all__ = ["Relay"]
 

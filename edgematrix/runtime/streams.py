@@ -6,80 +6,48 @@ caller on the same host it goes by memory. It is never a message: no trigger see
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
-import msgspec
 from msgspec import structs
 
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail
+from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.observation import Dropped
+from edgematrix.runtime.calls import Call, Calls
+from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.part import Part, Passing
+from edgematrix.runtime.run import Run
 
-if TYPE_CHECKING:
-    from edgematrix.protocol.message import Message
-    from edgematrix.runtime.calls import Call
-    from edgematrix.runtime.engine import Engine, Hits
-    from edgematrix.runtime.run import Run
-
-__all__ = ["Pace", "Part", "PartListener", "Passing", "Streams"]
+__all__ = ["PartListener", "Speaker", "Streams"]
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A piece of an output that is being streamed.
+class Speaker(Protocol):
+    """Whose agents stream: an engine."""
 
-    `sequence` counts the pieces on `port` from 1. A 1 that comes again begins anew, as after a failed attempt or in a new round of a
-    loop: the pieces before it are void. `lost` is how many pieces right before this one have not come; `taint` names the
-    origins of untrusted text in it.
-    """
+    root: str
+    calls: Calls
+    outbox: deque[Outbound]
+    elsewhere: frozenset[AgentPath]
+    watched: Callable[[str], bool]
 
-    value: object
-    sequence: int
-    port: str
-    lost: int = 0
-    taint: str = ""
+    def next_trail(self, cause: Trail, now_us: int) -> Trail:
+        """The trail of what `cause` led to."""
 
+    def observe(self, observation: Observation) -> None:
+        """Tell whoever observes."""
 
-class Pace:
-    """Lets so many pieces a second go, and the next ones in the seconds after.
-
-    Args:
-        per_second_max: how many.
-    """
-
-    __slots__ = ("_count", "_from_us", "_per_second_max")
-
-    def __init__(self, per_second_max: int) -> None:
-        self._per_second_max = per_second_max
-        self._from_us = 0
-        self._count = 0
-
-    def next_us(self, now_us: int) -> int:
-        """When the next piece may go: at once, or in the next second that has room."""
-        if now_us - self._from_us >= SECOND_US:
-            self._from_us, self._count = now_us, 0
-        elif self._count >= self._per_second_max:
-            self._from_us, self._count = self._from_us + SECOND_US, 0
-        self._count += 1
-        return max(now_us, self._from_us)
-
-
-class Passing:
-    """A listener that hands on what an agent puts out as another's own: the output of a composite that an agent inside feeds."""
-
-    __slots__ = ()
-
-    def pass_on(self, value: object, sequence: int, trail: Trail, now_us: int) -> None:
-        """Hand a piece on."""
-        raise NotImplementedError
+    def listeners(self, topic: str) -> Iterator[object]:
+        """Who listens to `topic`."""
 
 
 class Streams:
     """The pieces that an engine's agents stream."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Speaker) -> None:
         self._engine = engine
 
     def put_out(self, run: Run, port: str, value: object, now_us: int, *, lost: int = 0, taint: str = "") -> None:
@@ -151,12 +119,12 @@ class PartListener:
         agent: who wants it.
     """
 
-    __slots__ = ("_engine", "agent")
+    __slots__ = ("_streams", "agent")
 
-    def __init__(self, engine: Engine, agent: AgentPath) -> None:
-        self._engine = engine
+    def __init__(self, streams: Streams, agent: AgentPath) -> None:
+        self._streams = streams
         self.agent = agent
 
-    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
+    def receive(self, message: Message, hits: object, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take a piece."""
-        self._engine.streams.heard(message, now_us)
+        self._streams.heard(message, now_us)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded, StepBegan, StepEnded
-from edgematrix.runtime.streams import Pace
+from edgematrix.runtime.part import Pace
 
 WORK = """
 import asyncio
