@@ -11,7 +11,6 @@ limit = review.agent(retry=em.Retry(attempts=2, wait_initial="1s", wait_jitter=0
 past = review.agent()(history)
 write = review.agent()(writer)
 judge = review.agent()(critic)
-
 incident >> [limit, past]
 [incident, limit, past] >> write >> judge
 judge.when("verdict == 'redo'") >> write

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
 WAIT_S = 30
 
-_RUN_ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{8}\b"
+"""The id of a run or of a message, whole or short."""
 _MASKS = (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "MOMENT"),
     (r"\b\d\d:\d\d:\d\d(?:\.\d+)?", "TIME"),
@@ -83,7 +84,7 @@ class Reader:
     def compare(self, shown: str, said: str) -> None:
         """What is shown is what was said, but for what differs each time."""
         assert_shown(masked(shown), masked(said))
-        for one, other in zip(re.findall(_RUN_ID, shown), re.findall(_RUN_ID, said), strict=False):
+        for one, other in zip(re.findall(_ID, shown), re.findall(_ID, said), strict=False):
             assert self._ids.setdefault(one, other) == other, f"{one} is {other} here, and was {self._ids[one]} before"
 
     def _meant(self, word: str) -> str:
@@ -93,7 +94,7 @@ class Reader:
 
 def masked(text: str) -> str:
     """Without what differs each time."""
-    text = re.sub(_RUN_ID, "ID", text)
+    text = re.sub(_ID, "ID", text)
     for pattern, name in _MASKS:
         text = re.sub(pattern, name, text)
     return text
