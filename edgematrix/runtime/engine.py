@@ -7,9 +7,8 @@ local listeners at the same instant, after the message that caused it has been s
 
 from __future__ import annotations
 
-import heapq
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
@@ -23,15 +22,17 @@ from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.port_check import PortCheck
-from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Answer, Call, Calls, Holder
+from edgematrix.runtime.chains import Chains
 from edgematrix.runtime.dead_letter import UNKNOWN, Origin
 from edgematrix.runtime.dead_letters import DeadLetters
 from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
-from edgematrix.runtime.streams import PartListener, Streams
+from edgematrix.runtime.routes import Hits, Listener, Routes
+from edgematrix.runtime.streams import Streams
+from edgematrix.runtime.timers import Timer, Timers
 
 if TYPE_CHECKING:
     from edgematrix.runtime.order import Desk
@@ -42,36 +43,8 @@ COMMAND_EXPIRY_US = 30 * SECOND_US
 ANSWER = "out"
 """The port on which an answer is expected where nobody says otherwise."""
 _ANSWER_ALONE = frozenset({ANSWER})
-_CAUSES_MAX = 1_000
-"""Messages of long chains that are remembered, so that a ring can be named."""
 
 __all__ = ["ANSWER", "COMMAND_EXPIRY_US", "Engine", "Hits", "Keeper", "Listener", "Timer"]
-
-Hits = tuple[tuple[int, dict[str, str]], ...]
-"""Which inputs of a listener a topic matches, each with its captures."""
-
-
-class Listener(Protocol):
-    """Whoever wants messages. `agent` is on whose behalf: with it, the listener goes."""
-
-    @property
-    def agent(self) -> AgentPath:
-        """On whose behalf it listens."""
-
-    def receive(self, message: Message, hits: Hits, now_us: int) -> None:
-        """Take one message, once, however many inputs it matches."""
-
-
-class Timer(Protocol):
-    """Whoever waits for a moment. At one instant the lower `order` comes first."""
-
-    order: int
-
-    def due(self, due_us: int, now_us: int) -> None:
-        """The moment has come; a timer that no longer waits for `due_us` ignores it."""
-
-    def awaits(self, due_us: int) -> bool:
-        """Whether it still waits for that moment: what does not is forgotten before it comes, where there is much of it."""
 
 
 class Keeper(Protocol):
@@ -133,18 +106,13 @@ class Engine:
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
         self.letters = DeadLetters(self.limits, self.touched.append)
-        self._part_head = f"{root}/{Kind.PART}/"
-        self._causes: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        """The cause and the topic of messages far down a chain, by id."""
+        self._chains = Chains()
         self._new_id = new_id
         self._echo = echo
         self._far = self.limits.hops_max // 2
-        self._router: Router[tuple[Listener, int]] = Router(cache_max=0)
-        self._routes: dict[str, tuple[tuple[Listener, Hits], ...]] = {}
+        self._routes = Routes(f"{root}/{Kind.PART}/")
         self._queue: deque[Message] = deque()
-        self._timers: list[tuple[int, int, int, Timer]] = []
-        self._timer_count = 0
-        self._timers_swept = _TIMERS_MIN
+        self._timers = Timers()
         self._draining = False
         self._handled = 0
 
@@ -152,22 +120,19 @@ class Engine:
 
     def listen(self, topic_filter: TopicFilter, listener: Listener, index: int = 0) -> None:
         """Let `listener` have what matches, as its input `index`."""
-        self._router.add(topic_filter, (listener, index))
-        self._routes.clear()
+        self._routes.add(topic_filter, listener, index)
 
     def unlisten(self, is_gone: Callable[[Listener], bool]) -> list[tuple[str, Listener]]:
         """Let these have nothing any more: what each was subscribed to."""
-        self._routes.clear()
-        return [(subscription, listener) for subscription, (listener, _) in self._router.remove(lambda entry: is_gone(entry[0]))]
+        return self._routes.remove(is_gone)
 
     def unschedule(self, is_gone: Callable[[Timer], bool]) -> None:
         """Forget what these wait for."""
-        self._timers[:] = [entry for entry in self._timers if not is_gone(entry[3])]
-        heapq.heapify(self._timers)
+        self._timers.forget(lambda timer, _: is_gone(timer))
 
     def subscribed(self, subscription: str) -> bool:
         """Whether somebody listens with such a filter."""
-        return self._router.has(subscription)
+        return self._routes.has(subscription)
 
     def guard(self, topic: str, agent: AgentPath) -> None:
         """Let nobody but the agents of devices publish on a foreign topic."""
@@ -175,26 +140,25 @@ class Engine:
 
     def hears(self, topic: str) -> bool:
         """Whether anybody listens to `topic`."""
-        return bool(self._routes_of(topic))
+        return bool(self._routes.of(topic))
 
     def listeners(self, topic: str) -> Iterator[Listener]:
         """Who listens to `topic`."""
-        return (listener for listener, _ in self._routes_of(topic))
+        return (listener for listener, _ in self._routes.of(topic))
 
     def receive(self, message: Message, now_us: int) -> None:
         """Hand in a message from outside, and work until nothing is left to do at this instant.
 
         What has become due is done first.
         """
-        timers = self._timers
-        if timers and timers[0][0] <= now_us:
+        if self._timers.is_due(now_us):
             self.advance(now_us)
         self._queue.append(message)
         self._drain(now_us)
 
     def receive_for(self, agent: AgentPath, message: Message, now_us: int) -> None:
         """Hand in a message for one agent alone: other listeners have had it."""
-        for listener, hits in self._routes_of(message.topic):
+        for listener, hits in self._routes.of(message.topic):
             if listener.agent == agent:
                 listener.receive(message, hits, now_us)
         self.advance(now_us)
@@ -209,25 +173,16 @@ class Engine:
     @property
     def deadline_us(self) -> int | None:
         """The next moment at which `advance` has something to do."""
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next_us
 
     def schedule(self, timer: Timer, due_us: int) -> None:
         """Call `timer.due` when `due_us` has come."""
-        self._timer_count += 1
-        heapq.heappush(self._timers, (due_us, timer.order, self._timer_count, timer))
-        if len(self._timers) > self._timers_swept:
-            # Most runs are over long before their deadlines, which would keep them, with what they were given, until then.
-            self._timers[:] = [entry for entry in self._timers if entry[3].awaits(entry[0])]
-            heapq.heapify(self._timers)
-            self._timers_swept = max(_TIMERS_MIN, 2 * len(self._timers))
+        self._timers.add(timer, due_us)
 
     def advance(self, now_us: int) -> None:
         """Do all that has become due, oldest first, and what follows from it at this instant."""
-        timers = self._timers
-        while timers and timers[0][0] <= now_us:
-            while timers and timers[0][0] <= now_us:
-                due_us, _, _, timer = heapq.heappop(timers)
-                timer.due(due_us, now_us)
+        while self._timers.is_due(now_us):
+            self._timers.ring(now_us)
             self._drain(now_us)
         self._drain(now_us)
 
@@ -261,7 +216,8 @@ class Engine:
 
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
-        self._put_in(receiver, sender, port, value, self.next_trail(trail, now_us), trail.id, now_us)
+        topic = topic_for(self.root, Kind.IN, receiver, port)
+        self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us, local=self.hears(topic))
 
     def call(
         self,
@@ -281,18 +237,19 @@ class Engine:
             RunError: nobody has this port, there are too many calls, or too many hops led here; nothing was sent.
         """
         here = receiver not in self.elsewhere
-        for port, _ in inputs:
-            if here and not self.hears(topic_for(self.root, Kind.IN, receiver, port)):
-                raise RunError(f"nothing works on the input {port!r} of {receiver}", where=caller)
+        topics = [topic_for(self.root, Kind.IN, receiver, port) for port, _ in inputs]
+        if here and not all(map(self._routes.of, topics)):
+            deaf = next(port for (port, _), topic in zip(inputs, topics, strict=True) if not self.hears(topic))
+            raise RunError(f"nothing works on the input {deaf!r} of {receiver}", where=caller)
         if trail.hops >= self.limits.hops_max:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
         runid = self._new_id(now_us)
         call = self.calls.begin(runid, caller, receiver, wanted, answered, inputs=len(inputs), is_here=here)
         call.given = trail.taint
         made = runid
-        for port, value in inputs:
+        for (_, value), topic in zip(inputs, topics, strict=True):
             begun = Trail(made, runid, trail.hops + 1, trail.taint, trail.traceparent)
-            self._put_in(receiver, caller, port, value, begun, trail.id, now_us)
+            self._put_in(topic, caller, value, begun, trail.id, now_us, local=here)
             made = self._new_id(now_us) if len(inputs) > 1 else runid
         return call
 
@@ -313,7 +270,7 @@ class Engine:
         """Publish a bare payload on a foreign topic."""
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
         if self.observers:
-            self.observe(Published(now_us, agent, topic, value))
+            self._show(Published(now_us, agent, topic, value))
         if self._echo:
             self._queue.append(Message(topic, as_read(value), qos=qos))
 
@@ -348,6 +305,11 @@ class Engine:
         for observer in self.observers:
             observer(observation)
 
+    def _show(self, message: Published | Received) -> None:
+        """Tell those who are told everything of a message."""
+        for observer in self.observers:
+            observer(message)
+
     def begin_trail(self, cause: Trail, now_us: int) -> Trail:
         """The trail of a run that `cause` led to: all that the run puts out shares its id."""
         return cause if cause.runid else Trail(cause.id, self._new_id(now_us), cause.hops, cause.taint, cause.traceparent)
@@ -359,17 +321,17 @@ class Engine:
 
     # Inside
 
-    def _put_in(self, receiver: AgentPath, sender: AgentPath, port: str, value: object, trail: Trail, cause: str, now_us: int) -> None:
+    def _put_in(self, topic: str, sender: AgentPath, value: object, trail: Trail, cause: str, now_us: int, *, local: bool) -> None:
         """Give work to an agent: in memory where it is here, else over the bus, where it does not stay for ever."""
-        topic = topic_for(self.root, Kind.IN, receiver, port)
-        if trail.hops > self._far and not self._goes_on(receiver, topic, value, trail, cause, now_us):
+        if trail.hops > self._far and not self._goes_on(self._owner_of(topic), topic, value, trail, cause, now_us):
             return
-        local = self.hears(topic)
         if not local:
             trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
-            self.outbox.append(Outbound(topic, value, sender, now_us, 1, type=f"em.{Kind.IN}.{port}", trail=trail, cause=cause))
+            self.outbox.append(
+                Outbound(topic, value, sender, now_us, 1, type=f"em.{Kind.IN}.{topic.rpartition('/')[2]}", trail=trail, cause=cause)
+            )
         if self.observers:
-            self.observe(Published(now_us, sender, topic, value))
+            self._show(Published(now_us, sender, topic, value))
         if local:
             self._queue.append(Message(topic, value, qos=1, time_us=now_us, trail=trail, source=sender))
 
@@ -386,7 +348,7 @@ class Engine:
             if leaves:
                 self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain, f"em.{Kind.OUT}.{port}", trail, cause.id))
             if self.observers:
-                self.observe(Published(now_us, agent, topic, value))
+                self._show(Published(now_us, agent, topic, value))
             if local:
                 self._queue.append(Message(topic, value, retained, qos, now_us, trail, agent))
         call = self.calls.open.get(cause.runid)
@@ -399,23 +361,17 @@ class Engine:
             for tracer in self.tracers:
                 tracer(Emitted(now_us, agent, cause.runid, port, value))
 
+    def _owner_of(self, topic: str) -> AgentPath:
+        """Whose input port a topic is."""
+        return AgentPath(topic.removeprefix(f"{self.root}/{Kind.IN}/").rpartition("/")[0])
+
     def _goes_on(self, owner: AgentPath, topic: str, value: object, trail: Trail, cause: str, now_us: int) -> bool:
         """Whether a chain may be that long. One that is has come back to where it was: the dead letter names the ring."""
-        causes = self._causes
         if trail.hops <= self.limits.hops_max:
-            causes[trail.id] = (cause, topic)
-            if len(causes) > _CAUSES_MAX:
-                causes.popitem(last=False)
+            self._chains.add(trail.id, cause, topic)
             return True
-        ring = [topic]
-        at = cause
-        while at in causes:
-            at, before = causes[at]
-            ring.append(before)
-            if before == topic:
-                break
         head = f"{self.root}/"
-        named = " -> ".join(place.removeprefix(head) for place in reversed(ring))
+        named = " -> ".join(place.removeprefix(head) for place in self._chains.ring(cause, topic))
         reason = f"{trail.hops} hops, hops_max is {self.limits.hops_max}: agents trigger one another, {named}"
         is_output = topic.startswith(f"{self.root}/{Kind.OUT}/")
         self.dead_letter(owner, topic, value, reason, now_us, Origin(trail, is_output=is_output))
@@ -431,15 +387,15 @@ class Engine:
             return
         self._draining = True
         self._handled = 0
-        queue = self._queue
+        queue, known = self._queue, self._routes.known
         try:
             while queue or self.calls.settle(now_us):
                 if not queue:
                     continue
                 message = queue.popleft()
-                routes = self._routes.get(message.topic)
+                routes = known.get(message.topic)
                 if routes is None:
-                    routes = self._routes_of(message.topic)
+                    routes = self._routes.of(message.topic)
                 if not routes:
                     continue
                 self._handled += 1
@@ -449,7 +405,7 @@ class Engine:
                 if self.checks and not self._fits(message, now_us):
                     continue
                 if self.observers:
-                    self.observe(Received(now_us, message.topic, message.value, message.retained))
+                    self._show(Received(now_us, message.topic, message.value, message.retained))
                 for listener, hits in routes:
                     listener.receive(message, hits, now_us)
         finally:
@@ -462,8 +418,7 @@ class Engine:
         wrong = "" if check is None else check.reason(message.value)
         if not wrong:
             return True
-        path, _, port = message.topic.removeprefix(head).rpartition("/")
-        receiver = AgentPath(path)
+        receiver, port = self._owner_of(message.topic), message.topic.rpartition("/")[2]
         reason = f"the input `{port}` is of the wrong type: {wrong}"
         call = self.calls.of(message.trail.runid, receiver)
         if call is not None:
@@ -484,17 +439,6 @@ class Engine:
         if self._queue:
             self.schedule(_Rest(), now_us)
 
-    def _routes_of(self, topic: str) -> tuple[tuple[Listener, Hits], ...]:
-        routes = self._routes.get(topic)
-        if routes is None:
-            routes = _by_listener(self._router.match(topic))
-            if topic.startswith(self._part_head):  # no trigger sees pieces
-                routes = tuple(route for route in routes if isinstance(route[0], PartListener))
-            if len(self._routes) >= _ROUTES_MAX:
-                self._routes.clear()
-            self._routes[topic] = routes
-        return routes
-
 
 class _Rest:
     """What whoever lost work by a storm has to say: it comes in a turn of its own."""
@@ -509,21 +453,11 @@ class _Rest:
         return True
 
 
-_TIMERS_MIN = 4_096
-"""So many timers are never too many."""
 _LONG = 500
 """Messages at one instant, after which code begins in a task, so that the event loop turns."""
-_ROUTES_MAX = 50_000
 _FORGOTTEN = (0, False)
 """QoS and retain flag of an output of which the definition says nothing."""
 
 
 def _nobody_watches(path: str) -> bool:  # noqa: ARG001 - the signature of `watched`
     return False
-
-
-def _by_listener(found: Iterable[tuple[tuple[Listener, int], Mapping[str, str]]]) -> tuple[tuple[Listener, Hits], ...]:
-    hits: dict[int, tuple[Listener, list[tuple[int, dict[str, str]]]]] = {}
-    for (listener, index), captures in found:
-        hits.setdefault(id(listener), (listener, []))[1].append((index, dict(captures)))
-    return tuple((listener, tuple(inputs)) for listener, inputs in hits.values())

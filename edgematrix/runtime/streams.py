@@ -20,6 +20,7 @@ from edgematrix.runtime.calls import Call, Calls
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.part import Part, Passing
+from edgematrix.runtime.routes import PieceListener
 from edgematrix.runtime.run import Run
 
 __all__ = ["PartListener", "Speaker", "Streams"]
@@ -112,7 +113,7 @@ class Streams:
                 listener.pass_on(value, sequence, trail, now_us)
 
 
-class PartListener:
+class PartListener(PieceListener):
     """Hears what an agent elsewhere streams.
 
     Args:

@@ -28,8 +28,6 @@ from edgematrix.runtime.observation import (
     Emitted,
     Fired,
     Observation,
-    Published,
-    Received,
 )
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.run_teller import RunTeller
@@ -112,8 +110,6 @@ class Tracer:
     def observe(self, seen: Observation) -> None:
         """Keep an observation, and publish it if somebody watches its agent."""
         kind = type(seen)
-        if kind is Received or kind is Published:
-            return
         if (kind is Dropped or kind is DeadLettered) and seen.topic.startswith(self._own):  # type: ignore[union-attr]
             return  # a trace about a trace that was given up would be given up too
         self._history.keep(seen)

@@ -362,8 +362,8 @@ class Outcomes:
         yield from (f"the call {call.receiver} of {call.caller} is open" for call in calls.open.values())
         if calls.held or calls._unsettled:
             yield f"calls are held or unsettled: {calls.held} {calls._unsettled}"
-        if engine._queue or engine._timers:
-            yield f"{len(engine._queue)} messages and {len(engine._timers)} timers are left: {engine._timers[:3]}"
+        if engine._queue or engine._timers.waiting:
+            yield f"{len(engine._queue)} messages and {len(engine._timers.waiting)} timers are left: {engine._timers.waiting[:3]}"
         if self.assembly.questions is not None:
             yield from (f"the question {question} is open" for question in self.assembly.questions)
         if self.assembly.workshop is not None and self.assembly.workshop._tasks:

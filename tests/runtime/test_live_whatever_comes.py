@@ -154,7 +154,7 @@ def test_what_was_changed_is_what_would_have_been_started(asked: list[tuple[Agen
     untouched = {agent for agent in kept.values() if not any(agent.startswith(path) or path.startswith(agent) for path, _ in asked)}
     if not any(isinstance(edit, (Create, Remove)) and path in ("home/lamp", "home/board") for path, edit in asked):
         assert untouched <= {kept[number] for number in kept.keys() & still}
-    waiting = [entry[3] for entry in live.engine._timers]
+    waiting = [entry[3] for entry in live.engine._timers.waiting]
     assert not [timer for timer in waiting if isinstance(timer, GroupRunner) and timer not in live.groups]
     now_us = START_US + 1_000_000 * len(asked)
     final = replace(BASE) if not topology.revision else _definition(topology)
