@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.dead_letters import DeadLetters
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
+from edgematrix.runtime.ledger import Ledger, Unfinished
 
 if TYPE_CHECKING:
     from edgematrix.composition.course import Composition
@@ -106,6 +108,8 @@ class Assembly:
             damaged: called with the key and the error where a stored state is of no use; the group starts afresh.
         """
         self.engine.letters.load(stored.get(DeadLetters.STORE_KEY, {}), damaged)
+        for left in self.engine.ledger.load(stored.get(Ledger.STORE_KEY, {}), damaged):
+            self._give_up(left, now_us)
         for runner in self.groups:
             parts = stored.get(runner.store_key)
             if parts is None:
@@ -116,6 +120,14 @@ class Assembly:
             opening(now_us)
         self.openings.clear()
         self.engine.advance(now_us)
+
+    def _give_up(self, left: Unfinished, now_us: int) -> None:
+        """A run did not come to its end: retried as a dead letter, it begins anew."""
+        values = {name: None if reading is None else reading.value for name, reading in left.firing.sources.items()}
+        reason = "the host went down while it was under way"
+        self.engine.dead_letter(
+            left.agent, f"{self.engine.root}/run/{left.agent}", values, reason, now_us, Origin(left.firing.trail, firing=left.firing)
+        )
 
     def set_clock(self, skew_us: int, now_us: int) -> None:
         """Tell every group that the wall clock was set: it is the timeline plus `skew_us`."""

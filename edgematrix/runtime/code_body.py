@@ -15,8 +15,7 @@ from edgematrix.runtime.context import Context
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.firing import Firing
 from edgematrix.runtime.observation import Outcome
-from edgematrix.runtime.run import Run
-from edgematrix.runtime.work_runner import OWN_WORK
+from edgematrix.runtime.run import OWN_WORK, Run
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["CodeBody"]

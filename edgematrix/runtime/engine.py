@@ -27,6 +27,7 @@ from edgematrix.runtime.calls import Answer, Call, Calls, Holder
 from edgematrix.runtime.chains import Chains
 from edgematrix.runtime.dead_letter import UNKNOWN, Origin
 from edgematrix.runtime.dead_letters import DeadLetters
+from edgematrix.runtime.ledger import Ledger
 from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
@@ -106,6 +107,7 @@ class Engine:
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
         self.letters = DeadLetters(self.limits, self.touched.append)
+        self.ledger = Ledger(self.touched.append)
         self._chains = Chains()
         self._new_id = new_id
         self._echo = echo

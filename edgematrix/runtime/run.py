@@ -10,7 +10,10 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.observation import Outcome
 from edgematrix.triggers import Firing
 
-__all__ = ["Body", "FailureTeller", "Run", "Starter"]
+__all__ = ["OWN_WORK", "Body", "FailureTeller", "Run", "Starter"]
+
+OWN_WORK = "work"
+"""How observations call what begins the runs of an agent without trigger groups, as they call a group by its name."""
 
 
 class Starter(Protocol):

@@ -14,13 +14,11 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Dropped, Fired, Outcome, RunEnded
-from edgematrix.runtime.run import Body, Run
+from edgematrix.runtime.run import OWN_WORK, Body, Run
 from edgematrix.triggers import Firing, Reading
 
-__all__ = ["OWN_WORK", "WorkRunner"]
+__all__ = ["WorkRunner"]
 
-OWN_WORK = "work"
-"""How observations call it, as they call a trigger group by its name."""
 _PARTIAL_MAX = 1_000
 """Runs of which some inputs have come and others have not; beyond it the oldest gives way."""
 
@@ -78,6 +76,7 @@ class WorkRunner:
         """A run is over."""
         self._runs.pop(run.number, None)
         engine = self.engine
+        engine.ledger.close(run)
         engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, outcome, reason, run.trail.runid))
         if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED:
             engine.dead_letter(
@@ -91,6 +90,7 @@ class WorkRunner:
         run.over = True
         self.body.cancel(run, now_us)
         engine = self.engine
+        engine.ledger.close(run)
         engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, Outcome.CANCELLED, "", run.trail.runid))
         engine.calls.over(run, Outcome.CANCELLED, "", now_us)
 
@@ -139,6 +139,8 @@ class WorkRunner:
         run = Run(self, self._count, Firing(OWN_WORK, None, sources, fired_at_us=wall_us, trail=trail))
         self._runs[run.number] = run
         engine.observe(Fired(now_us, self.agent, OWN_WORK, run.number, run.firing, trail.runid))
+        if trail.runid not in engine.calls.open:
+            engine.ledger.open(run)
         if engine.calls.begun(run):
             self.body.begin(run, now_us)
         else:

@@ -1,6 +1,8 @@
 """Compositions in a host, in virtual time: what they must survive. What rules alone can show is in tests/scenarios/own."""
 
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.runtime.observation import DeadLettered, Fired, Noted, Outcome, RunEnded, StepBegan, StepEnded
+from edgematrix.testing.simulator import Restart
 
 FLOW = """
 matrix: home
@@ -263,3 +265,14 @@ def test_a_clock_starts_a_flow_of_several_inputs_and_feeds_none(play) -> None:
     code = "def sum_up(values: dict, context) -> dict:\n    return values\n"
     played = play(CLOCK, [(1, "t/a", 1), (2, "t/b", 2), (12, "t/b", 3)], 25, modules={"steps": code})
     assert [(at, value) for at, topic, value in played.told if topic == "t/sum"] == [(10, {"a": 1, "b": 2}), (20, {"a": 1, "b": 3})]
+
+
+def test_what_a_host_that_goes_down_leaves_unfinished_is_dead_lettered_once(play) -> None:
+    code = "import asyncio\nasync def first(value: int, context) -> int:\n    await asyncio.sleep(value)\n    return value\n" + LAST
+    matrix = (FLOW % ("", "")).replace("    triggers: {go: {mode: parallel, on: {in: {topic: t/go}}}}\n", "", 1)
+    matrix += '  go: {triggers: {t: {mode: parallel, on: {x: {topic: t/go}}, do: [{send: {to: work.in, payload: "${x.value}"}}]}}}\n'
+    restarts = [Restart(5 * SECOND_US), Restart(20 * SECOND_US)]
+    played = play(matrix, [(1, "t/go", 1), (2, "t/go", 100), (10, "t/go", 2)], modules={"members": code}, restarts=restarts)
+    letters = played.of(DeadLettered)
+    assert [(letter.path, letter.reason) for letter in letters] == [("home/work", "the host went down while it was under way")]
+    assert [value for at, topic, value in played.told if topic == "t/out"] == [2, 3]
