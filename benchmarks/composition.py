@@ -81,6 +81,8 @@ agents:
 def main() -> None:
     """Measure and print."""
     asyncio.run(_measure())
+    with tempfile.TemporaryDirectory() as name:
+        round_trips(Path(name))
 
 
 async def _measure() -> None:
@@ -99,8 +101,6 @@ async def _measure() -> None:
             cost_us = min([await _hop_us(engine_host, path, hops, runs) for _ in range(_ROUNDS)])
             _show(what, cost_us, floor_us)
         await _weigh(engine_host)
-    with tempfile.TemporaryDirectory() as name:
-        round_trips(Path(name))
 
 
 def _show(what: str, cost_us: float, floor_us: float) -> None:
