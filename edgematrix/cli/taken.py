@@ -52,7 +52,8 @@ class Taken:
             members = {step.step: step.member for step in work.steps}
             for step in work.steps:
                 taken._judge(step.member, step.state)
-                starts = [members[number] for number in step.after if number in members] or [work.path]
+                origins = {0: work.path, **members}  # 0 is the request
+                starts = [origins[number] for number in step.after if number in origins] or [work.path]
                 taken.hops.extend(Hop(start, step.member, step.step) for start in dict.fromkeys(starts))
             if work.outputs and work.state in ("done", "stopped"):
                 taken._end(work)

@@ -299,14 +299,14 @@ class Conduct:
             except RunError as error:
                 reason = error.what
         if call is None:
-            engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, "", inputs, effect.after))
+            engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, "", inputs, _led_by(effect)))
             self._observe_end(effect.step, Outcome.FAILED, {}, reason, now_us)
             self.take(Failed(effect.step, reason, member.path in body.gone), now_us)
             return
         self._steps[effect.step] = step
         step.call = call
         call.part_heard = step.part_heard
-        engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, effect.after))
+        engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, _led_by(effect)))
         if member.deadline_us is not None:
             engine.schedule(step, now_us + member.deadline_us)
 
@@ -436,6 +436,11 @@ def _inputs_of(firing: Firing, ports: frozenset[str]) -> dict[str, object]:
         return named
     (port,) = ports
     return {port: next(iter(values.values())) if len(firing.sources) == 1 and values else values}
+
+
+def _led_by(effect: Invoke) -> tuple[int, ...]:
+    """The steps that led to one, with 0 for the request where that is beside others; the request alone goes without saying."""
+    return (0, *effect.after) if effect.after and effect.origins and effect.origins[0] == 0 else effect.after
 
 
 def _merged(taints: list[str]) -> str:

@@ -88,7 +88,7 @@ class RunEnded(msgspec.Struct, gc=False):
 class StepBegan(msgspec.Struct, gc=False):
     """A composite lets a member work: the `step`th of its run `runid`, which is the run `called` of `member`.
 
-    `after` are the steps whose outputs led here, `inputs` the values by input port.
+    `after` are the steps whose outputs led here, 0 the request where it is beside them, `inputs` the values by input port.
     """
 
     at_us: int

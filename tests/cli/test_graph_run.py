@@ -12,7 +12,7 @@ from cli_process import Ear, Running, call, no_traceback
 
 from edgematrix.cli.flowchart import flowchart
 from edgematrix.cli.run_tree import Step, Work
-from edgematrix.cli.taken import Taken
+from edgematrix.cli.taken import Hop, Taken
 from edgematrix.config.opening import open_matrix
 
 MATRIX = """
@@ -139,3 +139,10 @@ def test_a_run_of_what_the_matrix_has_not_marks_nothing(matrix: Path) -> None:
     text = flowchart(spec, Taken.of([work("drawn/gone", Step(1, "drawn/gone/x", state="done"))]))
 
     assert text == flowchart(spec)
+
+
+def test_the_way_from_the_request_into_a_join_is_marked() -> None:
+    steps = [Step(1, "drawn/report/first"), Step(2, "drawn/report/last", after=[0, 1])]
+    hops = Taken.of([work("drawn/report", *steps)]).hops
+    assert Hop("drawn/report", "drawn/report/last", 2) in hops
+    assert Hop("drawn/report/first", "drawn/report/last", 2) in hops
