@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
 from edgematrix.composition.spec import FlowSpec
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
-from edgematrix.config.finding import Finding, error
+from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.spec import AgentSpec
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import PathError
@@ -24,6 +24,7 @@ one, an empty output none."""
 def check_members(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
     """Members without a port that their composition has to use, or deaf on it. Names of no member are told by the checks of its kind."""
     members = tree.members(node)
+    yield from _waited_for(node, members)
     deaf: set[tuple[object, str]] = set()
     for name, place, inputs, output in _uses(node.spec, members):
         member = members.get(name)
@@ -42,6 +43,17 @@ def check_members(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
                 deaf.add((member.where, port))
                 what = f"nothing in {member.path} reads its input {port!r}, so a call to it comes to nothing"
                 yield error(node.where + place, what, _remedy(tree, member, port), at_key=at_key)
+
+
+def _waited_for(node: AgentNode, members: Mapping[str, AgentNode]) -> Iterator[Finding]:
+    """Who runs elsewhere may never answer: nobody here hears that its work has come to an end."""
+    spec = node.spec
+    bounded = (spec.flow is not None and spec.flow.deadline is not None) or (spec.chat is not None and spec.chat.deadline is not None)
+    for name, member in members.items():
+        if member.is_elsewhere and member.spec.deadline is None and not bounded:
+            what = f"{member.path} runs elsewhere and has no deadline: a step that it never answers is waited for until its host goes"
+            remedy = f"give {name} a deadline: 30s, or the {node.kind} one" if spec.flow or spec.chat else f"give {name} a deadline: 30s"
+            yield warning(member.where, what, remedy, at_key=True)
 
 
 def _uses(spec: AgentSpec, members: Iterable[str]) -> Iterator[_Use]:

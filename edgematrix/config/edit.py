@@ -39,9 +39,22 @@ def remove(spec: MatrixSpec, path: AgentPath) -> MatrixSpec:
 
     Raises:
         PathError: there is none of that path.
+        UsageError: edges of a flow join it to others.
     """
     _find(spec, path)
+    _refuse_joined(spec, path)
     return _with(spec, _names(spec, path), None)
+
+
+def _refuse_joined(spec: MatrixSpec, path: AgentPath) -> None:
+    parent, name = parent_of(path), path.rpartition("/")[2]
+    if parent is None or parent == spec.matrix:
+        return
+    flow = _find(spec, parent).flow
+    joined = [pair for edge in flow.edges for pair in _pairs(edge) if name in (end.partition(".")[0] for end in pair)] if flow else []
+    if joined:
+        shown = ", ".join(f"{tail} -> {head}" for tail, head in joined[:_EDGES_SHOWN])
+        raise UsageError(f"edges of the flow {parent} join it to others: {shown}", where=path, remedy="disconnect it first")
 
 
 def duplicate(spec: MatrixSpec, path: AgentPath, to: str) -> MatrixSpec:

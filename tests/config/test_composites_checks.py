@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgematrix.config.document import parse_document
-from edgematrix.config.reading import Reading, checked, parse_matrix
+from edgematrix.config.reading import Reading, checked, parse_matrix, read_matrix
 from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.errors import ConfigError, Issue
 
@@ -322,7 +322,7 @@ class TestMembersThatAreDeaf:
             "{triggers: {s: {on: {y: {topic: t}}}, t: {on: {x: {from: self}}}}, python: 'm:a'}",
             "{human: {ask: ok}, triggers: {t: {on: {x: {from: self.in}, tick: {every: 1h}}, need: any}}}",
             "{agents: {b: {python: 'm:b', triggers: {t: {on: {x: {from: parent.in}}}}}}, inputs: {in: any}, outputs: {out: {from: b}}}",
-            "{host: pi, inputs: {in: any}, outputs: {out: any}}",
+            "{host: pi, inputs: {in: any}, outputs: {out: any}, deadline: 1m}",
         ],
     )
     def test_a_call_that_is_heard_is_silent(self, member: str) -> None:
@@ -464,3 +464,19 @@ def test_a_matrix_of_rules_loads_no_composition() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "['edgematrix.composition', 'edgematrix.composition.spec']"
+
+
+def test_a_member_elsewhere_without_any_deadline_is_warned_about(tmp_path: Path) -> None:
+    text = """
+matrix: home
+agents:
+  work:
+    flow: {edges: [in -> board]%s}
+    agents:
+      board: {host: shed, inputs: {in: any}, outputs: {out: any}%s}
+"""
+    for flow, board, wanted in (("", "", 1), (", deadline: 1m", "", 0), ("", ", deadline: 1m", 0)):
+        file = tmp_path / "home.yaml"
+        file.write_text(text % (flow, board))
+        warnings = [issue.what for issue in read_matrix(file).warnings if "runs elsewhere and has no deadline" in issue.what]
+        assert len(warnings) == wanted, (flow, board)

@@ -91,7 +91,7 @@ def test_an_edge_that_makes_no_sense_is_refused_and_the_flow_goes_on(play) -> No
     assert "there is no edge b -> a" in refused[3]
     assert "stands there twice" in refused[4]
     assert "when" in refused[5]
-    assert "`b` is none of the agents below" in refused[6]
+    assert "edges of the flow home/flow join it to others: a -> b, b -> c" in refused[6]
     assert at(played, "t/out") == [(18, "xa+xab")]
 
 
