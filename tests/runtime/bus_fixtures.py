@@ -2,10 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
@@ -164,3 +167,13 @@ async def open_bus(kind: str, folder: Path) -> AsyncIterator[Bus]:
     async with EmbeddedBroker(folder / "broker", kind=kind, port=20_883) as broker:
         endpoint = Endpoint.parse(broker.url)
         yield Bus(lambda settings: PahoTransport(endpoint, settings), folder)
+
+
+KINDS = [
+    "memory",
+    pytest.param("mosquitto", marks=pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")),
+]
+"""The buses that a test is run on."""
+
+OnBus = Callable[[Callable[[Bus], Awaitable[None]]], None]
+"""Runs a test on a bus: in memory, and on a real broker."""

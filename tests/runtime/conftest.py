@@ -1,10 +1,12 @@
 """A matrix in virtual time, for tests of what a host does."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bus_fixtures import KINDS, Bus, OnBus, open_bus
 
 from edgematrix.config.opening import open_matrix
 from edgematrix.protocol.duration import parse_duration
@@ -54,5 +56,19 @@ def play(tmp_path: Path) -> Play:
         recorded = [Recorded(parse_duration(at), topic, payload, *retained) for at, topic, payload, *retained in inputs]
         seen = simulation.play(recorded, parse_duration(until), restarts)
         return Played([(item.at_us / 1e6, item.topic, item.payload) for item in seen], observations)
+
+    return run
+
+
+@pytest.fixture(params=KINDS)
+def on_bus(request: pytest.FixtureRequest, tmp_path: Path) -> OnBus:
+    """Run a test on each kind of bus."""
+
+    def run(test: Callable[[Bus], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with open_bus(request.param, tmp_path) as bus:
+                await test(bus)
+
+        asyncio.run(main())
 
     return run

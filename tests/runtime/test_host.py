@@ -1,19 +1,8 @@
 """A host on a bus: birth and death, commands from outside, what is malformed, and what outlives it. On memory and on a real broker."""
 
-import asyncio
-import shutil
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
-import pytest
-from bus_fixtures import Bus, open_bus
+from bus_fixtures import Bus, OnBus
 
 from edgematrix.runtime.observation import DeadLettered
-
-KINDS = [
-    "memory",
-    pytest.param("mosquitto", marks=pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")),
-]
 
 HOUSE = """
 matrix: home
@@ -28,20 +17,6 @@ agents:
     inputs: {ask: any}
   ear: {triggers: {t: {on: {r: {from: rule}}, do: [{publish: {topic: t/ear, payload: "${r.value}"}}]}}}
 """
-
-OnBus = Callable[[Callable[[Bus], Awaitable[None]]], None]
-
-
-@pytest.fixture(params=KINDS)
-def on_bus(request: pytest.FixtureRequest, tmp_path: Path) -> OnBus:
-    def run(test: Callable[[Bus], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with open_bus(request.param, tmp_path) as bus:
-                await test(bus)
-
-        asyncio.run(main())
-
-    return run
 
 
 def test_a_sensor_message_leads_to_an_action_and_local_agents_hear_one_another(on_bus: OnBus) -> None:

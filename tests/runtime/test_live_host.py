@@ -1,19 +1,10 @@
 """A host on a bus whose agents come, go and change: what it subscribes to, and what it says of itself. On memory and on a real broker."""
 
-import asyncio
-import shutil
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
-from bus_fixtures import Bus, Ear, open_bus
+from bus_fixtures import Bus, Ear, OnBus
 from live_support import asked, order
 
-KINDS = [
-    "memory",
-    pytest.param("mosquitto", marks=pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")),
-]
 REPLY = "em/reply/pi/s1"
 HOUSE = """
 matrix: home
@@ -22,20 +13,6 @@ agents:
   cold: {triggers: {t: {on: {v: {topic: t/w, below: 10}}, do: [{publish: {topic: t/cold, payload: "${v.value}"}}]}}}
   hall: {agents: {ear: {triggers: {t: {on: {v: {topic: t/hall}}, do: [{publish: {topic: t/ear, payload: "${v.value}"}}]}}}}}
 """
-
-OnBus = Callable[[Callable[[Bus], Awaitable[None]]], None]
-
-
-@pytest.fixture(params=KINDS)
-def on_bus(request: pytest.FixtureRequest, tmp_path: Path) -> OnBus:
-    def run(test: Callable[[Bus], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with open_bus(request.param, tmp_path) as bus:
-                await test(bus)
-
-        asyncio.run(main())
-
-    return run
 
 
 def echo(topic: str, out: str, **source: object) -> dict[str, Any]:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-from bus_fixtures import WAIT_S, Bus, open_bus
+from bus_fixtures import WAIT_S, Bus, OnBus
 
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.observation import Observation, Received
 
-KINDS = [
-    "memory",
-    pytest.param("mosquitto", marks=pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")),
-]
 HERE = """
 matrix: home
 agents:
@@ -43,20 +36,6 @@ agents:
 """
 STATE = "em/state/home/work/far"
 IN = "em/in/home/work/far/in"
-
-OnBus = Callable[[Callable[[Bus], Awaitable[None]]], None]
-
-
-@pytest.fixture(params=KINDS)
-def on_bus(request: pytest.FixtureRequest, tmp_path: Path) -> OnBus:
-    def run(test: Callable[[Bus], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with open_bus(request.param, tmp_path) as bus:
-                await test(bus)
-
-        asyncio.run(main())
-
-    return run
 
 
 class Heard:

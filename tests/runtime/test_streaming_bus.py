@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bus_fixtures import Bus, Ear, open_bus
+from bus_fixtures import Bus, Ear, OnBus
 
 from edgematrix.runtime.observation import Dropped
 
-KINDS = [
-    "memory",
-    pytest.param("mosquitto", marks=pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")),
-]
 WORK = """
 from typing import Any
 import edgematrix as em
@@ -54,26 +48,12 @@ agents:
     agents: {inner: {host: away, inputs: {in: text}, outputs: {out: text}}}
 """
 
-OnBus = Callable[[Callable[[Bus], Awaitable[None]]], None]
-
 
 @pytest.fixture(autouse=True)
 def work(tmp_path: Path) -> Iterator[None]:
     (tmp_path / "streaming_work.py").write_text(WORK)
     yield
     sys.modules.pop("streaming_work", None)
-
-
-@pytest.fixture(params=KINDS)
-def on_bus(request: pytest.FixtureRequest, tmp_path: Path) -> OnBus:
-    def run(test: Callable[[Bus], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with open_bus(request.param, tmp_path) as bus:
-                await test(bus)
-
-        asyncio.run(main())
-
-    return run
 
 
 def event(data: object, kind: str, source: str = "/home", **more: object) -> dict[str, object]:

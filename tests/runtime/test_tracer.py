@@ -1,18 +1,11 @@
 """Traces of a running host: kept for whoever asks later, on the bus while somebody watches. On memory and on a real broker."""
 
 import asyncio
-import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bus_fixtures import Bus, Ear, open_bus
-
-KINDS = [
-    "memory",
-    pytest.param("mosquitto", marks=pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")),
-]
+from bus_fixtures import Bus, Ear, OnBus, open_bus
 
 HOUSE = """
 matrix: home
@@ -34,20 +27,6 @@ agents:
         by: room
         do: [{publish: {topic: t/fan, payload: "${key}"}}]
 """
-
-OnBus = Callable[[Callable[[Bus], Awaitable[None]]], None]
-
-
-@pytest.fixture(params=KINDS)
-def on_bus(request: pytest.FixtureRequest, tmp_path: Path) -> OnBus:
-    def run(test: Callable[[Bus], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with open_bus(request.param, tmp_path) as bus:
-                await test(bus)
-
-        asyncio.run(main())
-
-    return run
 
 
 def event(data: object, kind: str = "em.op.watch") -> dict[str, object]:
