@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any
 
@@ -75,7 +75,7 @@ class Code:
             RunError: it is not of that type; the field is named.
         """
         try:
-            return _adapter(self.input_type).validate_python(value)
+            return _reader(self.input_type)(value)
         except ValidationError as error:
             raise RunError(f"the value is no {_type_name(self.input_type)}: {_first(error)}", where=self.name) from None
 
@@ -90,8 +90,7 @@ class Code:
         if self.output_type is None:
             raise RunError(f"the function returned {type(result).__name__}, but its signature promises nothing", where=self.name)
         try:
-            adapter = _adapter(self.output_type)
-            return adapter.dump_python(adapter.validate_python(result), mode="json")
+            return _writer(self.output_type)(_reader(self.output_type)(result), mode="json")
         except ValidationError as error:
             raise RunError(f"the result is no {_type_name(self.output_type)}: {_first(error)}", where=self.name) from None
 
@@ -107,6 +106,18 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     if adapter is None:
         adapter = _adapters[kind] = TypeAdapter(kind)
     return adapter
+
+
+@cache
+def _reader(kind: Any) -> Callable[..., Any]:
+    """What makes a value one of the type; pydantic's own, for each call of its wrapper costs as much again."""
+    return _adapter(kind).validator.validate_python
+
+
+@cache
+def _writer(kind: Any) -> Callable[..., Any]:
+    """What makes a value of the type plain."""
+    return _adapter(kind).serializer.to_python
 
 
 def _waits(function: Callable[..., Any]) -> bool:
