@@ -44,7 +44,8 @@ from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
-    from edgematrix.runtime.course_body import Chooser, CourseBody, Member
+    from edgematrix.runtime.course_body import CourseBody
+    from edgematrix.runtime.ensemble import Chooser, Member
     from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop
 
@@ -327,7 +328,7 @@ class Builder:
             self._follow(node.path, elsewhere, partial(body.member_changed, pool))
 
     def _member(self, node: AgentNode) -> Member:
-        from edgematrix.runtime.course_body import Member  # noqa: PLC0415
+        from edgematrix.runtime.ensemble import Member  # noqa: PLC0415
 
         return Member(node.path, self._tree.implied_input(node), node.spec.deadline if node.is_elsewhere else None)
 

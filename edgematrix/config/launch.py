@@ -36,7 +36,7 @@ from edgematrix.transport.settings import Settings
 if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.runtime.broker import BrokerEvent
-    from edgematrix.runtime.course_body import Chooser
+    from edgematrix.runtime.ensemble import Chooser
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.workshop import Workshop
 

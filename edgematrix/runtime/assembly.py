@@ -15,7 +15,8 @@ from edgematrix.runtime.ledger import Ledger, Unfinished
 
 if TYPE_CHECKING:
     from edgematrix.composition.course import Composition
-    from edgematrix.runtime.course_body import CourseBody, Member
+    from edgematrix.runtime.course_body import CourseBody
+    from edgematrix.runtime.ensemble import Member
     from edgematrix.runtime.presence import Presence
     from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop  # agents without code need none

@@ -3,66 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Protocol
-
-import msgspec
-from msgspec import structs
+from collections.abc import Mapping
 
 from edgematrix.composition.course import (
-    Answered,
-    Ask,
-    Cancel,
-    Choose,
-    Chosen,
     Composition,
-    Course,
-    Done,
-    Effect,
-    Emit,
-    Event,
-    Fail,
-    Failed,
-    Finish,
     Go,
-    Invoke,
-    Note,
     Placing,
-    Streaming,
-    Tick,
-    Wake,
 )
-from edgematrix.errors import RunError
-from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.calls import ERROR, Call
+from edgematrix.runtime.calls import ERROR
+from edgematrix.runtime.conduct import Conduct
 from edgematrix.runtime.engine import Engine
-from edgematrix.runtime.observation import Noted, Outcome, StepBegan, StepEnded
-from edgematrix.runtime.part import Part
-from edgematrix.runtime.questions import Question, Questions
+from edgematrix.runtime.ensemble import Chooser, Member
+from edgematrix.runtime.observation import Outcome
+from edgematrix.runtime.questions import Questions
 from edgematrix.runtime.run import Run
 from edgematrix.triggers import Firing
 
-__all__ = ["Chooser", "CourseBody", "Member"]
-
-
-class Member(msgspec.Struct, frozen=True):
-    """An agent that a composite lets work. `input` is the port that takes what names none.
-
-    `deadline_us` is set where it runs elsewhere and is to answer within that time.
-    """
-
-    path: AgentPath
-    input: str
-    deadline_us: int | None = None
-
-
-class Chooser(Protocol):
-    """A model that picks from names alone."""
-
-    def choose(self, question: str, choices: tuple[str, ...], chosen: Callable[[str, str, int], None]) -> Callable[[], None]:
-        """Call `chosen(choice, error, now_us)` once, on the event loop; the function that is returned gives up waiting."""
+__all__ = ["CourseBody"]
 
 
 class CourseBody:
@@ -132,6 +91,10 @@ class CourseBody:
             name = next(name for name, member in self.members.items() if member.path == path)
             self.wake(placing.gone(name) if reason else placing.back(name), now_us)
 
+    def over(self, runid: str) -> None:
+        """The course of this run is over."""
+        self.under_way.pop(runid, None)
+
     def wake(self, runids: tuple[str, ...], now_us: int) -> None:
         """Tell `Go` to the courses of these runs, one after the other: one that is over by it may wake the next."""
         if self._woken is not None:
@@ -162,272 +125,6 @@ class CourseBody:
         return "" if conduct is None else conduct.course.waits_for()
 
 
-class Conduct:
-    """One course under way, and the calls that it has open. A timer of the engine."""
-
-    __slots__ = ("_body", "_choosing", "_due_us", "_events", "_members", "_steps", "_streaming", "_taints", "course", "order", "run")
-
-    def __init__(self, body: CourseBody, run: Run, course: Course) -> None:
-        self._body = body
-        self._members = body.members
-        self.run = run
-        self.course = course
-        self.order = run.runner.order
-        self._steps: dict[int, _Step] = {}
-        self._choosing: dict[int, Callable[[], None]] | None = None
-        self._streaming: dict[str, int] | None = None
-        """The step whose pieces are streamed on each output."""
-        self._taints: dict[int, str] | None = None
-        """The origins of untrusted text in what each step has put out; None before the first."""
-        self._due_us: int | None = None
-        self._events: deque[Event] | None = None
-        """What has happened while effects are carried out; None while none are."""
-
-    def begin(self, inputs: Mapping[str, object], now_us: int) -> None:
-        """Start the course."""
-        self._carry_out(self.course.begin(inputs, now_us), now_us)
-
-    def take(self, event: Event, now_us: int) -> None:
-        """Let the course know what has happened."""
-        if self.run.over:
-            return
-        if self._events is not None:
-            self._events.append(event)
-            return
-        self._carry_out(self.course.take(event, now_us), now_us)
-
-    def awaits(self, due_us: int) -> bool:
-        """Whether it waits for that moment."""
-        return due_us == self._due_us
-
-    def due(self, due_us: int, now_us: int) -> None:
-        """The course's deadline has come."""
-        if due_us == self._due_us:
-            self._due_us = None
-            self.take(Tick(), now_us)
-
-    def step_over(self, step: _Step, call: Call, now_us: int) -> None:
-        """A member has answered, returned nothing, or failed."""
-        if self._steps.pop(step.number, None) is None:
-            return
-        if call.taint:
-            if self._taints is None:
-                self._taints = {}
-            self._taints[step.number] = call.taint
-        outcome = Outcome.FAILED if call.failure else Outcome.DONE
-        self._observe_end(step.number, outcome, call.outputs, call.failure, now_us)
-        if call.failure and not (ERROR in call.wanted and ERROR in call.outputs):  # else an edge leads on from there
-            self.take(Failed(step.number, call.failure, call.gone), now_us)
-        else:
-            self.take(Done(step.number, call.outputs), now_us)
-
-    def pass_on(self, step: _Step, part: Part, now_us: int) -> None:
-        """Stream what a member streams where that is to be the composite's own output; the step that began to last counts."""
-        composition, run = self._body.composition, self.run
-        port = composition.streamed(step.name, part.port) if isinstance(composition, Streaming) else ""
-        if not port:
-            return
-        if self._streaming is None:
-            self._streaming = {}
-        if part.sequence - part.lost == 1:
-            self._streaming[port] = step.number
-            if run.streamed is not None:
-                run.streamed.pop(port, None)
-        if self._streaming.get(port) == step.number:
-            self._body.engine.streams.put_out(run, port, part.value, now_us, lost=part.lost, taint=part.taint)
-
-    def drop(self, now_us: int) -> None:
-        """Stop everything that is under way for the course; the run is over."""
-        self.run.over = True
-        self._close(now_us)
-
-    # Inside
-
-    def _carry_out(self, effects: list[Effect], now_us: int) -> None:
-        """Take effects in order; what happens meanwhile is told to the course afterwards."""
-        events = self._events = deque()
-        try:
-            while True:
-                for effect in effects:
-                    self._act(effect, now_us)
-                    if self.run.over:
-                        return
-                if not events:
-                    break
-                effects = self.course.take(events.popleft(), now_us)
-        finally:
-            self._events = None
-        self._wait()
-
-    def _act(self, effect: Effect, now_us: int) -> None:
-        if isinstance(effect, Invoke):
-            self._invoke(effect, now_us)
-        elif isinstance(effect, Emit):
-            trail = self._trail_of(() if effect.cleared else effect.origins)
-            engine, agent = self._body.engine, self.run.runner.agent
-            wrong = engine.misfit(agent, effect.port, effect.value)
-            if wrong:
-                self._fail(Fail(wrong), now_us)
-            else:
-                engine.emit(agent, effect.port, effect.value, trail, now_us)
-        elif isinstance(effect, Finish):
-            self._end(Outcome.DONE, "", now_us)
-        elif isinstance(effect, Fail):
-            self._fail(effect, now_us)
-        elif isinstance(effect, Note):
-            self._body.engine.observe(Noted(now_us, self.run.runner.agent, self.run.trail.runid, effect.what))
-        elif isinstance(effect, Cancel):
-            self._cancel(effect.step, now_us)
-        elif isinstance(effect, Choose):
-            self._choose(effect, now_us)
-        elif isinstance(effect, Ask):
-            self._ask(effect, now_us)
-        elif isinstance(effect, Wake):
-            self._body.wake(effect.runids, now_us)
-
-    def _invoke(self, effect: Invoke, now_us: int) -> None:
-        body, run = self._body, self.run
-        engine = body.engine
-        member = self._members[effect.member]
-        inputs = tuple((port or member.input, value) for port, value in effect.inputs)
-        step = _Step(self, effect.step, effect.member, member)
-        reason, call = body.gone.get(member.path, ""), None
-        if not reason:
-            try:
-                trail = self._trail_of(effect.origins)
-                call = engine.call(run.runner.agent, member.path, inputs, trail, now_us, step.answered, effect.wanted)
-            except RunError as error:
-                reason = error.what
-        if call is None:
-            engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, "", inputs, _led_by(effect)))
-            self._observe_end(effect.step, Outcome.FAILED, {}, reason, now_us)
-            self.take(Failed(effect.step, reason, member.path in body.gone), now_us)
-            return
-        self._steps[effect.step] = step
-        step.call = call
-        call.part_heard = step.part_heard
-        engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, _led_by(effect)))
-        if member.deadline_us is not None:
-            engine.schedule(step, now_us + member.deadline_us)
-
-    def _cancel(self, number: int, now_us: int) -> None:
-        step = self._steps.pop(number, None)
-        if step is not None and step.call is not None:
-            self._body.engine.hang_up(step.call, now_us)
-            self._observe_end(number, Outcome.CANCELLED, {}, "", now_us)
-
-    def _choose(self, effect: Choose, now_us: int) -> None:
-        chooser = self._body.chooser
-        if chooser is None:
-            self.take(Failed(effect.step, "no model chooses here"), now_us)
-            return
-        number = effect.step
-
-        def chosen(choice: str, error: str, now_us: int) -> None:
-            if self._choosing is not None:
-                self._choosing.pop(number, None)
-            self.take(Failed(number, error) if error else Chosen(number, choice), now_us)
-            self._body.engine.settle(now_us)
-
-        if self._choosing is None:
-            self._choosing = {}
-        self._choosing[number] = chooser.choose(effect.question, effect.choices, chosen)
-
-    def _ask(self, effect: Ask, now_us: int) -> None:
-        questions = self._body.questions
-        if questions is None:
-            self.take(Failed(0, "nobody is asked here"), now_us)
-            return
-        question = Question(self.run.runner.agent, self.run.trail.runid, effect.question, effect.choices, effect.until_us)
-        questions.ask(question, self.run.trail, lambda value, by, at_us: self.take(Answered(value, by), at_us), now_us)
-
-    def _fail(self, effect: Fail, now_us: int) -> None:
-        run = self.run
-        if run.again is None or not run.again(now_us):
-            self._body.put_out_failure(run, effect.reason, effect.member, self._trail_of(None), now_us)
-        self._end(Outcome.FAILED, f"{effect.member}: {effect.reason}" if effect.member else effect.reason, now_us)
-
-    def _end(self, outcome: Outcome, reason: str, now_us: int) -> None:
-        self._close(now_us)
-        self.run.end(outcome, now_us, reason)
-
-    def _close(self, now_us: int) -> None:
-        """Hang up on all that is open, and forget the course."""
-        body = self._body
-        body.under_way.pop(self.run.trail.runid, None)
-        self._due_us = None
-        for number in list(self._steps):
-            self._cancel(number, now_us)
-        for give_up in (self._choosing or {}).values():
-            give_up()
-        if body.questions is not None:
-            body.questions.withdraw(self.run.runner.agent, self.run.trail.runid, now_us)
-        woken = self.course.close()
-        if woken:
-            self._body.wake(woken, now_us)
-
-    def _trail_of(self, origins: tuple[int, ...] | None) -> Trail:
-        """The trail of what these steps led to, 0 for the request: with their taint, and no other's. None: of all so far."""
-        trail, taints = self.run.trail, self._taints
-        if not taints and not trail.taint:
-            return trail
-        if origins is None:
-            found = [trail.taint, *(taints or {}).values()]
-        else:
-            found = [(trail.taint if step == 0 else (taints or {}).get(step, "")) for step in origins]
-        taint = _merged(found)
-        return trail if taint == trail.taint else structs.replace(trail, taint=taint)
-
-    def _wait(self) -> None:
-        due_us = self.course.deadline_us
-        if due_us != self._due_us:
-            self._due_us = due_us
-            if due_us is not None:
-                self._body.engine.schedule(self, due_us)
-
-    def _observe_end(self, number: int, outcome: Outcome, outputs: Mapping[str, object], reason: str, now_us: int) -> None:
-        run = self.run
-        self._body.engine.observe(StepEnded(now_us, run.runner.agent, run.trail.runid, number, outcome, outputs, reason))
-
-
-class _Step:
-    """One call of a course. A timer of the engine where the member runs elsewhere and has a deadline."""
-
-    __slots__ = ("_conduct", "_member", "call", "name", "number", "order")
-
-    def __init__(self, conduct: Conduct, number: int, name: str, member: Member) -> None:
-        self._conduct = conduct
-        self._member = member
-        self.name = name
-        self.number = number
-        self.order = conduct.order
-        self.call: Call | None = None
-
-    def answered(self, call: Call, now_us: int) -> None:
-        """The call is over."""
-        self._conduct.step_over(self, call, now_us)
-
-    def part_heard(self, call: Call, part: Part, now_us: int) -> None:  # noqa: ARG002 - it has one call
-        """The member has streamed a piece."""
-        self._conduct.pass_on(self, part, now_us)
-
-    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
-        """Whether it is still waited for."""
-        return self.call is not None and self.call.runid in self._conduct._body.engine.calls.open  # noqa: SLF001 - its own course's
-
-    def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
-        """The member, elsewhere, has not answered in time."""
-        call = self.call
-        if call is None:
-            return
-        engine = self._conduct._body.engine  # noqa: SLF001 - its own course's
-        if call.runid in engine.calls.open:
-            told = format_duration(self._member.deadline_us or 0)
-            engine.hang_up(call, now_us)
-            call.failure = f"its deadline of {told} has passed"
-            self.answered(call, now_us)
-
-
 def _inputs_of(firing: Firing, ports: frozenset[str]) -> dict[str, object]:
     """What a firing gives a composite: each source to the port of its name, else all of them to the only port there is."""
     values = {name: reading.value for name, reading in firing.sources.items() if reading is not None}
@@ -436,12 +133,3 @@ def _inputs_of(firing: Firing, ports: frozenset[str]) -> dict[str, object]:
         return named
     (port,) = ports
     return {port: next(iter(values.values())) if len(firing.sources) == 1 and values else values}
-
-
-def _led_by(effect: Invoke) -> tuple[int, ...]:
-    """The steps that led to one, with 0 for the request where that is beside others; the request alone goes without saying."""
-    return (0, *effect.after) if effect.after and effect.origins and effect.origins[0] == 0 else effect.after
-
-
-def _merged(taints: list[str]) -> str:
-    return " ".join(dict.fromkeys(" ".join(taints).split()))

@@ -32,7 +32,7 @@ from edgematrix.testing.virtual_loop import VirtualLoop
 
 if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
-    from edgematrix.runtime.course_body import Chooser
+    from edgematrix.runtime.ensemble import Chooser
     from edgematrix.runtime.model_chooser import Choosers
 
 __all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
