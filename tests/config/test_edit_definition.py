@@ -55,7 +55,12 @@ def differ(new: MatrixSpec, old: MatrixSpec = SPEC) -> tuple[set[str], set[str],
 
 def test_an_edit_leaves_the_definition_that_it_was_made_of_alone() -> None:
     before = write(SPEC)
-    for new in (create(SPEC, path("home/hall/new"), AGENT), remove(SPEC, path("home/hall/one")), connect(SPEC, path("home/flow"), "a", "d")):
+    edits = (
+        create(SPEC, path("home/hall/new"), AGENT),
+        remove(SPEC, path("home/hall/one")),
+        connect(SPEC, path("home/flow"), "a", "d"),
+    )
+    for new in edits:
         assert new != SPEC
     assert write(SPEC) == before
 
