@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from edgematrix.config.finding import Finding, error
+from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import PathError
@@ -41,11 +42,12 @@ _COPIES_MAX = 10_000
 
 
 class AgentNode(msgspec.Struct, frozen=True):
-    """One agent of the tree. `where` is its place in the document."""
+    """One agent of the tree. `where` is its place in the document, `is_elsewhere` tells that it does not run on this host."""
 
     path: AgentPath
     where: tuple[Key, ...]
     spec: AgentSpec
+    is_elsewhere: bool
 
     @property
     def name(self) -> str:
@@ -63,11 +65,9 @@ class AgentNode(msgspec.Struct, frozen=True):
         return self.spec.python is not None
 
     @property
-    def is_elsewhere(self) -> bool:
-        """Whether it speaks for itself, as a board does: it names a host and has nothing that would run here."""
-        spec = self.spec
-        works_here = spec.agents or spec.device or spec.triggers or spec.python or spec.sentences
-        return spec.host is not None and not works_here and not self.kind
+    def is_board(self) -> bool:
+        """Whether it speaks for itself, as a board does: it names a host and has nothing that a host of ours would run."""
+        return _is_board(self.spec)
 
     def emitted(self) -> dict[str, tuple[Key, ...]]:
         """The ports that actions of this agent emit on, each with the place of its first action."""
@@ -99,7 +99,7 @@ class Ports(msgspec.Struct, frozen=True):
         first = {
             name
             for name, port in spec.outputs.items()
-            if node.has_code or node.is_elsewhere or port.from_ is not None or port.initial is not None
+            if node.has_code or node.is_board or port.from_ is not None or port.initial is not None
         }
         fed = frozenset((*first, *node.emitted(), *reads, *own_outputs))
         inputs = frozenset((*spec.inputs, *writes, *own_inputs))
@@ -145,13 +145,14 @@ class AgentTree(msgspec.Struct):
     """What is wrong with the paths themselves."""
     code: CodeTypes | None = None
     """The types of agents' code; None where they are not asked for, or no agent has code."""
+    places: Places = EVERYTHING_HERE
     _ports: dict[str, Ports] = {}
     _copies: int = 0
 
     @classmethod
-    def of(cls, matrix: MatrixSpec) -> AgentTree:
-        """The tree of a matrix."""
-        tree = cls(matrix)
+    def of(cls, matrix: MatrixSpec, places: Places = EVERYTHING_HERE) -> AgentTree:
+        """The tree of a matrix, as the host sees it that `places` calls its own."""
+        tree = cls(matrix, places=places)
         tree._grow(AgentPath(matrix.matrix), (), matrix.agents)
         return tree
 
@@ -165,7 +166,7 @@ class AgentTree(msgspec.Struct):
         except PathError as problem:
             self.findings.append(error(place, problem.what, at_key=True))
             return
-        node = self.nodes[path] = AgentNode(path, place, spec)
+        node = self.nodes[path] = AgentNode(path, place, spec, _is_board(spec) or not self.places.runs_here(path))
         self._copies += copied
         if _kind_of(spec):
             self.compositions.append(node)
@@ -319,6 +320,11 @@ def _near_port(port: str, known: frozenset[str], what: str) -> str:
 
 def _names(known: frozenset[str], what: str) -> str:
     return f"its {what} are {', '.join(sorted(known)[:20])}" if known else f"it has no {what}"
+
+
+def _is_board(spec: AgentSpec) -> bool:
+    works = spec.agents or spec.device or spec.triggers or spec.python or spec.sentences or _kind_of(spec)
+    return spec.host is not None and not bool(works)
 
 
 def _kind_of(spec: AgentSpec) -> str:

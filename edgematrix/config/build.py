@@ -17,6 +17,7 @@ from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.inherited import Inherited
+from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.port_checks import port_checks
 from edgematrix.config.source_fields import fields_of
 from edgematrix.config.spec import MatrixSpec, TriggerSpec
@@ -68,6 +69,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     loader: CodeLoader = msgspec.field(default_factory=CodeLoader)
     echo: bool = False
     chooser: Callable[[SpeakerModel, Workshop], Chooser] | None = None
+    places: Places = EVERYTHING_HERE
+    """Which host runs which agent, at the start."""
 
 
 def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
@@ -76,7 +79,7 @@ def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
     Raises:
         ConfigError: something cannot be built; each finding names its place in the tree.
     """
-    tree = AgentTree.of(spec)
+    tree = AgentTree.of(spec, around.places)
     engine = Engine(spec.root, spec.matrix, new_id=around.new_id, limits=replace(Limits(), **spec.limits), echo=around.echo)
     engine.elsewhere = frozenset(node.path for node in tree if node.is_elsewhere)
     assembly = Assembly(engine, agents=tuple(node.path for node in tree if not node.is_elsewhere))
@@ -162,6 +165,8 @@ class Builder:
         if node.is_elsewhere:
             return
         agent, path = node.spec, node.path
+        if own.is_durable:
+            self._site.durable.add(path)
         if agent.inputs or agent.outputs:
             self._site.checks.update(port_checks(self._spec.root, node, self._around.loader.defined(path)))
         for name, port in agent.outputs.items():

@@ -67,11 +67,18 @@ def _changed(old: AgentTree, new: AgentTree) -> set[AgentPath]:
         before = old.nodes.get(node.path)
         if before is None or (before.spec is node.spec and not heads):
             continue
-        if before.spec is not node.spec and any(getattr(before.spec, name) != getattr(node.spec, name) for name in _INHERITED):
+        if before.spec is not node.spec and _hands_on_another(before.spec, node.spec):
             heads.append(node.path)
         if _differs(before, node) or any(is_below(node.path, head) for head in heads):
             found.add(node.path)
     return found
+
+
+def _hands_on_another(before: AgentSpec, after: AgentSpec) -> bool:
+    """Whether the agents below take over something else: in a flow delivery is durable."""
+    if (before.flow is None) != (after.flow is None):
+        return True
+    return any(getattr(before, name) != getattr(after, name) for name in _INHERITED)
 
 
 def _differs(before: AgentNode, after: AgentNode) -> bool:

@@ -16,6 +16,7 @@ from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.opened import Opened
+from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import EMBEDDED_BROKERS
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
@@ -58,14 +59,15 @@ class Launch:
     `name` is the host's; `folder` is where states and an embedded broker's data go; `url` overrides the broker that the matrix
     names; `changed` is called with a sentence when the connection comes or goes.
 
-    `speed` and `start_us` are for a recording that is played: time begins there, and runs so fast. Such a run begins with
-    fresh states and leaves none behind.
+    `places` tells which agents this host is to run. `speed` and `start_us` are for a recording that is played: time begins
+    there, and runs so fast. Such a run begins with fresh states and leaves none behind.
     """
 
     name: str
     folder: Path
     url: str | None = None
     changed: Callable[[str], None] = _log.info
+    places: Places = EVERYTHING_HERE
     speed: float = 1.0
     start_us: int | None = None
 
@@ -108,7 +110,9 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     clock, new_id = how.clock(), id_maker()
     async with AsyncExitStack() as stack:
         choosers = _choosers(clock, opened.loader.folder, stack)
-        around = Surroundings(clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader, chooser=choosers)
+        around = Surroundings(
+            clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader, chooser=choosers, places=how.places
+        )
         store = None if how.plays else SqliteStore(how.folder / f"{opened.spec.matrix}.sqlite")
         if store is not None:
             stack.callback(store.close)

@@ -133,7 +133,7 @@ def _message_of(event: Event, topic: str, *, retained: bool, qos: int) -> Messag
     time_us = None if event.time is None else _moment(event.time, "time")
     expiry_us = None if event.expirytime is None else _moment(event.expirytime, "expirytime")
     trail = Trail(event.id, event.runid, event.hops, event.taint, event.traceparent, expiry_us)
-    return Message(topic, data_of(event), retained, qos, time_us, trail, event.source[1:], event.sequence)
+    return Message(topic, data_of(event), retained, qos, time_us, trail, event.source[1:], event.sequence, event.edgeepoch, event.edgebase)
 
 
 def _moment(text: str, attribute: str) -> int:

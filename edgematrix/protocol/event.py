@@ -26,6 +26,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One CloudEvents 1.0 event with the extensions of the bus.
 
     `source` is `/` and the path; `type` is `em.`, the kind, `.` and the port; `time` and `expirytime` are RFC 3339 text.
+    On durable edges `sequence` counts from 1 within `edgeepoch`; `edgebase` is there when events are sent again to a receiver that
+    knows nothing of the edge: all before it were acknowledged by whoever had the agent then. An agent that may move has an
+    `edgeepoch`, that of its lease, on all that it sends.
     """
 
     specversion: str
@@ -46,3 +49,4 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     taint: str = ""
     edgeepoch: int | None = None
     sequence: int | None = None
+    edgebase: int | None = None

@@ -17,7 +17,7 @@ class Message(msgspec.Struct, gc=False):
     `value` is the bare payload (a JSON value, a string, or bytes) or the `data` of an event.
     `retained` is the flag as delivered. `time_us` is the event's own time, None for a bare payload.
     `source` is the path that an event claims, empty for a bare payload.
-    `sequence` is that of an event which has one.
+    `sequence`, `epoch` and `base` are those of an event which has them (`Event`).
     """
 
     topic: str
@@ -28,6 +28,8 @@ class Message(msgspec.Struct, gc=False):
     trail: Trail = NO_TRAIL
     source: str = ""
     sequence: int | None = None
+    epoch: int | None = None
+    base: int | None = None
 
 
 class Publication(msgspec.Struct, gc=False):

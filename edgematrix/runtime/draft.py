@@ -19,6 +19,7 @@ class Site(Protocol):
     deliveries: dict[str, tuple[int, bool]]
     wires: set[tuple[AgentPath, AgentPath, str]]
     inner: set[AgentPath]
+    durable: set[AgentPath]
     holders: dict[AgentPath, list[Holder]]
     checks: dict[str, PortCheck]
 
@@ -36,6 +37,7 @@ class Draft:
         self.deliveries: dict[str, tuple[int, bool]] = {}
         self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
         self.inner: set[AgentPath] = set()
+        self.durable: set[AgentPath] = set()
         self.holders: dict[AgentPath, list[Holder]] = {}
         self.checks: dict[str, PortCheck] = {}
         self._listeners: list[tuple[TopicFilter, Listener, int]] = []
@@ -55,6 +57,7 @@ class Draft:
         engine.checks.update(self.checks)
         engine.wires |= self.wires
         engine.inner |= self.inner
+        engine.durable |= self.durable
         for agent, holders in self.holders.items():
             engine.holders.setdefault(agent, []).extend(holders)
         for topic_filter, listener, index in self._listeners:

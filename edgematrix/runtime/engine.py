@@ -96,6 +96,8 @@ class Engine:
         """Sender, receiver and port of each wire that the matrix names."""
         self.inner: set[AgentPath] = set()
         """Agents inside a flow or chat: what they put out leaves the host only while somebody watches, or where a port says how."""
+        self.durable: set[AgentPath] = set()
+        """Agents of which what they accept is processed to its end, with its effects once, whatever becomes of the host meanwhile."""
         self.watched: Callable[[str], bool] = _nobody_watches
         self.elsewhere: frozenset[AgentPath] = frozenset()
         """Agents of the matrix that do not run here."""

@@ -53,6 +53,7 @@ class Removal:
                 del by_topic[topic]
         engine.wires = {wire for wire in engine.wires if wire[0] not in paths and wire[1] not in paths}
         engine.inner.difference_update(paths)
+        engine.durable.difference_update(paths)
         for topic, agents in list(engine.guarded.items()):
             kept = tuple(agent for agent in agents if agent not in paths)
             if kept:
