@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import shutil
 import socket
 import subprocess
 import time
@@ -29,6 +31,14 @@ jetstream {{ store_dir: "{directory}", limits: {{ default_max_consumers: 10000 }
 mqtt {{ listen: "127.0.0.1:{port}", max_ack_pending: 50, ack_wait: "1s" }}
 {more}
 """
+# It saves each second: what a kill -9 brings back is a state of up to a second ago, which is worse than none.
+_PERSISTENT_MOSQUITTO = """
+user {user}
+persistence true
+persistence_location {directory}/
+autosave_interval 1
+{more}
+"""
 
 
 def free_port() -> int:
@@ -38,17 +48,25 @@ def free_port() -> int:
 
 
 class BrokerProcess:
-    """mosquitto or nats-server.
+    """mosquitto or nats-server, on one port for as long as it lives and is started again.
 
     Args:
         more: lines for its configuration; `{directory}` is filled in.
+        persistent: whether what it holds outlives a `kill` and `restart`. mosquitto then saves each second, and forgets all
+            otherwise. nats-server always writes what it holds: without this its store is removed before a restart. None leaves
+            each broker to its own: mosquitto forgets, NATS keeps.
     """
 
-    def __init__(self, kind: str, directory: Path, *, more: str = "", anonymous: bool = True) -> None:
+    def __init__(
+        self, kind: str, directory: Path, *, more: str = "", anonymous: bool = True, persistent: bool | None = None, port: int | None = None
+    ) -> None:
         self.kind = kind
-        self.port = free_port()
+        self.port = port or free_port()
         self._directory = directory
+        self._forgets = persistent is False and kind == "nats"
         directory.mkdir(parents=True, exist_ok=True)
+        if persistent and kind == "mosquitto":
+            more = _PERSISTENT_MOSQUITTO.replace("{user}", getpass.getuser()).replace("{more}", more)
         template = _PLAIN_MOSQUITTO if kind == "mosquitto" else _PLAIN_NATS
         self._configuration = directory / f"{kind}.conf"
         self._configuration.write_text(
@@ -85,6 +103,13 @@ class BrokerProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def restart(self) -> None:
+        """Kill it if it lives, and start it on the same port with the same data, if it keeps any."""
+        self.kill()
+        if self._forgets:
+            shutil.rmtree(self._directory / "jetstream", ignore_errors=True)
+        self.start()
 
     def stop(self) -> None:
         """As the system does at shutdown."""
