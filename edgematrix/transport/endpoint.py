@@ -1,9 +1,13 @@
-"""Where a broker is and how to reach it: `mqtt://user:password@host:1883`, `mqtts://host?ca=/etc/ssl/broker.pem`."""
+"""Where a broker is and how to reach it: `mqtt://user:password@host:1883`, `mqtts://host?ca=/etc/ssl/broker.pem`.
+
+A cluster has several addresses, with commas between them: `mqtt://user:password@one:1883,two:1883,three:1883`.
+"""
 
 from __future__ import annotations
 
+import re
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from edgematrix.errors import UsageError
@@ -12,7 +16,7 @@ __all__ = ["Endpoint"]
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _FILES = ("ca", "cert", "key")
-_PORT_MAX = 65_535
+_ADDRESSES_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Endpoint:
 
     `ca`, `cert` and `key` are paths of PEM files: what the broker's certificate is checked against (None: what the system
     trusts), and the certificate with which this client proves itself.
+
+    `others` are hosts and ports of the same cluster, to be tried in this order after the first, with the same proofs.
     """
 
     host: str
@@ -31,15 +37,32 @@ class Endpoint:
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    others: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def parse(cls, url: str) -> Endpoint:
-        """Read an address.
+        """Read an address, or several of one cluster.
 
         Raises:
-            UsageError: the scheme is unknown, the host is missing, the port is no port, or there is something that has no
-                meaning here. The message never holds the password.
+            UsageError: the scheme is unknown, a host is missing or stands there twice, a port is no port, there are more than
+                16 addresses, or there is something that has no meaning here. The message never holds the password.
         """
+        scheme, mark, rest = url.partition("://")
+        place = re.match(r"[^/?#]*", rest)[0]  # type: ignore[index] - it matches anything
+        user, at, hosts = place.rpartition("@")
+        if "," not in hosts:
+            return cls._parse_one(url)
+        found = [cls._parse_one(f"{scheme}{mark}{user}{at}{host}{rest[len(place) :]}") for host in hosts.split(",")]
+        if len(found) > _ADDRESSES_MAX:
+            raise UsageError(f"the broker has {len(found)} addresses, {_ADDRESSES_MAX} is the most")
+        places = [(one.host, one.port) for one in found]
+        twice = next((one for number, one in enumerate(found) if places[number] in places[:number]), None)
+        if twice is not None:
+            raise UsageError(f"the broker's address {twice} stands there twice")
+        return replace(found[0], others=tuple(places[1:]))
+
+    @classmethod
+    def _parse_one(cls, url: str) -> Endpoint:
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -71,8 +94,18 @@ class Endpoint:
         )
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+        places = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.places)
+        return f"{'mqtts' if self.tls else 'mqtt'}://{places}"
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """Every host with its port, in the order in which they are tried."""
+        return ((self.host, self.port), *self.others)
+
+    def at(self, number: int) -> Endpoint:
+        """The address with this number alone; after the last comes the first again."""
+        host, port = self.places[number % len(self.places)]
+        return replace(self, host=host, port=port, others=())
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """What TLS needs; None without TLS.
@@ -94,7 +127,7 @@ class Endpoint:
         return context
 
 
-_FORM = "write mqtt://[user[:password]@]host[:port], or mqtts:// with ?ca=FILE&cert=FILE&key=FILE"
+_FORM = "write mqtt://[user[:password]@]host[:port][,host[:port]…], or mqtts:// with ?ca=FILE&cert=FILE&key=FILE"
 
 
 def _files(parts: SplitResult) -> dict[str, str]:

@@ -39,7 +39,8 @@ _SOON_S = 5.0
 class PahoTransport:
     """A `Transport` over MQTT 5, or 3.1.1 where the broker has no other.
 
-    All methods are called on the event loop.
+    All methods are called on the event loop. Of a cluster's addresses the next is tried after each attempt that failed, and
+    after each connection that broke.
 
     Args:
         endpoint: where the broker is.
@@ -62,6 +63,8 @@ class PahoTransport:
         self._settings = settings
         self._observer = observer
         self._now_s = now_s
+        self._address = 0
+        """Counts the waits: which of the endpoint's addresses is connected to, or is tried next."""
         self._connection = Connection(settings.backoff, random, self._changed)
         self._subscriptions = Subscriptions(not_ours=settings.not_ours)
         self._tally = Tally()
@@ -286,11 +289,13 @@ class PahoTransport:
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._connection.wait_s)
+        self._address += 1
         self._connection.due()
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         """One connection, from the socket to its end."""
-        loop, endpoint, settings, connection = asyncio.get_running_loop(), self._endpoint, self._settings, self._connection
+        loop, settings, connection = asyncio.get_running_loop(), self._settings, self._connection
+        endpoint = self._endpoint.at(self._address)
         reader = Reader(self, properties=connection.version is Version.MQTT_5, packet_bytes_max=settings.packet_bytes_max)
         carrier = self._carrier = Carrier(self, reader, silence_max_s=2 * settings.keepalive_s)
         ended = self._ended = loop.create_future()
@@ -338,7 +343,7 @@ class PahoTransport:
             self._carrier.abort(reason)
 
     def _changed(self, change: Change) -> None:
-        where = str(self._endpoint)
+        where = str(self._endpoint.at(self._address))
         if change.after is State.WAITING:
             self._tally.outages += 1
             _log.warning("%s: not connected: %s; trying again", where, change.reason)

@@ -19,6 +19,8 @@ from edgematrix.transport.settings import Settings
         ("mqtt://anna:s%40cr%2Ft@h", Endpoint("h", 1883, False, "anna", "s@cr/t")),
         ("mqtt://[::1]:1885", Endpoint("::1", 1885)),
         ("mqtts://h?ca=/etc/ca.pem&cert=c.pem&key=k.pem", Endpoint("h", 8883, True, ca="/etc/ca.pem", cert="c.pem", key="k.pem")),
+        ("mqtt://one:1884,two,three:1885", Endpoint("one", 1884, others=(("two", 1883), ("three", 1885)))),
+        ("mqtts://a:p,w@one,[::1]:1/?ca=c.pem", Endpoint("one", 8883, True, "a", "p,w", ca="c.pem", others=(("::1", 1),))),
     ],
 )
 def test_addresses_are_read(url: str, expected: Endpoint) -> None:
@@ -41,6 +43,12 @@ def test_addresses_are_read(url: str, expected: Endpoint) -> None:
         ("mqtts://u:secret@h?color=red", "color"),
         ("mqtts://u:secret@h?ca=", "ca"),
         ("mqtts://u:secret@h?key=k.pem", "certificate"),
+        ("mqtt://u:secret@one,", "host"),
+        ("mqtt://u:secret@one,,two", "host"),
+        ("mqtt://u:secret@one,two:x", "port"),
+        ("mqtt://u:secret@one:1,two,one:1", "one:1 stands there twice"),
+        ("mqtt://u:secret@one,two/topic", "path"),
+        ("mqtt://u:secret@" + ",".join(f"h{number}" for number in range(17)), "17 addresses"),
     ],
 )
 def test_an_address_that_makes_no_sense_says_what_is_wrong_and_keeps_the_password(url: str, about: str) -> None:
@@ -53,6 +61,13 @@ def test_a_password_is_never_shown() -> None:
     endpoint = Endpoint.parse("mqtt://anna:geheim@[::1]:1884")
     assert "geheim" not in f"{endpoint!r} {endpoint}"
     assert str(endpoint) == "mqtt://[::1]:1884"
+
+
+def test_each_address_of_a_cluster_is_an_endpoint_with_the_same_proofs() -> None:
+    endpoint = Endpoint.parse("mqtts://anna:geheim@one:1,[::1]:2?ca=c.pem")
+    assert str(endpoint) == "mqtts://one:1,[::1]:2"
+    assert endpoint.at(0) == endpoint.at(2) == Endpoint("one", 1, True, "anna", "geheim", "c.pem")
+    assert endpoint.at(1) == Endpoint("::1", 2, True, "anna", "geheim", "c.pem")
 
 
 @pytest.mark.parametrize("url", ["mqtts://h?ca=/nowhere/ca.pem", "mqtts://h?cert=/nowhere/c.pem"])
