@@ -16,6 +16,8 @@ from edgematrix.composition.course import Composition, Placing
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
+from edgematrix.config.edges import edges_of
+from edgematrix.config.inbound import inbound_filters
 from edgematrix.config.inherited import Inherited
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.port_checks import port_checks
@@ -86,8 +88,9 @@ def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
     builder = Builder(tree, around, assembly, engine)
     builder.build(tree)
     assembly.adopt(builder.parts)
-    assembly.filters[f"{spec.root}/{Kind.IN}/{spec.matrix}/#"] = 1
+    assembly.filters.update(dict.fromkeys(inbound_filters(tree), 1))
     assembly.session_durable = builder.is_durable
+    engine.edges = edges_of(tree)
     return assembly
 
 
@@ -138,19 +141,34 @@ class Builder:
         return Recomposed(node.path, composition, members)
 
     def attend(self, node: AgentNode) -> None:
-        """Let an agent with code that goes on hear all that it may call elsewhere.
+        """Let an agent that goes on hear all that it hears, and may call, elsewhere.
 
         Raises:
             ConfigError: it cannot be built.
         """
+        path, own = node.path, self._below(node.path.rpartition("/")[0]).of(node.spec)
         for reference in node.spec.sends:
-            self._attempt(f"{node.path}: sends", partial(self._wire, node.path, reference))
+            self._attempt(f"{path}: sends", partial(self._wire, path, reference))
+        for trigger in node.spec.triggers.values():
+            for source in trigger.on.values():
+                if source.from_ is not None:
+                    self._follow_port(self._tree.source(source.from_, path), own.qos_of(source))
+            for action in trigger.do:
+                if action.call is not None:
+                    self._hear_answers(path, self._tree.destination(action.call.agent, path).node)
         for port in node.spec.outputs.values():
-            if port.from_ is not None:
-                self._hear_parts(node.path, self._tree.child_output(port.from_, node).node)
+            if port.from_ is not None and node.spec.flow is None:
+                inside = self._tree.child_output(port.from_, node)
+                self._follow_port(inside, port.qos)
+                self._hear_parts(path, inside.node)
         self._hear_below(node)
         if self._issues:
             raise ConfigError(self._issues)
+
+    def _follow_port(self, target: Target, qos: int) -> None:
+        """Subscribe to what is listened to already, where it comes from elsewhere now."""
+        if target.node.is_elsewhere:
+            self._subscribe(TopicFilter.parse(topic_for(self._spec.root, target.kind, target.node.path, target.port)), qos)
 
     def _below(self, path: str) -> Inherited:
         """What the agents right below `path` take over."""
@@ -240,7 +258,7 @@ class Builder:
         fields: dict[str, tuple[str, ...]] = {}
         for index, (source_name, source) in enumerate(trigger.on.items()):
             target = None if source.from_ is None else self._tree.source(source.from_, node.path)
-            sources[source_name] = _with_policy(source, target)
+            sources[source_name] = _with_policy(source, target, is_spread=bool(self._around.places.here))
             fields[source_name] = fields_of(source, target)
             if target is not None:
                 inputs.append((target, index, own.qos_of(source)))
@@ -412,12 +430,15 @@ def _stalled(engine: Engine, clock: Clock, path: str, stall_ms: int) -> None:
     engine.observe(Stalled(clock.now_us(), path, stall_ms))
 
 
-def _with_policy(source: SourceSpec, target: Target | None) -> SourceSpec:
-    """A source with what it does with retained messages: for a device, or a board, what that says, or else `changed`."""
+def _with_policy(source: SourceSpec, target: Target | None, *, is_spread: bool) -> SourceSpec:
+    """A source with what it does with retained messages: for a device, or a board, what that says, or else `changed`.
+
+    Where the matrix is spread over hosts that holds for every agent: one that moves changes nobody's group.
+    """
     if source.retained is not None or target is None or target.kind is not Kind.OUT:
         return source
     node = target.node
     read = node.spec.device.reads.get(target.port) if node.spec.device else None
-    if read is None and not node.is_elsewhere:
+    if read is None and not node.is_elsewhere and not is_spread:
         return source
     return replace(source, retained=(read.retained if read else None) or "changed")

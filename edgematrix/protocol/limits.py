@@ -19,6 +19,10 @@ class Limits:
     """How many messages may have led to one another before it is taken for a storm."""
     outbox_messages_max: int = 10_000
     """Messages that wait for the connection; a best-effort one beyond it is dropped."""
+    outbox_durable_max: int = 10_000
+    """Durable messages that wait to be delivered; beyond it no durable work is taken."""
+    outbox_durable_bytes_max: int = 33_554_432
+    """What they may weigh together."""
     cascade_max: int = 10_000
     """Messages that one message may cause inside a host at one instant."""
     runs_max: int = 10_000

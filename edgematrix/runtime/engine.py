@@ -27,6 +27,7 @@ from edgematrix.runtime.calls import Answer, Call, Calls, Holder
 from edgematrix.runtime.chains import Chains
 from edgematrix.runtime.dead_letter import UNKNOWN, Origin
 from edgematrix.runtime.dead_letters import DeadLetters
+from edgematrix.runtime.edges import NO_EDGES, Edges
 from edgematrix.runtime.ledger import Ledger
 from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
@@ -101,6 +102,8 @@ class Engine:
         self.watched: Callable[[str], bool] = _nobody_watches
         self.elsewhere: frozenset[AgentPath] = frozenset()
         """Agents of the matrix that do not run here."""
+        self.edges: Edges = NO_EDGES
+        """What the agents elsewhere acknowledge."""
         self.holders: dict[AgentPath, list[Holder]] = {}
         """The trigger groups of each agent."""
         self.desk: Desk | None = None

@@ -1,10 +1,14 @@
-"""Keeps the states of trigger groups through a restart: written behind, many in one transaction."""
+"""Keeps what outlives a restart: many changes in one transaction, each transaction one consistent cut of the host.
+
+What has changed is collected between two turns of the engine, when nothing is half done. One transaction is written at a time,
+in a thread; what changes meanwhile goes into the next one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from edgematrix.protocol.ports import Store
 from edgematrix.runtime.engine import Engine, Keeper
@@ -15,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 _WRITE_BEHIND_S = 0.08
 """With the time of a commit this stays below the 100 ms that docs/spec/triggers.md allows."""
+_AGAIN_S = 1.0
+"""When a write that failed is tried again."""
 
 PART_SEPARATOR = "\x1f"
 """Between the owner and the part in a key of the store; no path, group or captured topic level holds it by accident."""
@@ -41,14 +47,39 @@ def parts_by_owner(stored: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
 
 
 class StateKeeper:
-    """Writes what the engine's groups have touched, in groups, off the event loop."""
+    """Writes what the engine's agents have touched, off the event loop.
 
-    def __init__(self, engine: Engine, store: Store) -> None:
+    Args:
+        committed: called when all that had been touched when a write began is stored; `receipt` is what `receipt()` gave then.
+        receipt: the newest message that is in what is being collected.
+        failing: called with the reason when a write fails, once until one succeeds again; then with an empty text.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        *,
+        committed: Callable[[int], None] = lambda receipt: None,  # noqa: ARG005 - nobody waits
+        receipt: Callable[[], int] = lambda: 0,
+        failing: Callable[[str], None] = _log.error,
+    ) -> None:
         self._engine = engine
         self._store = store
+        self._committed = committed
+        self._receipt = receipt
+        self._failing = failing
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
+        self._changed: dict[str, bytes | None] = {}
+        """What is being written, or could not be."""
         self._forgotten: set[str] = set()
+        self._gone: set[str] = set()
+        """Of `_forgotten`, whose states are being deleted."""
+        self._taken = 0
+        self._is_urgent = False
+        self.failure = ""
+        """Why nothing can be stored at present; empty where it can."""
 
     def load(self) -> dict[str, dict[str, bytes]]:
         """The stored parts, by owner.
@@ -62,26 +93,53 @@ class StateKeeper:
         """Store nothing of these any more. What one of the same name has to store from now on is stored."""
         self._forgotten.update(owners)
 
+    def hurry(self) -> None:
+        """Somebody waits for the next commit: let it begin with the end of this turn."""
+        self._is_urgent = True
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is something that is not stored yet, and somebody waits for it."""
+        return self._is_urgent or self._writing is not None or bool(self._changed)
+
     def touched(self) -> None:
-        """Write soon, if there is something to write."""
-        if (self._engine.touched or self._forgotten) and self._timer is None and self._writing is None:
+        """Write soon, if there is something to write; at once, if somebody waits for it."""
+        if self._writing is not None or self.failure:
+            return
+        if self._is_urgent:
+            self._cancel_timer()
+            self._write()
+        elif self._timer is None and (self._engine.touched or self._forgotten):
             self._timer = asyncio.get_running_loop().call_later(_WRITE_BEHIND_S, self._write)
 
     async def close(self) -> None:
         """Write the rest, after what is being written."""
+        self._cancel_timer()
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+            await asyncio.sleep(0)  # its callback
+            self._cancel_timer()
+        if self._writing is None:
+            self._take()
+            if self._changed or self._gone:
+                self._save(self._changed, self._gone)
+            self._changed, self._gone = {}, set()
+            self._committed(self._taken)
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._writing is not None:
-            await asyncio.wait({self._writing})
-        changed, forgotten = self._take()
-        if changed or forgotten:
-            self._save(changed, forgotten)
 
-    def _take(self) -> tuple[dict[str, bytes | None], set[str]]:
-        """What is to be written, and whose states are to go before."""
-        forgotten, self._forgotten = self._forgotten, set()
-        return collect(self._engine.touched), forgotten
+    def _take(self) -> None:
+        """Collect what is to be written. What could not be written before is written with it: the newer word counts."""
+        self._gone |= self._forgotten
+        self._forgotten = set()
+        for key in [key for key in self._changed if key.partition(PART_SEPARATOR)[0] in self._gone] if self._gone else ():
+            del self._changed[key]
+        self._changed.update(collect(self._engine.touched))
+        self._taken = self._receipt()
+        self._is_urgent = False
 
     def _save(self, changed: dict[str, bytes | None], forgotten: set[str]) -> None:
         gone = {key: None for key in self._store.load() if key.partition(PART_SEPARATOR)[0] in forgotten} if forgotten else {}
@@ -89,14 +147,29 @@ class StateKeeper:
 
     def _write(self) -> None:
         self._timer = None
-        changed, forgotten = self._take()
-        if changed or forgotten:
-            self._writing = asyncio.get_running_loop().run_in_executor(None, self._save, changed, forgotten)
+        self._take()
+        if self._changed or self._gone:
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self._save, self._changed, self._gone)
             self._writing.add_done_callback(self._written)
+        else:
+            self._committed(self._taken)
 
     def _written(self, writing: asyncio.Future[None]) -> None:
         self._writing = None
         error = None if writing.cancelled() else writing.exception()
         if error is not None:
-            _log.error("states could not be stored: %s", error)
+            self._failed(str(error))
+            return
+        self._changed, self._gone = {}, set()
+        if self.failure:
+            self.failure = ""
+            self._failing("")
+        self._committed(self._taken)
         self.touched()
+
+    def _failed(self, reason: str) -> None:
+        """Nothing of it is stored: it is tried again, with what has come since."""
+        if not self.failure:
+            self._failing(reason)
+        self.failure = reason
+        self._timer = asyncio.get_running_loop().call_later(_AGAIN_S, self._write)

@@ -51,6 +51,21 @@ class Outbound(msgspec.Struct, gc=False):
         expiry_s = None if expiry_us is None else max(1, (expiry_us - at_us) // SECOND_US)
         return Publication(self.topic, encode_event(self._event(at_us, expiry_us)), self.qos, self.retain, expiry_s)
 
+    def payload(self, to_wall_us: Callable[[int], int], epoch: int, sequence: int) -> bytes:
+        """The bytes of an event of a durable edge.
+
+        Args:
+            to_wall_us: the wall clock's time at a moment of the host's timeline.
+            epoch: that of the edge.
+            sequence: its number within the epoch.
+
+        Raises:
+            CodecError: the value has no JSON form.
+        """
+        expiry_us = None if self.trail is None or self.trail.expiry_us is None else to_wall_us(self.trail.expiry_us)
+        event = self._event(to_wall_us(self.at_us), expiry_us)
+        return encode_event(msgspec.structs.replace(event, edgeepoch=epoch, sequence=sequence))
+
     def _event(self, at_us: int, expiry_us: int | None) -> Event:
         trail = self.trail
         if trail is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgematrix.errors import StateError
@@ -14,6 +14,9 @@ __all__ = ["SqliteStore"]
 
 _log = logging.getLogger(__name__)
 
+_ROWS_MAX = 256
+_KEEP = ("INSERT OR REPLACE INTO part VALUES ", "(?,?)", "")
+_FORGET = ("DELETE FROM part WHERE key IN (", "?", ")")
 _VERSION = 1
 _SCHEMA = "CREATE TABLE part (key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID"
 
@@ -23,12 +26,18 @@ class SqliteStore:
 
     A damaged file is set aside under another name, which is said, and a new one is begun.
 
+    Args:
+        path: the file; its folder is made.
+        is_durable: whether what was saved survives a loss of power too, not only the end of the process: a write then takes as
+            long as the disk does.
+
     Raises:
         StateError: the file cannot be opened or made, or is of a newer version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_durable: bool = False) -> None:
         self._path = path
+        self._is_durable = is_durable
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,13 +79,13 @@ class SqliteStore:
         Raises:
             StateError: it cannot be written, for example for want of room; nothing of it is stored then.
         """
-        kept = [(key, data) for key, data in changed.items() if data is not None]
-        gone = [(key,) for key, data in changed.items() if data is None]
+        kept = [value for key, data in changed.items() if data is not None for value in (key, data)]
+        gone = [key for key, data in changed.items() if data is None]
         with self._lock:
             try:
                 with self._connection:
-                    self._connection.executemany("INSERT OR REPLACE INTO part VALUES (?, ?)", kept)
-                    self._connection.executemany("DELETE FROM part WHERE key = ?", gone)
+                    for statement, values in (*_statements(_KEEP, kept, 2), *_statements(_FORGET, gone, 1)):
+                        self._connection.execute(statement, values)
             except sqlite3.DatabaseError as error:
                 raise StateError(f"the store cannot be written: {error}", where=str(self._path)) from error
 
@@ -92,7 +101,7 @@ class SqliteStore:
             if version not in (0, _VERSION):
                 raise StateError(f"the store is of version {version}, this program reads {_VERSION}", where=str(self._path))
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
             if version == 0:
                 _make(connection)
             connection.execute("SELECT key FROM part LIMIT 1").fetchone()
@@ -107,6 +116,19 @@ class SqliteStore:
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         _log.warning("%s is damaged (%s); it is kept as %s, and states start afresh", self._path, error, aside)
+
+
+def _statements(form: tuple[str, str, str], values: Sequence[str | bytes], width: int) -> Iterator[tuple[str, Sequence[str | bytes]]]:
+    """One statement for many rows: each is a turn in which the thread waits for the interpreter's lock, and the event loop has it.
+
+    The numbers of rows are powers of two, so that there are few texts of statements to be compiled and kept.
+    """
+    head, row, tail = form
+    done = 0
+    while done < len(values):
+        rows = 1 << min((len(values) - done) // width, _ROWS_MAX).bit_length() - 1
+        yield head + ",".join([row] * rows) + tail, values[done : done + rows * width]
+        done += rows * width
 
 
 def _make(connection: sqlite3.Connection) -> None:

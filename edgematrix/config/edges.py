@@ -1,0 +1,107 @@
+"""Finds the edges between agents here and agents elsewhere on which delivery is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.inherited import Inherited
+from edgematrix.errors import EdgeMatrixError
+from edgematrix.protocol.path import AgentPath, is_below, parent_of
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.edges import NO_EDGES, Edges
+
+__all__ = ["edges_of"]
+
+
+def edges_of(tree: AgentTree) -> Edges:
+    """What agents elsewhere acknowledge. An output is acknowledged where both who puts it out and who reads it are durable."""
+    elsewhere = [node for node in tree if node.is_elsewhere]
+    if not elsewhere:
+        return NO_EDGES
+    found = _Finder(tree)
+    for node in elsewhere:
+        found.look(node)
+    return Edges(
+        frozenset(found.acking),
+        {topic: frozenset(readers) for topic, readers in found.readers.items()},
+        {agent: frozenset(hearers) for agent, hearers in found.hearers.items()},
+    )
+
+
+class _Finder:
+    """Goes through agents elsewhere, and notes what of ours each reads."""
+
+    def __init__(self, tree: AgentTree) -> None:
+        self._tree = tree
+        self._inherited: dict[AgentPath, Inherited] = {}
+        self.acking: set[AgentPath] = set()
+        self.readers: dict[str, set[AgentPath]] = {}
+        self.hearers: dict[AgentPath, set[AgentPath]] = {}
+
+    def look(self, node: AgentNode) -> None:
+        """Note what an agent elsewhere acknowledges."""
+        durable = self._of(node).is_durable
+        if durable or not node.is_board:
+            self.acking.add(node.path)
+        if not durable:
+            return
+        root = self._tree.matrix.root
+        for reference in _sources(node):
+            try:
+                target = self._tree.source(reference, node.path)
+            except EdgeMatrixError:
+                continue  # checking the matrix tells it
+            if target.kind is Kind.OUT and self._is_ours(target.node):
+                self.readers.setdefault(topic_for(root, Kind.OUT, target.node.path, target.port), set()).add(node.path)
+        for heard in self._heard(node):
+            if self._is_ours(heard):
+                self.hearers.setdefault(heard.path, set()).add(node.path)
+        for port in node.spec.outputs.values():
+            if port.from_ is not None:
+                self._relayed(node, port.from_)
+
+    def _relayed(self, node: AgentNode, reference: str) -> None:
+        try:
+            target = self._tree.child_output(reference, node)
+        except EdgeMatrixError:
+            return  # checking the matrix tells it
+        if self._is_ours(target.node):
+            topic = topic_for(self._tree.matrix.root, Kind.OUT, target.node.path, target.port)
+            self.readers.setdefault(topic, set()).add(node.path)
+
+    def _heard(self, node: AgentNode) -> Iterator[AgentNode]:
+        """The agents all of whose outputs one hears, for it calls them."""
+        if node.kind:
+            yield from self._tree.members(node).values()
+        for trigger in node.spec.triggers.values():
+            for action in trigger.do:
+                if action.call is not None:
+                    try:
+                        yield self._tree.destination(action.call.agent, node.path).node
+                    except EdgeMatrixError:
+                        continue  # checking the matrix tells it
+        if node.spec.python is not None and node.spec.agents:
+            yield from (below for below in self._tree if is_below(below.path, node.path))
+
+    def _is_ours(self, node: AgentNode) -> bool:
+        return not node.is_elsewhere and self._of(node).is_durable
+
+    def _of(self, node: AgentNode) -> Inherited:
+        return self._below(parent_of(node.path)).of(node.spec)
+
+    def _below(self, path: AgentPath | None) -> Inherited:
+        """What the agents right below `path` take over."""
+        if path is None or path not in self._tree.nodes:
+            return Inherited().under(self._tree.matrix.defaults)
+        found = self._inherited.get(path)
+        if found is None:
+            found = self._inherited[path] = self._below(parent_of(path)).of(self._tree.nodes[path].spec)
+        return found
+
+
+def _sources(node: AgentNode) -> Iterator[str]:
+    for trigger in node.spec.triggers.values():
+        for source in trigger.on.values():
+            if source.from_ is not None:
+                yield source.from_
