@@ -102,8 +102,12 @@ class Store(Protocol):
     def load(self) -> dict[str, bytes]:
         """Everything that is stored."""
 
-    def save(self, changed: Mapping[str, bytes | None]) -> None:
-        """Store these in one transaction; None deletes."""
+    def save(self, changed: Mapping[str, bytes | None], *, is_safe: bool = False) -> None:
+        """Store these in one transaction; None deletes. With `is_safe` they survive a loss of power when the call returns.
+
+        Raises:
+            StateError: nothing of it is stored, for example for want of room.
+        """
 
 
 class Model(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from edgematrix.protocol.ports import Store
 from edgematrix.runtime.engine import Engine, Keeper
@@ -78,6 +79,8 @@ class StateKeeper:
         """Of `_forgotten`, whose states are being deleted."""
         self._taken = 0
         self._is_urgent = False
+        self._is_safe = False
+        """Whether somebody waits for what is being written, so that not even a loss of power may take it back."""
         self.failure = ""
         """Why nothing can be stored at present; empty where it can."""
 
@@ -122,7 +125,7 @@ class StateKeeper:
         if self._writing is None:
             self._take()
             if self._changed or self._gone:
-                self._save(self._changed, self._gone)
+                self._save(self._changed, self._gone, is_safe=self._is_safe)
             self._changed, self._gone = {}, set()
             self._committed(self._taken)
 
@@ -139,17 +142,19 @@ class StateKeeper:
             del self._changed[key]
         self._changed.update(collect(self._engine.touched))
         self._taken = self._receipt()
+        self._is_safe = self._is_urgent or bool(self.failure and self._is_safe)
         self._is_urgent = False
 
-    def _save(self, changed: dict[str, bytes | None], forgotten: set[str]) -> None:
+    def _save(self, changed: dict[str, bytes | None], forgotten: set[str], *, is_safe: bool) -> None:
         gone = {key: None for key in self._store.load() if key.partition(PART_SEPARATOR)[0] in forgotten} if forgotten else {}
-        self._store.save(gone | changed)
+        self._store.save(gone | changed, is_safe=is_safe)
 
     def _write(self) -> None:
         self._timer = None
         self._take()
         if self._changed or self._gone:
-            self._writing = asyncio.get_running_loop().run_in_executor(None, self._save, self._changed, self._gone)
+            save = partial(self._save, is_safe=self._is_safe)
+            self._writing = asyncio.get_running_loop().run_in_executor(None, save, self._changed, self._gone)
             self._writing.add_done_callback(self._written)
         else:
             self._committed(self._taken)

@@ -26,18 +26,13 @@ class SqliteStore:
 
     A damaged file is set aside under another name, which is said, and a new one is begun.
 
-    Args:
-        path: the file; its folder is made.
-        is_durable: whether what was saved survives a loss of power too, not only the end of the process: a write then takes as
-            long as the disk does.
-
     Raises:
         StateError: the file cannot be opened or made, or is of a newer version.
     """
 
-    def __init__(self, path: Path, *, is_durable: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._is_durable = is_durable
+        self._is_safe = False
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +68,12 @@ class SqliteStore:
                 raise StateError(f"the store cannot be read: {error}", where=str(self._path)) from error
         return None if found is None else found[0]
 
-    def save(self, changed: Mapping[str, bytes | None]) -> None:
-        """Store these in one transaction; None deletes.
+    def save(self, changed: Mapping[str, bytes | None], *, is_safe: bool = False) -> None:
+        """Store these in one transaction; None deletes. What was saved survives the end of the process.
+
+        Args:
+            changed: by key.
+            is_safe: whether it, and all before it, survives a loss of power too: the call then takes as long as the disk does.
 
         Raises:
             StateError: it cannot be written, for example for want of room; nothing of it is stored then.
@@ -83,6 +82,9 @@ class SqliteStore:
         gone = [key for key, data in changed.items() if data is None]
         with self._lock:
             try:
+                if is_safe is not self._is_safe:
+                    self._is_safe = is_safe
+                    self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_safe else 'NORMAL'}")
                 with self._connection:
                     for statement, values in (*_statements(_KEEP, kept, 2), *_statements(_FORGET, gone, 1)):
                         self._connection.execute(statement, values)
@@ -101,7 +103,7 @@ class SqliteStore:
             if version not in (0, _VERSION):
                 raise StateError(f"the store is of version {version}, this program reads {_VERSION}", where=str(self._path))
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
+            connection.execute("PRAGMA synchronous = NORMAL")
             if version == 0:
                 _make(connection)
             connection.execute("SELECT key FROM part LIMIT 1").fetchone()

@@ -124,8 +124,8 @@ class WatchedStore(SqliteStore):
         self.saved = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def save(self, changed) -> None:
-        super().save(changed)
+    def save(self, changed, *, is_safe=False) -> None:
+        super().save(changed, is_safe=is_safe)
         self._loop.call_soon_threadsafe(self.saved.set)
 
 
