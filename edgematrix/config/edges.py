@@ -24,6 +24,7 @@ def edges_of(tree: AgentTree) -> Edges:
         found.look(node)
     return Edges(
         frozenset(found.acking),
+        frozenset(path for path in found.acking if tree.nodes[path].spec.device is None),
         {topic: frozenset(readers) for topic, readers in found.readers.items()},
         {agent: frozenset(hearers) for agent, hearers in found.hearers.items()},
     )

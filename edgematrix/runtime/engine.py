@@ -333,7 +333,8 @@ class Engine:
         if trail.hops > self._far and not self._goes_on(self._owner_of(topic), topic, value, trail, cause, now_us):
             return
         if not local:
-            trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
+            if sender not in self.durable or self._owner_of(topic) not in self.edges.lasting:
+                trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
             self.outbox.append(
                 Outbound(topic, value, sender, now_us, 1, type=f"em.{Kind.IN}.{topic.rpartition('/')[2]}", trail=trail, cause=cause)
             )
