@@ -15,8 +15,9 @@ class Edges(msgspec.Struct, frozen=True):
     """What the agents elsewhere acknowledge.
 
     `acking` are the agents elsewhere that acknowledge work on their inputs: all that hosts run, and boards that say
-    `delivery: durable`. Work of durable agents for `lasting`, those of them that are no devices, does not expire. `readers` has the durable agents elsewhere that read an output, by its topic; `hearers` those that
-    hear all outputs of an agent, as a composite does its members'.
+    `delivery: durable`. Work of durable agents for `lasting`, those of them that are no devices, does not expire.
+    `readers` has the durable agents elsewhere that read an output, by its topic; `hearers` those that hear all outputs of an
+    agent, as a composite does its members'.
     """
 
     acking: frozenset[AgentPath] = frozenset()
