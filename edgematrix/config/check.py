@@ -9,6 +9,7 @@ from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.check_broker import check_broker
 from edgematrix.config.check_compiled import check_compiled
 from edgematrix.config.check_cycles import check_cycles
+from edgematrix.config.check_hosts import check_hosts
 from edgematrix.config.check_names import check_names
 from edgematrix.config.check_publishes import check_publishes
 from edgematrix.config.check_references import check_references
@@ -36,6 +37,7 @@ def check_matrix(spec: MatrixSpec, loader: CodeLoader | None = None) -> list[Fin
         *check_references(tree),
         *_check_types(tree),
         *check_publishes(tree),
+        *check_hosts(tree),
         *check_broker(tree),
         *check_compiled(tree),
         *_check_composites(tree),

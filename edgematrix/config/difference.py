@@ -22,15 +22,17 @@ _INHERITED = ("defaults", "delivery", "durable")
 class Difference(msgspec.Struct, frozen=True):
     """What differs between two trees.
 
-    `gone` are the agents that are not there any more, or are built anew; `built` those that are new, or built anew, in written
-    order; `recomposed` the composites that go on, with another plan or other members; `attending` the agents with code that go on,
-    and may call others elsewhere than before. All others stay as they are.
+    `gone` are the agents that are not there any more, run elsewhere now, or are built anew; `built` those that are new, came here,
+    or are built anew, in written order; `recomposed` the composites that go on, with another plan or other members; `attending` all
+    others that go on, and hear or call somebody who has come or gone. `moved` are those that came here from elsewhere, or went
+    there. All others stay as they are.
     """
 
     gone: frozenset[AgentPath]
     built: tuple[AgentNode, ...]
     recomposed: tuple[AgentNode, ...]
     attending: tuple[AgentNode, ...]
+    moved: frozenset[AgentPath] = frozenset()
 
     @classmethod
     def between(cls, old: AgentTree, new: AgentTree) -> Difference:
@@ -38,24 +40,21 @@ class Difference(msgspec.Struct, frozen=True):
         anew = _changed(old, new)
         if anew:
             anew |= {node.path for node in new if node.path in old.nodes and node.path not in anew and _refers(node, anew)}
-        gone = frozenset(anew) | (old.nodes.keys() - new.nodes.keys())
-        built = tuple(node for node in new if node.path in anew or node.path not in old.nodes)
+        moved = {node.path for node in new if (known := old.nodes.get(node.path)) is not None and known.is_elsewhere != node.is_elsewhere}
+        gone = frozenset(anew | moved) | (old.nodes.keys() - new.nodes.keys())
+        built = tuple(node for node in new if node.path in anew or node.path in moved or node.path not in old.nodes)
         touched = gone | {node.path for node in built}
-        recomposed = tuple(
-            node
-            for node in new.compositions
-            if node.path in old.nodes and node.path not in anew and _is_recomposed(old, new, node, touched)
-        )
+        stays = [node for node in new if not node.is_elsewhere and node.path in old.nodes and node.path not in gone]
         afar = {path for path in touched if any(path in tree.nodes and tree.nodes[path].is_elsewhere for tree in (old, new))}
-        attending = tuple(
-            node
-            for node in (new if afar else ())
-            if node.spec.python is not None
-            and node.path in old.nodes
-            and node.path not in anew
-            and any(is_below(path, node.path) for path in afar)
+        attending = {node.path for node in stays if _attends(node, afar)} if afar else set()
+        recomposed = tuple(node for node in stays if node.kind and (node.path in attending or _is_recomposed(old, new, node, touched)))
+        return cls(
+            frozenset(map(AgentPath, gone)),
+            built,
+            recomposed,
+            tuple(node for node in stays if node.path in attending),
+            frozenset(moved),
         )
-        return cls(frozenset(map(AgentPath, gone)), built, recomposed, attending)
 
 
 def _changed(old: AgentTree, new: AgentTree) -> set[AgentPath]:
@@ -82,7 +81,7 @@ def _hands_on_another(before: AgentSpec, after: AgentSpec) -> bool:
 
 
 def _differs(before: AgentNode, after: AgentNode) -> bool:
-    if before.kind != after.kind or before.is_elsewhere != after.is_elsewhere:
+    if before.kind != after.kind or before.is_board != after.is_board:
         return True
     if after.kind in ("human", "chat") and getattr(before.spec, after.kind) != getattr(after.spec, after.kind):
         return True  # whom they ask, a person or a model, is no part of a plan
@@ -104,6 +103,13 @@ def _is_recomposed(old: AgentTree, new: AgentTree, node: AgentNode, touched: Con
 def _refers(node: AgentNode, changed: Container[str]) -> bool:
     """Whether an agent names one of these. Rules for sentences name theirs in many ways, and have no state to lose."""
     return node.spec.sentences is not None or any(path in changed for path in _references(node))
+
+
+def _attends(node: AgentNode, afar: set[str]) -> bool:
+    """Whether an agent hears, or may call, one of these."""
+    if any(path in afar for path in _references(node)):
+        return True
+    return node.has_code and any(is_below(path, node.path) for path in afar)
 
 
 def _references(node: AgentNode) -> Iterator[AgentPath]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from edgematrix.config.live_record import LiveRecord, Restored
+from edgematrix.config.live_record import LiveRecord, Restored, unpacked
+from edgematrix.errors import UsageError
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.assembly import Assembly
@@ -16,12 +17,14 @@ from edgematrix.runtime.topology import Applied, Prepared
 
 if TYPE_CHECKING:
     from edgematrix.config.build import Surroundings
+    from edgematrix.config.places import Places
     from edgematrix.config.planning import Plan
     from edgematrix.config.spec import MatrixSpec
     from edgematrix.runtime.order import Edit
 
 __all__ = ["LiveTopology"]
 
+_DEPLOYED = "the matrix is deployed on hosts, so its file says what it is"
 _CHANGES_KEPT = 100
 """Changes that are told by name should they be dropped at a start."""
 
@@ -40,6 +43,8 @@ class LiveTopology:
         self.assembly = assembly
         self._around = around
         self._again = again
+        self.places = around.places
+        """Where agents run, as this host was told."""
         self._record = LiveRecord() if restored is None else restored.record
         self._manifest: dict[AgentPath, str] = {}
         engine = assembly.engine
@@ -88,15 +93,55 @@ class LiveTopology:
         """
         from edgematrix.config.planning import plan  # noqa: PLC0415 - see above
 
-        record = self._record
-        old = record.definition() if record.spec else self._again()
-        return plan(old, path, edit, self._around, self.assembly, base=record.base, manifest=self._manifest)
+        if self.places.here:
+            raise UsageError(_DEPLOYED, where=path, remedy="change the matrix file, then edgematrix deploy")
+        return plan(self.definition(), path, edit, self._around, self.assembly, base=self._record.base, manifest=self._manifest)
+
+    def replan(self, places: Places, spec: MatrixSpec | None = None, *, revision: int | None = None) -> Prepared:
+        """Build what is to run here from now on, and was not; nothing that runs is touched, so it may be done beside the event loop.
+
+        Agents that stay where they are, and as they are, keep states and runs; who hears one that came or went hears it on.
+
+        Args:
+            places: where agents are to run.
+            spec: another definition; None for the same.
+            revision: the number of the deployment that it comes with.
+
+        Raises:
+            EdgeMatrixError: it is wrong, or cannot be built here; why.
+        """
+        from edgematrix.config.planning import replan  # noqa: PLC0415 - see above
+
+        return replan(self.definition(), spec, self._around, self.assembly, self.places, places, revision)
+
+    def definition(self) -> MatrixSpec:
+        """What runs, made anew: a host holds none.
+
+        Raises:
+            ConfigError: it is damaged.
+        """
+        return self._record.definition() if self._record.spec else self._again()
 
     def apply(self, prepared: Prepared, now_us: int) -> Applied:
         """Put a change in place, on the event loop."""
+        plan = cast("Plan", prepared)
+        self.places = plan.places
+        return self._replaced(plan, now_us) if plan.is_replan else self._edited(plan, now_us)
+
+    def _replaced(self, plan: Plan, now_us: int) -> Applied:
         from edgematrix.config.placement import put_in_place  # noqa: PLC0415 - see above
 
-        plan = cast("Plan", prepared)
+        revision = self.revision if plan.deployed is None else plan.deployed
+        applied = put_in_place(plan, self.assembly, revision, now_us)
+        if plan.packed:
+            packed = plan.packed
+            self._again = lambda: unpacked(packed)
+        self._record = msgspec.structs.replace(self._record, revision=revision)
+        return applied
+
+    def _edited(self, plan: Plan, now_us: int) -> Applied:
+        from edgematrix.config.placement import put_in_place  # noqa: PLC0415 - see above
+
         applied = put_in_place(plan, self.assembly, self.revision + 1, now_us)
         record = self._record
         published = (set(record.published) | {path for path, value in plan.specs.items() if value is not None}) & plan.manifest.keys()

@@ -9,7 +9,7 @@ import msgspec
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["LiveRecord", "Restored", "hash_of", "restore"]
+__all__ = ["LiveRecord", "Restored", "hash_of", "restore", "unpacked"]
 
 _VERSION = 1
 _HASH_LENGTH = 16
@@ -39,14 +39,7 @@ class LiveRecord(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: it is damaged.
         """
-        import zlib  # noqa: PLC0415 - most hosts start without changes
-
-        from edgematrix.config.exchange import read  # noqa: PLC0415
-
-        try:
-            return read(zlib.decompress(self.spec))
-        except zlib.error as error:
-            raise ConfigError([Issue("error", f"the stored definition is damaged: {error}")]) from None
+        return unpacked(self.spec)
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -63,6 +56,22 @@ def hash_of(data: bytes) -> str:
     import hashlib  # noqa: PLC0415 - most hosts start without changes
 
     return hashlib.sha256(data).hexdigest()[:_HASH_LENGTH]
+
+
+def unpacked(packed: bytes) -> MatrixSpec:
+    """A definition that was packed, as a record holds it.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    import zlib  # noqa: PLC0415 - most hosts start without changes
+
+    from edgematrix.config.exchange import read  # noqa: PLC0415
+
+    try:
+        return read(zlib.decompress(packed))
+    except zlib.error as error:
+        raise ConfigError([Issue("error", f"the stored definition is damaged: {error}")]) from None
 
 
 def restore(spec: MatrixSpec, data: bytes | None) -> Restored:

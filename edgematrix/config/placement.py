@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from edgematrix.config.planning import Plan
-from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.path import AgentPath, parent_of
+from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.answer import AnswerListener
 from edgematrix.runtime.assembly import Assembly, Parts
 from edgematrix.runtime.outbound import Outbound
@@ -27,9 +28,10 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     gone = difference.gone
     engine.elsewhere = plan.elsewhere
     forgotten = [runner.store_key for runner in assembly.groups if runner.agent in gone]
-    removal = Removal(engine, gone)
+    removal = Removal(engine, gone, difference.moved)
     left = removal.subscriptions | _detach(assembly, {node.path for node in (*difference.recomposed, *difference.attending)})
     _leave_out(assembly, gone)
+    engine.inner = {path for path in engine.inner if parent_of(path) not in gone}
     plan.draft.place(engine)
     for topic in removal.retained:
         if topic not in engine.deliveries:
@@ -39,6 +41,7 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     assembly.adopt(plan.parts)
     _recompose(assembly, plan, former, now_us)
     unsubscribe = [topic for topic in sorted(left) if topic in assembly.filters and not engine.subscribed(topic)]
+    unsubscribe += [topic for topic in _heard_here(assembly, difference.moved - plan.elsewhere) if topic not in unsubscribe]
     for topic in unsubscribe:
         del assembly.filters[topic]
     _begin(assembly, plan.parts, now_us)
@@ -46,7 +49,7 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     if assembly.questions is not None:
         for path in gone - plan.parts.notify.keys():
             assembly.questions.notify.pop(path, None)
-    engine.pauses.parts.intersection_update({engine.matrix, *plan.agents})
+    engine.pauses.parts.intersection_update({engine.matrix, *plan.agents, *plan.elsewhere})
     return Applied(
         revision,
         assembly.agents,
@@ -61,6 +64,20 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
         manifest=plan.manifest,
         warnings=plan.warnings,
     )
+
+
+def _heard_here(assembly: Assembly, come: Collection[AgentPath]) -> list[str]:
+    """What is subscribed to of agents that have come here: they are heard in memory now."""
+    if not come:
+        return []
+    heads = tuple(f"{assembly.engine.root}/{kind}/" for kind in (Kind.OUT, Kind.PART))
+    return [topic for topic in assembly.filters if topic.startswith(heads) and _owner(topic, heads) in come]
+
+
+def _owner(topic: str, heads: tuple[str, ...]) -> str:
+    """Whose port a topic, or a filter for all its ports, is."""
+    head = next(head for head in heads if topic.startswith(head))
+    return topic.removeprefix(head).rpartition("/")[0]
 
 
 def _detach(assembly: Assembly, paths: Collection[AgentPath]) -> set[str]:

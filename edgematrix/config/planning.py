@@ -12,10 +12,12 @@ from edgematrix.config import edit
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.build import Builder, Surroundings
 from edgematrix.config.check import check_matrix
+from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.difference import Difference
 from edgematrix.config.exchange import dump_agent, write
-from edgematrix.config.finding import issues_of
+from edgematrix.config.finding import Finding, issues_of
 from edgematrix.config.live_record import hash_of
+from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.config.validation import validate
 from edgematrix.errors import ConfigError
@@ -24,7 +26,7 @@ from edgematrix.runtime.assembly import Assembly, Parts, Recomposed
 from edgematrix.runtime.draft import Draft
 from edgematrix.runtime.order import Connect, Create, Disconnect, Duplicate, Edit, Remove
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "plan", "replan"]
 
 
 class Plan(msgspec.Struct):
@@ -46,6 +48,10 @@ class Plan(msgspec.Struct):
     specs: dict[AgentPath, object]
     manifest: dict[AgentPath, str]
     warnings: list[str]
+    places: Places
+    deployed: int | None = None
+    """The revision of the deployment that it comes with, if any."""
+    is_replan: bool = False
 
 
 def plan(
@@ -57,6 +63,7 @@ def plan(
     *,
     base: str = "",
     manifest: Mapping[AgentPath, str],
+    places: Places = EVERYTHING_HERE,
 ) -> Plan:
     """Edit, check and build; nothing that runs is touched.
 
@@ -64,41 +71,81 @@ def plan(
         old: what runs.
         base: the hash of what the host was started with; empty where that is `old`.
         manifest: the hashes of agents that are known.
+        places: where agents run.
 
     Raises:
         EdgeMatrixError: the change is wrong; why, and what would be right.
     """
     new = _edited(old, path, asked)
-    findings = check_matrix(new, around.loader)
+    warnings = _checked(new, around.loader)
+    found = _between(AgentTree.of(old, places), AgentTree.of(new, places), around, assembly)
+    found.told = f"{type(asked).__name__.lower()} {path}"
+    found.packed = zlib.compress(write(new), 1)
+    found.base = base or hash_of(write(old))
+    found.specs, found.manifest = _manifested(old, new, manifest)
+    touched = {node.where for node in (*found.difference.built, *found.difference.recomposed)}
+    found.warnings += [wrong.what for wrong in warnings if any(wrong.path[: len(place)] == place for place in touched)]
+    return found
+
+
+def replan(
+    old: MatrixSpec, new: MatrixSpec | None, around: Surroundings, assembly: Assembly, before: Places, places: Places, revision: int | None
+) -> Plan:
+    """Plan the way to other places, and to another definition; nothing that runs is touched.
+
+    Args:
+        old: what runs.
+        new: what is to run; None for the same.
+        before: where agents run, as this host was told.
+        places: where they are to run.
+        revision: the number of what was deployed; None where only places change.
+
+    Raises:
+        EdgeMatrixError: the change is wrong, or cannot be built here; why.
+    """
+    if new is not None:
+        _checked(new, None)  # code of agents that run elsewhere need not be here; what runs here is loaded to be built
+    target = new or old
+    found = _between(AgentTree.of(old, before), AgentTree.of(target, places), around, assembly)
+    found.packed = b"" if new is None else zlib.compress(write(new), 1)
+    found.deployed, found.is_replan = revision, True
+    return found
+
+
+def _checked(spec: MatrixSpec, loader: CodeLoader | None) -> list[Finding]:
+    findings = check_matrix(spec, loader)
     errors = [found for found in findings if found.severity == "error"]
     if errors:
         raise ConfigError(issues_of(errors, None))
-    tree = AgentTree.of(new)
-    difference = Difference.between(AgentTree.of(old), tree)
+    return findings
+
+
+def _between(old: AgentTree, new: AgentTree, around: Surroundings, assembly: Assembly) -> Plan:
+    """What has to be built, and is, to get from one tree to another."""
+    difference = Difference.between(old, new)
     draft = Draft()
-    builder = Builder(tree, around, assembly, draft)
+    builder = Builder(new, around, assembly, draft)
     builder.build(difference.built)
     recomposed = [builder.recompose(node, assembly.bodies[node.path]) for node in difference.recomposed]
     for node in difference.attending:
         builder.attend(node)
-    specs, hashes = _manifested(old, new, manifest)
-    places = {node.where for node in (*difference.built, *difference.recomposed)}
-    warnings = [found.what for found in findings if any(found.path[: len(place)] == place for place in places)]
+    warnings: list[str] = []
     if builder.is_durable and not assembly.session_durable:
         warnings.append("the broker keeps nothing for this host while it is away, until the host is started anew")
     return Plan(
-        told=f"{type(asked).__name__.lower()} {path}",
-        packed=zlib.compress(write(new), 1),
-        base=base or hash_of(write(old)),
+        told="",
+        packed=b"",
+        base="",
         difference=difference,
         draft=draft,
         parts=builder.parts,
         recomposed=recomposed,
-        agents=tuple(node.path for node in tree if not node.is_elsewhere),
-        elsewhere=frozenset(node.path for node in tree if node.is_elsewhere),
-        specs=specs,
-        manifest=hashes,
+        agents=tuple(node.path for node in new if not node.is_elsewhere),
+        elsewhere=frozenset(node.path for node in new if node.is_elsewhere),
+        specs={},
+        manifest={},
         warnings=warnings,
+        places=new.places,
     )
 
 

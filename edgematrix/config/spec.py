@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict, WithJsonSchema
@@ -15,6 +14,8 @@ from pydantic_core import CoreSchema
 
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
 from edgematrix.composition.spec import ChatSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
+from edgematrix.errors import UsageError
+from edgematrix.hosting.spec import Failover, NeedsSpec
 from edgematrix.protocol.fields import CLOSED, PART, Duration, Flag, Name, Number
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.schema import SHORT_NAMES
@@ -23,7 +24,7 @@ from edgematrix.triggers.spec import GroupSpec
 
 __all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
-LATER = frozenset({"escalate", "failover", "llm", "onnx", "tools", "voice"})
+LATER = frozenset({"escalate", "llm", "onnx", "tools", "voice"})
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
 PORT_TYPES = tuple(SHORT_NAMES)
@@ -56,15 +57,15 @@ def _broker(text: str) -> str:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"expected {', '.join(EMBEDDED_BROKERS)}, mqtt://host or mqtts://host, found {text[:80]!r}{hint}")
         return text
+    scheme = text.partition("://")[0]
+    if scheme not in ("mqtt", "mqtts"):
+        raise ValueError(f"expected a broker's address with mqtt:// or mqtts://, found {scheme[:20]}://")
+    from edgematrix.transport.endpoint import Endpoint  # noqa: PLC0415 - it needs ssl, which few definitions do
+
     try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"the broker's address {text[:80]!r} cannot be read: {error}") from None
-    if parts.scheme not in ("mqtt", "mqtts"):
-        raise ValueError(f"expected a broker's address with mqtt:// or mqtts://, found {parts.scheme}://")
-    if not parts.hostname or port == 0:
-        raise ValueError(f"the broker's address {text[:80]!r} names no host, or port 0")
+        Endpoint.parse(text)
+    except UsageError as error:
+        raise ValueError(error.what) from None
     return text
 
 
@@ -191,7 +192,11 @@ class AgentSpec:
     sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=_nothing)
     """Input ports elsewhere that its code may send to; each is a wire. Actions name theirs where they stand."""
     host: Name | None = None
-    """The host that it runs on; without it, the one that loads the matrix."""
+    """The host that it runs on; without it, the one that loads the matrix, or where there is room."""
+    needs: NeedsSpec | None = None
+    """What its host must have; it is placed by itself then, and not with the agent that it is in."""
+    failover: Failover = None
+    """Whether it moves to another host when its own is gone, with all that goes with it."""
     durable: Flag | None = None
     """Whether its state, and runs under way, outlive a restart."""
     deadline: Duration | None = None

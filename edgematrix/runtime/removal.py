@@ -18,10 +18,12 @@ class Removal:
 
     Args:
         paths: exactly these; those below one stay if they are not named.
+        moved: those of them that run elsewhere from now on: who sends to them still may.
     """
 
-    def __init__(self, engine: Engine, paths: Collection[AgentPath]) -> None:
+    def __init__(self, engine: Engine, paths: Collection[AgentPath], moved: Collection[AgentPath] = ()) -> None:
         self._engine = engine
+        self._moved = moved
         found = engine.unlisten(lambda listener: listener.agent in paths) if paths else []
         self.subscriptions = {subscription for subscription, _ in found}
         """What they were subscribed to."""
@@ -41,17 +43,19 @@ class Removal:
         """Tell whoever waits for them, and end their runs: those that called others of them first, and with them their calls."""
         for call in self._calls:
             if call.caller not in self._paths:
-                self._engine.calls.fail(call.runid, f"{call.receiver} was taken out", now_us, gone=True)
+                became = "moved to another host" if call.receiver in self._moved else "was taken out"
+                self._engine.calls.fail(call.runid, f"{call.receiver} {became}", now_us, gone=True)
         for holder in self._holders:
             holder.retire(now_us)
 
     def _forget(self, paths: Collection[AgentPath]) -> None:
         engine = self._engine
-        self.retained = [topic for topic, (_, retain) in engine.deliveries.items() if retain and self._owner(topic) in paths]
+        taken_out = frozenset(paths).difference(self._moved)
+        self.retained = [topic for topic, (_, retain) in engine.deliveries.items() if retain and self._owner(topic) in taken_out]
         for by_topic in (engine.deliveries, engine.checks):
             for topic in [topic for topic in by_topic if self._owner(topic) in paths]:
                 del by_topic[topic]
-        engine.wires = {wire for wire in engine.wires if wire[0] not in paths and wire[1] not in paths}
+        engine.wires = {wire for wire in engine.wires if wire[0] not in paths and wire[1] not in taken_out}
         engine.inner.difference_update(paths)
         engine.durable.difference_update(paths)
         for topic, agents in list(engine.guarded.items()):
