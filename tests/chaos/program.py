@@ -8,14 +8,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from edgematrix.runtime.broker_program import launcher
 
-__all__ = ["Program", "Programs", "ProgramError"]
+__all__ = ["Program", "ProgramError", "Programs"]
 
 _LOOK_S = 0.01
 _SHOWN_BYTES = 2_000
@@ -89,7 +90,7 @@ class Program:
     async def until_ended(self, timeout_s: float) -> bool:
         """Wait for it to end by itself. Whether it did."""
         give_up_at_s = time.monotonic() + timeout_s
-        while self.is_running and time.monotonic() < give_up_at_s:
+        while self.is_running and time.monotonic() < give_up_at_s:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(_LOOK_S)
         return not self.is_running
 
@@ -126,10 +127,10 @@ class Programs:
         self._all.append(program)
         return program
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Program]:
         return iter(self._all)
 
-    def __enter__(self) -> Programs:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
