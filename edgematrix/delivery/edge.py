@@ -1,0 +1,37 @@
+"""The edge that an event belongs to: who sends, and what it is sent to (docs/spec/topics.md, "Delivery")."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from edgematrix.errors import PathError, TopicError
+from edgematrix.protocol.path import parse_path
+from edgematrix.protocol.topic import Kind, parse_topic
+
+__all__ = ["edge_of", "sender_of"]
+
+_EDGES_MAX = 8_192
+
+
+@lru_cache(_EDGES_MAX)
+def edge_of(source: str, topic: str, root: str) -> str:
+    """The edge of an event of the agent at `source` on a topic: `home/a.out` (an output), `home/a>home/b.in` (work for a port).
+
+    Raises:
+        TopicError: the topic is neither an `out` nor an `in` below `root`, or `source` is no path.
+    """
+    try:
+        address = parse_topic(topic, root)
+        if address.kind is Kind.OUT:
+            return f"{address.path}.{address.port}"
+        if address.kind is Kind.IN:
+            return f"{parse_path(source)}>{address.path}.{address.port}"
+    except PathError as error:
+        raise TopicError(f"topic {topic[:120]!r} from {source[:120]!r} is no edge: {error.what}") from None
+    raise TopicError(f"topic {topic[:120]!r} is neither an output nor work for an input, so it is no edge")
+
+
+def sender_of(edge: str) -> str:
+    """The path of the agent that sends on an edge."""
+    sender, arrow, _ = edge.partition(">")
+    return sender if arrow else edge.rpartition(".")[0]
