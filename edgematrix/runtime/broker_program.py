@@ -1,12 +1,13 @@
-"""The programs that can be an embedded broker: where they are, how they are started, what they say."""
+"""The programs that can be started as a broker: where they are, how they are started, what they say."""
 
 from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -34,7 +35,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 class BrokerProgram:
     """One kind of broker.
 
-    `ready` is what it writes once it listens, `in_use` what it writes if the port is taken.
+    `profile` configures it as an embedded broker. `ready` is what it writes once it listens, `in_use` what it writes if the
+    port is taken, `damaged` what it writes if it cannot read its `database`; both are empty where it heals itself.
     """
 
     kind: str
@@ -43,22 +45,24 @@ class BrokerProgram:
     in_use: str
     find: Callable[[], str | None]
     arguments: tuple[str, ...] = ("-c",)
+    database: str = ""
+    damaged: str = ""
 
-    def command(self, executable: str, directory: Path, port: int) -> list[str]:
-        """Write the configuration, and say how to start it.
+    def configure(self, template: str, directory: Path, values: Mapping[str, str]) -> Path:
+        """Write the configuration: `template` of `brokers/` with `values`, the user and the directory filled in.
 
         Raises:
             BrokerError: the directory's name cannot stand in a configuration.
+            OSError: it cannot be written.
         """
         place = str(directory.resolve())
         if any(bad in place for bad in '"\n\r\\'):
             raise BrokerError("the data directory's name holds a quote, a backslash or a line break", where=place)
-        text = read_profile(self.profile)
-        for name, value in (("port", str(port)), ("data_dir", place), ("user", getpass.getuser())):
-            text = text.replace(f"@{name}@", value)
+        filled = {"data_dir": place, "user": getpass.getuser(), **values}
         path = directory / f"{self.kind}.conf"
-        path.write_text(text, encoding="utf-8")
-        return [executable, *self.arguments, str(path)]
+        path.touch(mode=0o600)  # it may hold a password
+        path.write_text(re.sub(r"@(\w+)@", lambda found: filled[found[1]], read_profile(template)), encoding="utf-8")
+        return path
 
 
 def _find_mosquitto() -> str | None:
@@ -80,7 +84,15 @@ def _find_nats() -> str | None:
 
 
 PROGRAMS = (
-    BrokerProgram("mosquitto", "mosquitto-embedded.conf", " running", "Address already in use", _find_mosquitto),
+    BrokerProgram(
+        "mosquitto",
+        "mosquitto-embedded.conf",
+        " running",
+        "Address already in use",
+        _find_mosquitto,
+        database="mosquitto.db",
+        damaged="Couldn't open database",
+    ),
     BrokerProgram("nats", "nats-embedded.conf", "Server is ready", "address already in use", _find_nats),
 )
 """In the order in which they are tried."""

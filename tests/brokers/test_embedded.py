@@ -176,7 +176,7 @@ def test_it_gives_up_when_it_dies_too_often(tmp_path: Path, monkeypatch: pytest.
                 gave_up.set()
 
         async with EmbeddedBroker(tmp_path, port=free_port(), kind="mosquitto", restarts_max=2, observer=observe) as broker:
-            monkeypatch.setattr(broker, "_executable", "/bin/false")
+            monkeypatch.setattr(broker._node, "_executable", "/bin/false")
             assert broker.pid is not None
             os.kill(broker.pid, signal.SIGKILL)
             async with asyncio.timeout(PATIENCE_S):
@@ -206,7 +206,7 @@ def test_one_that_never_answers_is_given_up_and_stopped(tmp_path: Path, monkeypa
     monkeypatch.setattr("edgematrix.runtime.broker.choose", lambda _kind: (broker_program.PROGRAMS[0], str(sleeper)))
 
     async def test() -> None:
-        with pytest.raises(BrokerError, match="did not answer"):
+        with pytest.raises(BrokerError, match="did not listen"):
             async with EmbeddedBroker(tmp_path / "data", port=free_port(), start_timeout_s=0.5):
                 pass
 

@@ -189,9 +189,8 @@ def test_an_unknown_kind_is_refused_with_those_that_are_known() -> None:
 @pytest.mark.parametrize("kind", ["mosquitto", "nats"])
 def test_every_place_in_a_profile_is_filled_in(kind: str, tmp_path: Path) -> None:
     skip_without(kind)
-    program, executable = choose(kind)
-    command = program.command(executable, tmp_path, 12345)
-    text = Path(command[-1]).read_text()
+    program, _ = choose(kind)
+    text = program.configure(program.profile, tmp_path, {"port": "12345"}).read_text()
     assert "12345" in text
     assert str(tmp_path) in text
     assert re.findall(r"^[^#\n]*@\w+@", text, re.MULTILINE) == []
