@@ -21,9 +21,11 @@ def edge_of(source: str, topic: str, root: str) -> str:
         TopicError: the topic is neither an `out` nor an `in` below `root`, or `source` is no path.
     """
     try:
+        out_head = f"{root}/{Kind.OUT}/"
+        if topic.startswith(out_head):  # the port may be the one that tells the end of a call, which is no name of the grammar
+            path, _, port = topic.removeprefix(out_head).rpartition("/")
+            return f"{parse_path(path)}.{port}"
         address = parse_topic(topic, root)
-        if address.kind is Kind.OUT:
-            return f"{address.path}.{address.port}"
         if address.kind is Kind.IN:
             return f"{parse_path(source)}>{address.path}.{address.port}"
     except PathError as error:
