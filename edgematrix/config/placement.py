@@ -26,7 +26,7 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     engine, difference = assembly.engine, plan.difference
     before, filters = frozenset(assembly.agents), dict(assembly.filters)
     gone = difference.gone
-    engine.elsewhere = plan.elsewhere
+    engine.elsewhere, engine.edges = plan.elsewhere, plan.edges
     forgotten = [runner.store_key for runner in assembly.groups if runner.agent in gone]
     removal = Removal(engine, gone, difference.moved)
     left = removal.subscriptions | _detach(assembly, {node.path for node in (*difference.recomposed, *difference.attending)})
@@ -41,7 +41,9 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     assembly.adopt(plan.parts)
     _recompose(assembly, plan, former, now_us)
     unsubscribe = [topic for topic in sorted(left) if topic in assembly.filters and not engine.subscribed(topic)]
-    unsubscribe += [topic for topic in _heard_here(assembly, difference.moved - plan.elsewhere) if topic not in unsubscribe]
+    stale = (*_heard_here(assembly, difference.moved - plan.elsewhere), *_inbound(assembly, engine.root))
+    assembly.filters.update(dict.fromkeys(plan.inbound, 1))
+    unsubscribe += [topic for topic in stale if topic not in unsubscribe and topic not in plan.inbound]
     for topic in unsubscribe:
         del assembly.filters[topic]
     _begin(assembly, plan.parts, now_us)
@@ -72,6 +74,12 @@ def _heard_here(assembly: Assembly, come: Collection[AgentPath]) -> list[str]:
         return []
     heads = tuple(f"{assembly.engine.root}/{kind}/" for kind in (Kind.OUT, Kind.PART))
     return [topic for topic in assembly.filters if topic.startswith(heads) and _owner(topic, heads) in come]
+
+
+def _inbound(assembly: Assembly, root: str) -> list[str]:
+    """What is subscribed to for the inputs of the agents here; a source that reads an input elsewhere names its port."""
+    head = f"{root}/{Kind.IN}/"
+    return [topic for topic in assembly.filters if topic.startswith(head) and topic.endswith(("/+", "/#"))]
 
 
 def _owner(topic: str, heads: tuple[str, ...]) -> str:

@@ -14,8 +14,10 @@ from edgematrix.config.build import Builder, Surroundings
 from edgematrix.config.check import check_matrix
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.difference import Difference
+from edgematrix.config.edges import edges_of
 from edgematrix.config.exchange import dump_agent, write
 from edgematrix.config.finding import Finding, issues_of
+from edgematrix.config.inbound import inbound_filters
 from edgematrix.config.live_record import hash_of
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
@@ -24,6 +26,7 @@ from edgematrix.errors import ConfigError
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.assembly import Assembly, Parts, Recomposed
 from edgematrix.runtime.draft import Draft
+from edgematrix.runtime.edges import Edges
 from edgematrix.runtime.order import Connect, Create, Disconnect, Duplicate, Edit, Remove
 
 __all__ = ["Plan", "plan", "replan"]
@@ -49,6 +52,9 @@ class Plan(msgspec.Struct):
     manifest: dict[AgentPath, str]
     warnings: list[str]
     places: Places
+    edges: Edges
+    inbound: list[str]
+    """What is subscribed to for the inputs of the agents here."""
     deployed: int | None = None
     """The revision of the deployment that it comes with, if any."""
     is_replan: bool = False
@@ -146,6 +152,8 @@ def _between(old: AgentTree, new: AgentTree, around: Surroundings, assembly: Ass
         manifest={},
         warnings=warnings,
         places=new.places,
+        edges=edges_of(new),
+        inbound=inbound_filters(new),
     )
 
 
