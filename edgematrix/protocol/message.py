@@ -17,7 +17,7 @@ class Message(msgspec.Struct, gc=False):
     `value` is the bare payload (a JSON value, a string, or bytes) or the `data` of an event.
     `retained` is the flag as delivered. `time_us` is the event's own time, None for a bare payload.
     `source` is the path that an event claims, empty for a bare payload.
-    `sequence`, `epoch` and `base` are those of an event which has them (`Event`).
+    `sequence`, `epoch`, `base`, `call_inputs` and `call_wants` are those of an event which has them (`Event`).
     """
 
     topic: str
@@ -30,6 +30,8 @@ class Message(msgspec.Struct, gc=False):
     sequence: int | None = None
     epoch: int | None = None
     base: int | None = None
+    call_inputs: int | None = None
+    call_wants: str = ""
 
 
 class Publication(msgspec.Struct, gc=False):
@@ -41,3 +43,5 @@ class Publication(msgspec.Struct, gc=False):
     retain: bool = False
     expiry_s: int | None = None
     """MQTT 5 message expiry, seconds; brokers and protocol versions without it ignore it."""
+    number: int = 0
+    """By which whoever publishes it wants to hear that the broker has it (`Link.confirmed`, QoS 1); 0: nobody asks."""
