@@ -58,7 +58,8 @@ class Backoff:
     """How long to wait between attempts, in seconds."""
 
     first_s: float = 0.25
-    longest_s: float = 15.0
+    longest_s: float = 3.0
+    """Whoever waits is back within 5 s of the broker, however long that was away."""
     stable_s: float = 5.0
     """A connection that held this long makes the waiting begin anew."""
 
