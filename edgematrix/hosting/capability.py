@@ -11,7 +11,7 @@ import msgspec
 
 from edgematrix.errors import CodecError
 
-__all__ = ["BIRTH_BYTES_MAX", "PROTOCOL_VERSION", "Birth", "Capability", "Refused", "encode_birth", "read_birth"]
+__all__ = ["BIRTH_BYTES_MAX", "PROTOCOL_VERSION", "Birth", "Capability", "Refused", "as_plain", "encode_birth", "read_birth"]
 
 PROTOCOL_VERSION = 1
 """Hosts of another one take no part: what travels between them means something else there."""
@@ -56,7 +56,8 @@ class Birth(msgspec.Struct, frozen=True):
     """What a host has said last. Of one that is offline nothing but its session is known.
 
     `matrix` is what it runs a part of, `revision` that of the deployment that it follows, `agents` how many it runs; `load` is the
-    work that waits for each of its processors, 1.0 where they are just busy.
+    work that waits for each of its processors, 1.0 where they are just busy. `follows` tells whether it takes what is deployed:
+    one that runs a matrix file does not.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Birth(msgspec.Struct, frozen=True):
     matrix: str = ""
     revision: int = 0
     load: float = 0.0
+    follows: bool = False
     capability: Capability = Capability()
     refused: Refused | None = None
 
@@ -92,6 +94,7 @@ def as_plain(birth: Birth) -> dict[str, Any]:
         "matrix": birth.matrix,
         "revision": birth.revision,
         "load": round(birth.load, 2),
+        "follows": birth.follows,
         "memory_mb": able.memory_mb,
         **{name: list(getattr(able, name)) for name in _LISTS},
     }
@@ -137,6 +140,7 @@ def read_birth(name: str, payload: bytes) -> Birth:
         matrix=about.text("matrix"),
         revision=about.whole("revision"),
         load=about.number("load"),
+        follows=plain.get("follows") is True,
         capability=Capability(memory_mb=about.whole("memory_mb"), **{key: about.names(key) for key in _LISTS}),
         refused=about.refused(),
     )

@@ -19,7 +19,8 @@ __all__ = ["DEFINITION_BYTES_MAX", "MANIFEST_BYTES_MAX", "Manifest", "ProtocolMi
            "encode_manifest", "grown", "read_manifest"]  # fmt: skip
 
 DEFINITION_BYTES_MAX = 1 << 20
-MANIFEST_BYTES_MAX = 1 << 24
+MANIFEST_BYTES_MAX = 1 << 20
+"""About 18,000 agents; what every broker carries in one message."""
 _PATHS_MAX = 100_000
 _HOSTS_MAX = 1_000
 _HASH_LENGTH = 16

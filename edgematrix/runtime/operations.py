@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ from edgematrix.runtime.topology import Applied, Prepared, Topology
 __all__ = ["Aside", "Operations", "at_once"]
 
 T = TypeVar("T")
+
+Replaced: TypeAlias = Callable[[Applied | None, EdgeMatrixError | None], None]
 
 _QUEUE_MAX = 100
 """Changes that wait for their turn."""
@@ -83,6 +85,7 @@ class Operations:
         self._aside = aside
         self._changed = changed
         self._waiting: deque[tuple[Order, Told]] = deque()
+        self._replacing: deque[tuple[Callable[[], Prepared], Replaced]] = deque()
         self._under_way = False
         self._begun_us: deque[int] = deque([_NEVER] * _SECOND_MAX, maxlen=_SECOND_MAX)
         self._due_us: int | None = None
@@ -112,6 +115,14 @@ class Operations:
             return
         self.ask(order, lambda about, error: self._reply(order, about, error), now_us)
 
+    def _is_late(self, order: Order, error: EdgeMatrixError | None) -> bool:
+        """Whether somebody elsewhere has hung up on a call that is over, or has not come yet: then it is not begun."""
+        asked = order.asked
+        if error is None or order.session or not isinstance(asked, Cancel) or not order.topic.startswith(self._control):
+            return False
+        self._engine.calls.forbid(asked.run)
+        return True
+
     def ask(self, order: Order, told: Told, now_us: int) -> None:
         """Carry it out, now or in its turn."""
         if isinstance(order.asked, (Cancel, Approve)):
@@ -127,6 +138,17 @@ class Operations:
             self._waiting.append((order, told))
             self._look(now_us)
 
+    def replace(self, prepare: Callable[[], Prepared], told: Replaced, now_us: int) -> None:
+        """Put in place what `prepare` builds, before all that operators ask for, and after what is under way.
+
+        Args:
+            prepare: called beside the event loop, when nothing else changes.
+            told: called where the engine works with what was put in place, or with what was wrong: then nothing was.
+            now_us: the host's time.
+        """
+        self._replacing.append((prepare, told))
+        self._look(now_us)
+
     def awaits(self, due_us: int) -> bool:
         """Whether it waits for that moment."""
         return due_us == self._due_us
@@ -136,7 +158,14 @@ class Operations:
         if due_us != self._due_us:
             return
         self._due_us = None
-        if self._under_way or not self._waiting or self._is_closed:
+        if self._under_way or self._is_closed:
+            return
+        if self._replacing:
+            prepare, replaced = self._replacing.popleft()
+            self._under_way = True
+            self._aside(prepare, lambda prepared, error: self._replace(replaced, prepared, error))
+            return
+        if not self._waiting:
             return
         order, told = self._waiting.popleft()
         self._begun_us.append(now_us)
@@ -151,14 +180,23 @@ class Operations:
         """Carry out nothing any more."""
         self._is_closed = True
         self._waiting.clear()
+        self._replacing.clear()
 
     # Inside
 
     def _look(self, now_us: int) -> None:
         """Let the next change begin as soon as it may: outside any message, for it changes who hears what."""
-        if self._waiting and not self._under_way and self._due_us is None:
-            self._due_us = max(now_us, self._begun_us[0] + SECOND_US)
-            self._engine.schedule(self, self._due_us)
+        if self._under_way:
+            return
+        if self._replacing:
+            due_us = now_us  # nobody outside can ask for these as often as they like
+        elif self._waiting:
+            due_us = max(now_us, self._begun_us[0] + SECOND_US)
+        else:
+            return
+        if self._due_us is None or due_us < self._due_us:
+            self._due_us = due_us
+            self._engine.schedule(self, due_us)
 
     def _prepared(self, told: Told, prepared: Prepared | None, error: EdgeMatrixError | None) -> None:
         if self._is_closed:
@@ -175,6 +213,22 @@ class Operations:
         self._publish(applied, now_us)
         self._changed(applied)
         self._over(told, {"warnings": list(applied.warnings)} if applied.warnings else {}, None)
+
+    def _replace(self, told: Replaced, prepared: Prepared | None, error: EdgeMatrixError | None) -> None:
+        if self._is_closed:
+            return
+        applied: Applied | None = None
+        try:
+            if prepared is not None:
+                applied = self._topology.apply(prepared, self._now_us())
+                self._changed(applied)
+        except Exception as wrong:
+            error = RunError(f"an error within the host: {type(wrong).__name__}: {wrong}")
+            raise
+        finally:
+            self._under_way = False
+            told(applied if error is None else None, error)
+            self._look(self._now_us())
 
     def _remembered(self, order: Order, told: Told, error: EdgeMatrixError | None) -> None:
         if self._is_closed:
@@ -280,6 +334,8 @@ class Operations:
         if error is None:
             data |= {"done": True, "revision": self._topology.revision, **(about or {})}
         else:
+            if self._is_late(order, error):
+                return
             what, remedy = _told(error)
             if not order.session:
                 engine.dead_letter(engine.matrix, order.topic, order.value, f"{what} ({remedy})" if remedy else what, now_us)

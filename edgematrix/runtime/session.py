@@ -7,27 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import structs
 
 from edgematrix.errors import CodecError, QueueFullError, TopicError
+from edgematrix.hosting.capability import PROTOCOL_VERSION
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.birth import Announcer, host_topic
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.topology import Applied
 
-__all__ = ["PROTOCOL_VERSION", "Session", "false_claim", "host_topic", "offline_will"]
+__all__ = ["Session", "false_claim", "offline_will"]
 
-PROTOCOL_VERSION = 1
 _PAYLOAD_SHOWN_MAX = 200
 """Bytes of an unreadable payload that its dead letter quotes."""
-
-
-def host_topic(root: str, name: str) -> str:
-    """Where a host says that it is there."""
-    return topic_for(root, Kind.HOST, name)
 
 
 def offline_will(root: str, name: str, session: str) -> Publication:
@@ -58,6 +54,8 @@ class Session:
         revision: Callable[[], int] = lambda: 0,
         changed: Callable[[str], None],
     ) -> None:
+        self.announcer: Announcer | None = None
+        """What the host says of itself, where it follows deployments."""
         self._engine = engine
         self._transport = transport
         self._clock = clock
@@ -70,6 +68,9 @@ class Session:
         self._inbox = f"{engine.root}/{Kind.IN}/{engine.matrix}/"
         self._revision = revision
         self._local = frozenset(self._agents)
+        self._definitions = f"{engine.root}/{Kind.SPEC}/{engine.matrix}"
+        self.deployed: Callable[[str, bytes], None] | None = None
+        """Takes definitions and manifests as they are, by topic: their hashes are those of the bytes."""
         self.dropped_count = 0
         self.is_linked = False
         """Whether the broker is there."""
@@ -79,11 +80,13 @@ class Session:
     def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
         """Decode a message and let the engine work on it."""
         engine = self._engine
+        if self.deployed is not None and topic.startswith(self._definitions):
+            self.deployed(topic, payload)
+            return
         now_us = self._clock.now_us()
         if not engine.hears(topic):
             if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in engine.elsewhere:
-                engine.dead_letter(engine.matrix, topic, _shown(payload), "no agent here has this input port", now_us, Origin(raw=payload))
-                self._engine.settled()
+                self._unheard(topic, payload, qos, now_us)
             return
         if topic.startswith(self._own) and self._owner(topic, self._own) in self._local:
             return  # it was heard in memory already
@@ -94,11 +97,7 @@ class Session:
         else:
             if message.source:
                 self._take_over_times(message)
-            reason = self._refusal(message)
-            if reason is None:
-                engine.receive(message, now_us)
-            else:
-                engine.dead_letter(engine.matrix, topic, message.value, reason, now_us, Origin(message.trail, message.source))
+            self._take(message, now_us)
         self._engine.settled()
 
     def connected(self, session_present: bool) -> None:
@@ -108,11 +107,15 @@ class Session:
         self._announce("online")
         for path in self._agents:
             self._tell(path)
+        if self._courier is not None:
+            self._courier.linked()
         self._engine.settled()
 
     def disconnected(self, reason: str) -> None:
         """Say so; the transport tries again by itself."""
         self.is_linked = False
+        if self._courier is not None:
+            self._courier.unlinked()
         self._changed(f"disconnected: {reason}")
 
     def refused(self, topic_filter: str, reason: str) -> None:
@@ -123,10 +126,17 @@ class Session:
         """Count and trace what the transport gave up."""
         self._drop(topic, self._engine.matrix, reason)
 
+    def confirmed(self, number: int) -> None:
+        """The broker has taken a publication that has a number."""
+        if self._courier is not None:
+            self._courier.confirmed(number)
+
     def follow(self, applied: Applied) -> None:
         """Tell which agents came, went or changed. What is said while the broker is away is said when it is back."""
         self._agents = tuple(applied.agents)
         self._local = frozenset(self._agents)
+        if self._courier is not None:
+            self._courier.forget_routes()
         for path in applied.removed:
             if path not in applied.elsewhere:
                 self._publish(Publication(topic_for(self._engine.root, Kind.STATE, path), b"", 1, retain=True))
@@ -141,12 +151,20 @@ class Session:
         """Hand everything that is in the engine's outbox to the transport."""
         outbox = self._engine.outbox
         publish, to_wall_us = self._transport.publish, self._clock.to_wall_us
+        courier = self._courier if self._engine.durable else None
         while outbox:
             outbound = outbox.popleft()
+            if courier is not None and courier.takes(outbound):
+                continue
             try:
                 publish(outbound.publication(to_wall_us))
             except (CodecError, QueueFullError, TopicError) as error:
                 self._drop(outbound.topic, outbound.source, error.what)
+
+    def announce(self) -> None:
+        """Say again what there is to say of the host: something of it has changed."""
+        if self.is_linked:
+            self._announce("online")
 
     def farewell(self) -> None:
         """Say that the host goes on purpose."""
@@ -155,6 +173,9 @@ class Session:
     # Inside
 
     def _announce(self, status: str) -> None:
+        if self.announcer is not None:
+            self._publish(self.announcer.publication(self._engine.root, is_online=status == "online", agents=len(self._agents)))
+            return
         about = {"v": 1, "status": status, "session": self.id, "since": self._since}
         self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
 
