@@ -61,6 +61,8 @@ TURN_US = 2 * SECOND_US
 """How much later each candidate claims than the one before it in order, where that one is online and does not."""
 BACK_US = 10 * SECOND_US
 """How long the first choice has to be online until it gets the lease back."""
+AGAIN_US = 300 * SECOND_US
+"""When it is tried again, if it did not take it the first time."""
 _EPOCH_MAX = 2**53
 _HEARD_MAX = 16
 _VERSION = 1
@@ -182,8 +184,8 @@ class Tenure:
         self._next_beat_us = 0
         self._short = False
         """Whether the claim takes up this host's own lease, of an earlier life."""
-        self._spurned = ""
-        """The session to which the lease was handed over in vain."""
+        self._given = ("", 0)
+        """The session to which the lease was handed over, and when: in vain, until that is heard."""
 
     # What a host asks
 
@@ -355,8 +357,8 @@ class Tenure:
             self._heard_us.pop(lease.giver, None)
         else:
             self._note(lease.session, now_us)
-            if lease.session == self._spurned:
-                self._spurned = ""
+            if lease.session == self._given[0]:
+                self._given = ("", 0)
         is_mine = lease.giver != "" and lease.session == self.session
         if self.phase is not Phase.WATCHING:
             if lease.rank > (self.epoch, self.host) or is_mine:
@@ -435,12 +437,13 @@ class Tenure:
         if not name or not self._linked:
             return None
         session, since_us = self._online[name]
-        return None if session == self._spurned else since_us + BACK_US
+        given_to, given_us = self._given
+        return max(since_us + BACK_US, given_us + AGAIN_US if given_to == session else 0)
 
     def _hand_over(self, name: str, now_us: int, effects: list[Effect]) -> None:
         session, _ = self._online[name]
         effects.append(Suspend(self.epoch, f"it is handed over to {name}"))
-        self._spurned = session
+        self._given = (session, now_us)
         self._leave(Lease(max(self.epoch + 1, now_us // 1_000), name, session, 0, self.session), now_us, effects)
 
     def _leave(self, lease: Lease, now_us: int, effects: list[Effect]) -> None:

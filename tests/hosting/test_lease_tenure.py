@@ -137,7 +137,7 @@ def test_a_host_that_was_stopped_for_long_has_nothing_when_it_wakes() -> None:
     assert made.active() == ["b"]
 
 
-def test_a_host_to_which_it_is_handed_over_in_vain_is_not_tried_again() -> None:
+def test_a_host_to_which_it_is_handed_over_in_vain_is_not_tried_again_for_long() -> None:
     made = world(returns=True)
     made.hosts["a"].kill(reads_rest=True)
     made.run_until(lambda: made.active() == ["b"], 5 * S)
@@ -145,8 +145,9 @@ def test_a_host_to_which_it_is_handed_over_in_vain_is_not_tried_again() -> None:
     made.hosts["a"].start()
     made.run_until(lambda: made.active() == [], 12 * S)
     made.run_until(lambda: made.active() == ["b"], 7 * S)
-    made.run(30 * S)
+    made.run(250 * S)
     assert made.active() == ["b"]
+    made.run_until(lambda: made.active() == [], 60 * S)
 
 
 def test_two_that_both_believe_to_have_it_are_one_again_at_the_first_word() -> None:
@@ -241,7 +242,9 @@ def test_whatever_goes_wrong_two_never_have_it_and_in_the_end_one_has(
     made.run(60 * S)
     holder = made.active()
     assert len(holder) == 1
-    if returns:
+    if returns and holder != ["a"]:
+        made.run(310 * S)  # it was handed over in vain before
+        holder = made.active()
         assert holder == ["a"]
     assert made.retained is not None
     assert made.retained.holder == holder[0]
