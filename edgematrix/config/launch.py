@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
-from edgematrix.config.live_record import LiveRecord, restore
+from edgematrix.config.live_record import LiveRecord, restore, restore_paused
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import EMBEDDED_BROKERS
@@ -36,12 +36,13 @@ from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
+    from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
     from edgematrix.runtime.ensemble import Chooser
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.workshop import Workshop
 
-__all__ = ["STATE_FOLDER", "Launch", "Launched", "launch", "local_name", "run_here"]
+__all__ = ["STATE_FOLDER", "Launch", "Launched", "client_id", "launch", "local_name", "run_here"]
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class Launch:
     `name` is the host's; `folder` is where states and an embedded broker's data go; `url` overrides the broker that the matrix
     names; `changed` is called with a sentence when the connection comes or goes.
 
-    `places` tells which agents this host is to run. `speed` and `start_us` are for a recording that is played: time begins
+    `places` tells which agents this host is to run, `announcer` what it says of itself, where it follows deployments; `revision` is
+    that of the deployment. `speed` and `start_us` are for a recording that is played: time begins
     there, and runs so fast. Such a run begins with fresh states and leaves none behind.
     """
 
@@ -68,6 +70,8 @@ class Launch:
     url: str | None = None
     changed: Callable[[str], None] = _log.info
     places: Places = EVERYTHING_HERE
+    announcer: Announcer | None = None
+    revision: int = 0
     speed: float = 1.0
     start_us: int | None = None
 
@@ -91,6 +95,7 @@ class Launched:
     host: Host
     assembly: Assembly
     transport: PahoTransport
+    topology: LiveTopology
     url: str
     broker: str
 
@@ -116,10 +121,11 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         store = None if how.plays else SqliteStore(how.folder / f"{opened.spec.matrix}.sqlite")
         if store is not None:
             stack.callback(store.close)
-        topology = _topology(opened, around, store, how.changed)
+        topology = _topology(opened, around, store, how)
         assembly, spec = topology.assembly, opened.spec
         assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
-        session = new_id(clock.wall_us())
+        session = new_id(clock.wall_us()) if how.announcer is None else how.announcer.session
+        assembly.session_durable = assembly.session_durable or how.announcer is not None  # what is deployed next may need it
         address, broker, refused = how.url or spec.broker, "a broker elsewhere", ""
         if address in EMBEDDED_BROKERS:
             from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
@@ -132,24 +138,36 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             refused = load_capabilities(embedded.kind).topic_characters_refused
         endpoint = Endpoint.parse(address)
         settings = Settings(
-            client_id=f"{spec.root.replace('/', '-')}-{spec.matrix}-{how.name}",
+            client_id=client_id(spec.root, how.name, spec.matrix if how.announcer is None else "host"),
             will=offline_will(spec.root, how.name, session),
             session_expiry_s=_SESSION_EXPIRY_S if assembly.session_durable else 0,
+            acks_held=bool(assembly.engine.durable) or bool(how.places.here),
             characters_refused=refused,
             not_ours=frozenset({f"{spec.root}/{Kind.IN}/{spec.matrix}/#"}),
             outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
         )
         transport = PahoTransport(endpoint, settings)
         host = Host(assembly, transport, clock, name=how.name, session=session, store=store, topology=topology, changed=how.changed)
-        yield Launched(host, assembly, transport, str(endpoint), broker)
+        host.session.announcer = how.announcer
+        yield Launched(host, assembly, transport, topology, str(endpoint), broker)
 
 
-def _topology(opened: Opened, around: Surroundings, store: SqliteStore | None, changed: Callable[[str], None]) -> LiveTopology:
-    """Build what the file says, with the changes that were made while it ran; a function, so that nothing keeps the definition."""
+def client_id(root: str, name: str, what: str) -> str:
+    """As whom a host presents itself to the broker: the same at each start, so that what came meanwhile is for it."""
+    return f"{root.replace('/', '-')}-{what}-{name}"
+
+
+def _topology(opened: Opened, around: Surroundings, store: SqliteStore | None, how: Launch) -> LiveTopology:
+    """Build what the file says, with the changes that were made while it ran; a function, so that nothing keeps the definition.
+
+    What is deployed is changed by deploying it: what is paused alone is taken up.
+    """
     kept = None if store is None else store.read(LiveRecord.STORE_KEY + PART_SEPARATOR)
-    restored = restore(opened.hand_over(), kept)
+    spec = opened.hand_over()
+    restored = restore(spec, kept) if how.announcer is None else restore_paused(spec, kept, how.revision)
+    del spec
     if restored.warning:
-        changed(restored.warning)
+        how.changed(restored.warning)
     return LiveTopology(build(restored.spec, around), around, opened.again, restored)
 
 

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from edgematrix.errors import PathError, TopicError
 from edgematrix.protocol.path import parse_path
-from edgematrix.protocol.topic import Kind, parse_topic
+from edgematrix.protocol.topic import Kind, parse_topic, topic_for
 
-__all__ = ["edge_of", "sender_of"]
+__all__ = ["edge_of", "sender_of", "topic_of"]
 
 _EDGES_MAX = 8_192
 
@@ -37,3 +37,10 @@ def sender_of(edge: str) -> str:
     """The path of the agent that sends on an edge."""
     sender, arrow, _ = edge.partition(">")
     return sender if arrow else edge.rpartition(".")[0]
+
+
+def topic_of(edge: str, root: str) -> str:
+    """The topic on which the events of an edge are published."""
+    _, arrow, work = edge.partition(">")
+    path, _, port = (work if arrow else edge).rpartition(".")
+    return topic_for(root, Kind.IN if arrow else Kind.OUT, path, port)

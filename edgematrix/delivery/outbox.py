@@ -117,11 +117,12 @@ class Outbox:
                 self._count(queue)
                 self._look(queue)
 
-    def forget(self, edge: str) -> None:
-        """The edge is no more; what it kept goes. Should it come again, it counts in a higher epoch."""
+    def forget(self, edge: str) -> int:
+        """The edge is no more; what it kept goes: how many entries. Should it come again, it counts in a higher epoch."""
         queue = self._queues.pop(edge, None)
         if queue is None:
-            return
+            return 0
+        before = self.waiting
         self._drop(queue)
         for known in (self._ready, self._staged, self._counted):
             known.pop(edge, None)
@@ -131,6 +132,7 @@ class Outbox:
         if queue.tail.epoch >= self._epoch:
             self._epoch = queue.tail.epoch + 1
             self._changed[FLOOR_PART] = write_floor(self._epoch)
+        return before - self.waiting
 
     # What the connection does
 

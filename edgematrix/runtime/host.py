@@ -12,6 +12,7 @@ from edgematrix.protocol.ports import Clock, Store, Transport
 from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.aside import Aside
 from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_desk import DeadDesk
 from edgematrix.runtime.keeper import StateKeeper
 from edgematrix.runtime.operations import Operations
@@ -59,7 +60,13 @@ class Host:
         self._transport = transport
         self._clock = clock
         self._alarm = Alarm(clock, self._ring)
-        self._keeper = None if store is None else StateKeeper(engine, store)
+        self._keeper, self._courier = None, None
+        self._acknowledged = 0
+        if store is not None:
+            self._keeper = StateKeeper(
+                engine, store, committed=self._committed, receipt=lambda: transport.receipt, failing=self._store_failing
+            )
+            self._courier = Courier(engine, transport, clock, epoch=clock.wall_us() // 1_000, touched=self._keeper.hurry)
         self._aside = Aside(self._took_long)
         self.operations = None
         if topology is not None:
@@ -78,6 +85,8 @@ class Host:
             revision=lambda: 0 if topology is None else topology.revision,
             changed=changed,
         )
+        self.session.courier = self._courier
+        self._changed = changed
         self.tracer = Tracer(engine, assembly.groups, assembly.agents, clock, host=name, is_linked=lambda: self.session.is_linked)
         self.dead_desk = DeadDesk(engine, host=name)
 
@@ -109,8 +118,13 @@ class Host:
         """Take up what the engine has to say after something happened."""
         self.session.flush()
         self._alarm.set(self.engine.deadline_us)
-        if self._keeper is not None:
-            self._keeper.touched()
+        keeper = self._keeper
+        if keeper is None:
+            self._acknowledge(self._transport.receipt)
+        else:
+            if not keeper.is_behind:
+                self._acknowledge(self._transport.receipt)
+            keeper.touched()
 
     def check_clock(self) -> None:
         """Look whether somebody has set the wall clock, and let calendars go by the new time.
@@ -145,12 +159,31 @@ class Host:
         self.check_clock()
         self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_S, self._look_at_clock)
 
+    def _committed(self, receipt: int) -> None:
+        """What was touched is stored: what came of it may leave, and where it came from may forget it."""
+        if self._courier is not None:
+            self._courier.committed()
+        self._acknowledge(receipt)
+
+    def _acknowledge(self, receipt: int) -> None:
+        if receipt > self._acknowledged:
+            self._acknowledged = receipt
+            self._transport.acknowledge(receipt)
+
+    def _store_failing(self, reason: str) -> None:
+        if reason:
+            self._changed(f"nothing can be stored, so no durable work is taken or acknowledged: {reason}")
+        else:
+            self._changed("storing works again")
+
     def _ring(self) -> None:
         self.engine.advance(self._clock.now_us())
         self.acted()
 
     def _start_groups(self) -> None:
         stored = {} if self._keeper is None else self._keeper.load()
+        if self._courier is not None:
+            self._courier.load(stored, self._clock.now_us(), _say_damaged)
         self.assembly.start(stored, self._clock.now_us(), _say_damaged)
 
     async def _close(self, link: asyncio.Task[None]) -> None:
@@ -165,6 +198,8 @@ class Host:
             await self.assembly.workshop.close()
         if self._keeper is not None:
             await self._keeper.close()
+        if self._courier is not None:
+            self._courier.close()
         if not link.done():
             self.session.farewell()
         await self._transport.close()

@@ -15,6 +15,7 @@ from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.birth import Announcer, host_topic
+from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Dropped
@@ -22,6 +23,7 @@ from edgematrix.runtime.topology import Applied
 
 __all__ = ["Session", "false_claim", "offline_will"]
 
+_NOBODY: frozenset[AgentPath] = frozenset()
 _PAYLOAD_SHOWN_MAX = 200
 """Bytes of an unreadable payload that its dead letter quotes."""
 
@@ -54,6 +56,8 @@ class Session:
         revision: Callable[[], int] = lambda: 0,
         changed: Callable[[str], None],
     ) -> None:
+        self.courier: Courier | None = None
+        """What delivers for durable agents; None where nothing is kept, so that there is nothing to promise."""
         self.announcer: Announcer | None = None
         """What the host says of itself, where it follows deployments."""
         self._engine = engine
@@ -107,15 +111,15 @@ class Session:
         self._announce("online")
         for path in self._agents:
             self._tell(path)
-        if self._courier is not None:
-            self._courier.linked()
+        if self.courier is not None:
+            self.courier.linked()
         self._engine.settled()
 
     def disconnected(self, reason: str) -> None:
         """Say so; the transport tries again by itself."""
         self.is_linked = False
-        if self._courier is not None:
-            self._courier.unlinked()
+        if self.courier is not None:
+            self.courier.unlinked()
         self._changed(f"disconnected: {reason}")
 
     def refused(self, topic_filter: str, reason: str) -> None:
@@ -128,15 +132,15 @@ class Session:
 
     def confirmed(self, number: int) -> None:
         """The broker has taken a publication that has a number."""
-        if self._courier is not None:
-            self._courier.confirmed(number)
+        if self.courier is not None:
+            self.courier.confirmed(number)
 
     def follow(self, applied: Applied) -> None:
         """Tell which agents came, went or changed. What is said while the broker is away is said when it is back."""
         self._agents = tuple(applied.agents)
         self._local = frozenset(self._agents)
-        if self._courier is not None:
-            self._courier.forget_routes()
+        if self.courier is not None:
+            self.courier.forget_routes()
         for path in applied.removed:
             if path not in applied.elsewhere:
                 self._publish(Publication(topic_for(self._engine.root, Kind.STATE, path), b"", 1, retain=True))
@@ -151,7 +155,7 @@ class Session:
         """Hand everything that is in the engine's outbox to the transport."""
         outbox = self._engine.outbox
         publish, to_wall_us = self._transport.publish, self._clock.to_wall_us
-        courier = self._courier if self._engine.durable else None
+        courier = self.courier if self._engine.durable else None
         while outbox:
             outbound = outbox.popleft()
             if courier is not None and courier.takes(outbound):
@@ -171,6 +175,40 @@ class Session:
         self._announce("offline")
 
     # Inside
+
+    def _take(self, message: Message, now_us: int) -> None:
+        """Let the engine work on a message, unless it was here before, or claims what it may not."""
+        engine, courier = self._engine, self.courier
+        for_whom = None
+        if courier is not None:
+            if message.epoch is not None and message.sequence is not None:
+                for_whom = courier.take(message)
+                if for_whom is not None and not for_whom:
+                    return
+            elif message.qos and engine.durable:
+                courier.holds(message.topic)
+        reason = self._refusal(message, now_us)
+        if reason is not None:
+            engine.dead_letter(engine.matrix, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
+        elif for_whom is None:
+            engine.receive(message, now_us)
+        else:
+            for agent in sorted(for_whom):
+                engine.receive_for(agent, message, now_us)
+
+    def _unheard(self, topic: str, payload: bytes, qos: int, now_us: int) -> None:
+        """Work for an input that nobody here has: told once, and acknowledged where its sender waits for that."""
+        if self.courier is not None:
+            try:
+                message = decode(topic, payload, retained=False, qos=qos, limits=self._engine.limits)
+            except CodecError:
+                message = None
+            is_of_edge = message is not None and message.epoch is not None and message.sequence is not None
+            if message is not None and is_of_edge and self.courier.take(message) == _NOBODY:
+                return
+        reason = "no agent here has this input port"
+        self._engine.dead_letter(self._engine.matrix, topic, _shown(payload), reason, now_us, Origin(raw=payload))
+        self._engine.settled()
 
     def _announce(self, status: str) -> None:
         if self.announcer is not None:
@@ -209,11 +247,14 @@ class Session:
         if trail.expiry_us is not None:
             message.trail = structs.replace(trail, expiry_us=from_wall_us(trail.expiry_us))
 
-    def _refusal(self, message: Message) -> str | None:
+    def _refusal(self, message: Message, now_us: int) -> str | None:
         """Why an event may not come in; None if it may. On `in` the source is a claim, on `out` it is what the topic spells."""
         hops_max = self._engine.limits.hops_max
         if message.trail.hops > hops_max:
             return f"{message.trail.hops} hops, hops_max is {hops_max}"
+        expiry_us = message.trail.expiry_us
+        if expiry_us is not None and expiry_us <= now_us and message.topic.startswith(self._inbox):
+            return "it came too late: its expirytime has passed"
         return false_claim(self._engine.root, message.topic, message.source)
 
 

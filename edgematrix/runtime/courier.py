@@ -1,0 +1,296 @@
+"""Carries what durable agents say to agents elsewhere and to foreign topics, and takes what comes over durable edges.
+
+Nothing leaves before it is stored, and nothing is acknowledged before what it led to is stored (docs/spec/topics.md, "Delivery").
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from edgematrix.delivery.ack import Ack, encode_ack, read_ack
+from edgematrix.delivery.edge import edge_of, sender_of, topic_of
+from edgematrix.delivery.inbox import Inbox, Verdict
+from edgematrix.delivery.lane import Lane
+from edgematrix.delivery.outbox import Outbox
+from edgematrix.errors import CodecError, QueueFullError, TopicError
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.message import Message, Publication
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.ports import Clock, Transport
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.alarm import Alarm
+from edgematrix.runtime.dead_letter import Origin
+from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.observation import Dropped
+from edgematrix.runtime.outbound import Outbound
+
+__all__ = ["Courier"]
+
+_log = logging.getLogger(__name__)
+
+_CACHED_MAX = 20_000
+_NOBODY: frozenset[AgentPath] = frozenset()
+_QOS = 1
+
+
+class Courier:
+    """The durable traffic of one host.
+
+    Args:
+        epoch: that of edges of which the store knows nothing: the wall clock in milliseconds.
+        touched: called when something waits for the next commit.
+    """
+
+    def __init__(self, engine: Engine, transport: Transport, clock: Clock, *, epoch: int, touched: Callable[[], None]) -> None:
+        self._engine = engine
+        self._transport = transport
+        self._clock = clock
+        self._touched = touched
+        limits = engine.limits
+        bounds = {"entries_max": limits.outbox_durable_max, "bytes_max": limits.outbox_durable_bytes_max}
+        self.outbox = Outbox(engine.touched.append, epoch, **bounds)
+        self.lane = Lane(engine.touched.append, **bounds)
+        self.inbox = Inbox(engine.touched.append)
+        self._alarm = Alarm(clock, self.pump)
+        self._ack_head = f"{engine.root}/{Kind.ACK}/"
+        self._in_head = f"{engine.root}/{Kind.IN}/"
+        self._out_head = f"{engine.root}/{Kind.OUT}/"
+        self._heard: set[AgentPath] = set()
+        """Agents elsewhere whose acknowledgements are subscribed to."""
+        self._edges: dict[tuple[str, str], str] = {}
+        """The edge of each sender and topic that is defined in the outbox."""
+        self._receivers: dict[str, frozenset[AgentPath]] = {}
+        """Who acknowledges here what comes on a topic."""
+        self._linked = False
+        engine.listen(TopicFilter.parse(f"{self._ack_head}{engine.matrix}/#"), _Acks(self, engine.matrix))
+
+    # The store
+
+    def load(self, stored: Mapping[str, Mapping[str, bytes]], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
+        """Take up what was under way when the host went down.
+
+        Args:
+            stored: parts by the owner's key.
+            damaged: called with the key and the error where a part is of no use.
+        """
+        self.inbox.load(stored.get(Inbox.STORE_KEY, {}), damaged)
+        self.outbox.load(stored.get(Outbox.STORE_KEY, {}), damaged, now_us)
+        self.lane.load(stored.get(Lane.STORE_KEY, {}), damaged)
+        for edge in self.outbox.edges:
+            self._define(edge)
+
+    def committed(self) -> None:
+        """All that was to be stored is stored: let it leave, and acknowledge what it came from."""
+        self.inbox.committed()
+        self.outbox.committed(self._clock.now_us())
+        self.lane.committed()
+        self.pump()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be delivered that no new work is taken."""
+        return self.outbox.is_full or self.lane.is_full
+
+    # Going out
+
+    def takes(self, outbound: Outbound) -> bool:
+        """Whether a publication is one that has to be stored before it leaves; then it is staged.
+
+        What cannot be staged is told, and does not leave at all.
+        """
+        if outbound.source not in self._engine.durable:
+            return False
+        receivers = self._receivers_of(outbound.source, outbound.topic)
+        if receivers is None:
+            return False
+        try:
+            if receivers:
+                self._stage(outbound, receivers)
+            else:
+                publication = outbound.publication(self._clock.to_wall_us)
+                publication.qos = _QOS  # a broker confirms no other
+                expiry_us = None if outbound.trail is None else outbound.trail.expiry_us
+                self.lane.put(publication, expiry_us)
+        except (CodecError, QueueFullError, TopicError) as error:
+            self._refuse(outbound, error.what)
+        self._touched()
+        return True
+
+    def linked(self) -> None:
+        """The broker is there: send what is not acknowledged, and tell senders how far they have come."""
+        self._linked = True
+        self.outbox.linked(self._clock.now_us())
+        self.lane.linked()
+        for receiver, ack in self.inbox.all_acks():
+            self._acknowledge(receiver, ack)
+        self.pump()
+
+    def unlinked(self) -> None:
+        """The broker is gone."""
+        self._linked = False
+        self.outbox.unlinked()
+        self.lane.unlinked()
+        self._alarm.set(None)
+
+    def confirmed(self, number: int) -> None:
+        """The broker has taken a publication that no agent acknowledges."""
+        self.lane.confirmed(number)
+        self.pump()
+
+    def pump(self) -> None:
+        """Send all that may leave now."""
+        now_us = self._clock.now_us()
+        if self._linked:
+            for topic, payload in self.outbox.due(now_us):
+                _, retain = self._engine.deliveries.get(topic, (0, False))
+                self._publish(Publication(topic, payload, _QOS, retain))
+            for publication in self.lane.due(now_us):
+                self._publish(publication)
+            for receiver, ack in self.inbox.acks():
+                self._acknowledge(receiver, ack)
+            self._alarm.set(self.outbox.deadline_us)
+        for expired in self.lane.take_expired():
+            self._engine.observe(Dropped(now_us, self._engine.matrix, expired.topic, "it expired before it could be delivered"))
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._alarm.set(None)
+
+    # Coming in
+
+    def durable_here(self, topic: str) -> frozenset[AgentPath]:
+        """The agents here that acknowledge what comes on a topic: durable ones that listen, and whose input it is."""
+        found = self._receivers.get(topic)
+        if found is None:
+            if len(self._receivers) >= _CACHED_MAX:
+                self._receivers.clear()
+            engine = self._engine
+            found = frozenset(engine.durable.intersection(listener.agent for listener in engine.listeners(topic)))
+            if topic.startswith(self._in_head):  # work on an input is always acknowledged
+                owner = AgentPath(topic.removeprefix(self._in_head).rpartition("/")[0])
+                found = found if owner in engine.elsewhere else found | {owner}
+            self._receivers[topic] = found
+        return found
+
+    def holds(self, topic: str) -> None:
+        """A message without a sequence came with QoS 1: for a durable agent, the broker keeps it until what it led to is stored."""
+        if self.durable_here(topic):
+            self._touched()
+
+    def forget_routes(self) -> None:
+        """Agents have come or gone, here or elsewhere: others may have to acknowledge what waits."""
+        self._receivers.clear()
+        self._edges.clear()
+        for edge in self.outbox.edges:
+            self._define(edge)
+
+    def take(self, message: Message) -> frozenset[AgentPath] | None:
+        """Look whether an event of an edge is new here.
+
+        Returns:
+            For whom it is new, if not for all: others have had it. None: for all. The empty set: for nobody.
+        """
+        assert message.sequence is not None  # noqa: S101 - whoever calls knows
+        assert message.epoch is not None  # noqa: S101
+        topic = message.topic
+        try:
+            edge = edge_of(message.source, topic, self._engine.root)
+        except TopicError:
+            return None
+        receivers = self.durable_here(topic)
+        if not receivers:
+            return None if self.inbox.follow(edge, message.epoch, message.sequence) else _NOBODY
+        if self.is_full:
+            self._touched()
+            return _NOBODY  # its sender keeps it, and sends it again
+        sequence, epoch, base = message.sequence, message.epoch, message.base
+        new = {receiver for receiver in receivers if self.inbox.take(receiver, edge, epoch, sequence, base) is Verdict.NEW}
+        self._touched()
+        return None if len(new) == len(receivers) else frozenset(new)
+
+    def acked(self, message: Message) -> None:
+        """An agent elsewhere tells what it has committed."""
+        receiver = message.topic.removeprefix(self._ack_head)
+        try:
+            ack = read_ack(message.value)
+        except CodecError as error:
+            now_us = self._clock.now_us()
+            self._engine.dead_letter(self._engine.matrix, message.topic, message.value, str(error), now_us, Origin(message.trail))
+            return
+        self.outbox.acked(receiver, ack, self._clock.now_us())
+        self.pump()
+
+    # Inside
+
+    def _receivers_of(self, sender: str, topic: str) -> frozenset[AgentPath] | None:
+        """Who acknowledges a publication; nobody where the broker does, None where it need not be stored."""
+        engine = self._engine
+        edges = engine.edges
+        if topic.startswith(self._out_head):
+            receivers = edges.readers_of(topic, AgentPath(sender))
+            return receivers if receivers or topic in engine.deliveries else None
+        if topic.startswith(self._in_head):
+            receiver = AgentPath(topic.removeprefix(self._in_head).rpartition("/")[0])
+            return frozenset((receiver,)) if receiver in edges.acking else _NOBODY
+        return None if topic.startswith(f"{engine.root}/") else _NOBODY
+
+    def _stage(self, outbound: Outbound, receivers: frozenset[AgentPath]) -> None:
+        named = (outbound.source, outbound.topic)
+        edge = self._edges.get(named)
+        if edge is None:
+            edge = edge_of(outbound.source, outbound.topic, self._engine.root)
+            self._agree(edge, outbound.topic, receivers)
+            if len(self._edges) >= _CACHED_MAX:
+                self._edges.clear()
+            self._edges[named] = edge
+        epoch, sequence = self.outbox.number(edge)
+        self.outbox.put(edge, outbound.payload(self._clock.to_wall_us, epoch, sequence))
+
+    def _define(self, edge: str) -> None:
+        """Say anew who is to acknowledge what an edge keeps. What nobody takes any more is given up, and told."""
+        sender, topic = AgentPath(sender_of(edge)), topic_of(edge, self._engine.root)
+        receivers = self._receivers_of(sender, topic)
+        if receivers:
+            self._agree(edge, topic, receivers)
+        elif waiting := self.outbox.forget(edge):
+            reason = f"{waiting} messages for {edge} are given up: nobody elsewhere takes them any more"
+            self._engine.observe(Dropped(self._clock.now_us(), sender, topic, reason))
+
+    def _agree(self, edge: str, topic: str, receivers: frozenset[AgentPath]) -> None:
+        for receiver in receivers:
+            self._hear(receiver)
+        self.outbox.define(edge, topic, frozenset(map(str, receivers)))
+
+    def _hear(self, receiver: AgentPath) -> None:
+        if receiver not in self._heard:
+            self._heard.add(receiver)
+            self._transport.subscribe({topic_for(self._engine.root, Kind.ACK, receiver): 0})
+
+    def _acknowledge(self, receiver: str, ack: Ack) -> None:
+        self._publish(Publication(topic_for(self._engine.root, Kind.ACK, receiver), encode_ack(ack)))
+
+    def _publish(self, publication: Publication) -> None:
+        try:
+            self._transport.publish(publication)
+        except QueueFullError:
+            _log.debug("the transport's queue is full; %s is sent again later", publication.topic)
+
+    def _refuse(self, outbound: Outbound, reason: str) -> None:
+        """What cannot be kept does not leave: it is told, and can be retried."""
+        origin = Origin(outbound.trail, is_output=True) if outbound.trail is not None else Origin(is_output=True)
+        self._engine.dead_letter(
+            AgentPath(outbound.source), outbound.topic, outbound.value, f"it cannot be delivered: {reason}", self._clock.now_us(), origin
+        )
+
+
+class _Acks:
+    """Hears what agents elsewhere have committed."""
+
+    def __init__(self, courier: Courier, agent: AgentPath) -> None:
+        self._courier = courier
+        self.agent = agent
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells whose it is
+        """Take an acknowledgement."""
+        self._courier.acked(message)
