@@ -46,18 +46,18 @@ class Load:
     Args:
         port: of the broker.
         sensors: how many there are; they take turns.
+        qos: with which they publish. With 1 the broker's confirmations are read, and nothing is sent twice.
     """
 
-    def __init__(self, port: int, sensors: int = 1) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, port: int, sensors: int = 1, qos: int = 0) -> None:
+        self._port = port
         self._topics = [b"bench/sensor/%d" % number for number in range(sensors)]
+        self._qos = qos
         self._next = 0
         self._rest = b""
         self._sent_at: dict[int, float] = {}
         self._latencies: list[float] = []
-        self._socket.sendall(_CONNECT + _SUBSCRIBE)
-        self._receive(1.0)
+        self._connect()
 
     def close(self) -> None:
         """Leave."""
@@ -74,9 +74,7 @@ class Load:
             self._socket.sendall(self._frame(self._topics[sensor]))
             if self._receive(0.02):
                 took_s = time.perf_counter() - began_s
-                while self._receive(0.2):
-                    pass
-                self._sent_at.clear()
+                self._await_silence(0.2)
                 return took_s
         raise TimeoutError(f"no answer on bench/actuator/{sensor} within {patience_s} s")
 
@@ -106,15 +104,27 @@ class Load:
         answered = 0
         while time.perf_counter() - began_s < seconds:
             came = self._receive(1.0)
-            if came == 0:
+            if came is None:
                 break
             answered += came
-            self._socket.sendall(b"".join(self._one() for _ in range(came)))
+            if came:
+                self._socket.sendall(b"".join(self._one() for _ in range(came)))
         took_s = time.perf_counter() - began_s
-        while self._receive(0.3):
+        self._await_silence(0.3)
+        return answered / took_s
+
+    def _await_silence(self, silent_s: float) -> None:
+        """What is still under way comes, and is not counted."""
+        while self._receive(silent_s) is not None:
             pass
         self._sent_at.clear()
-        return answered / took_s
+
+    def _connect(self) -> None:
+        self._rest = b""
+        self._socket = socket.create_connection(("127.0.0.1", self._port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(_CONNECT + _SUBSCRIBE)
+        self._receive(1.0)
 
     def _send(self) -> None:
         self._socket.sendall(self._one())
@@ -126,22 +136,35 @@ class Load:
         self._next += 1
         payload = b"%d" % self._next
         self._sent_at[self._next] = time.perf_counter()
-        return bytes((0x30, 2 + len(topic) + len(payload), 0, len(topic))) + topic + payload
+        packet_id = (self._next % 0xFFFF + 1).to_bytes(2) if self._qos else b""
+        return bytes((0x30 | self._qos << 1, 2 + len(topic) + len(packet_id) + len(payload), 0, len(topic))) + topic + packet_id + payload
 
-    def _receive(self, patience_s: float) -> int:
-        """Take what comes within the time; how many answers there were."""
+    def _receive(self, patience_s: float) -> int | None:
+        """Take what comes within the time; how many answers there were among it. None: nothing came."""
         if not select.select([self._socket], [], [], max(0.0, patience_s))[0]:
-            return 0
-        data = self._rest + self._socket.recv(65_536)
+            return None
+        received = self._socket.recv(65_536)
+        if not received:
+            raise ConnectionResetError("the broker is gone")
+        data = self._rest + received
         now_s = time.perf_counter()
         position, end, answers = 0, len(data), 0
         while end - position >= 2 and position + 2 + data[position + 1] <= end:  # noqa: PLR2004 - a first byte and a length
             stop = position + 2 + data[position + 1]
             if data[position] == 0x30:  # noqa: PLR2004 - PUBLISH, QoS 0
-                sent_s = self._sent_at.pop(int(data[position + 4 + data[position + 3] : stop]), None)
+                self._answered(int(data[position + 4 + data[position + 3] : stop]), now_s)
                 answers += 1
-                if sent_s is not None:
-                    self._latencies.append(now_s - sent_s)
+            elif data[position] == 0x40:  # noqa: PLR2004 - PUBACK
+                self._confirmed(int.from_bytes(data[position + 2 : stop]))
             position = stop
         self._rest = data[position:]
         return answers
+
+    def _answered(self, number: int, now_s: float) -> None:
+        """An answer came."""
+        sent_s = self._sent_at.pop(number, None)
+        if sent_s is not None:
+            self._latencies.append(now_s - sent_s)
+
+    def _confirmed(self, packet_id: int) -> None:
+        """The broker has a message of QoS 1."""

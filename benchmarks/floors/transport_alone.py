@@ -36,6 +36,9 @@ class Relay:
         """Tell it."""
         print(topic, reason, file=sys.stderr)
 
+    def confirmed(self, number: int) -> None:
+        """Nothing has a number."""
+
 
 async def main() -> None:
     transport = PahoTransport(Endpoint.parse(f"mqtt://127.0.0.1:{sys.argv[1]}"), Settings(client_id="transport-alone"))
