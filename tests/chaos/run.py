@@ -1,0 +1,215 @@
+"""One chaos run: the chain over its hosts and a broker, numbers in, kills, numbers out, and what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgematrix.config.opening import open_matrix
+from edgematrix.errors import StateError
+from edgematrix.runtime.keeper import PART_SEPARATOR
+from edgematrix.runtime.sqlite_store import SqliteStore
+from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.paho import PahoTransport
+from edgematrix.transport.settings import Settings
+from tests.chaos.boards import FEED_TOPIC, SINK_TOPIC, Boards
+from tests.chaos.brokers import Brokers, brokers
+from tests.chaos.ear import ear, heard
+from tests.chaos.program import Program, ProgramError, Programs
+from tests.chaos.reaper import Reaper
+from tests.chaos.schedule import draw
+
+__all__ = ["Options", "Result", "run"]
+
+HERE = Path(__file__).parent
+TOLD_TOPIC = "chaos/told"
+HOSTS = ("a", "b", "c")
+_READY_S = 30.0
+_QUIET_S = 1.5
+_END_S = 5.0
+_TELL_S = 5.0
+_OWNERS_IN_FLIGHT = ("inbox", "outbox", "lane", "work")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is to be done. `window_max` numbers are under way at once; after `deadline_s` it is given up."""
+
+    seed: int
+    messages: int
+    kills: int
+    folder: Path
+    broker: str = "mosquitto"
+    persistent: bool = True
+    hosts: int = 3
+    window_max: int = 1_000
+    deadline_s: float = 120.0
+    tells: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of it. `trouble` is why it was given up; empty if it was not. `lines` tell the rest."""
+
+    lost: int = 0
+    twice: int = 0
+    kills: int = 0
+    took_s: float = 0.0
+    trouble: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+class _World:
+    """The programs of a run, and the boards that it plays itself."""
+
+    def __init__(self, options: Options, programs: Programs) -> None:
+        folder = options.folder
+        self.options = options
+        names = HOSTS[: options.hosts]
+        matrix = _lay_out(folder, names)
+        open_matrix(matrix)  # what is wrong with it is told here, and not by a host's log
+        self.brokers: Brokers = brokers(options.broker, folder / "brokers", persistent=options.persistent)
+        urls = ",".join(self.brokers.urls)
+        self.hosts = {name: _host(name, matrix, urls, folder) for name in names}
+        self.ear = ear(self.brokers.urls[-1], folder / "ear.log", (SINK_TOPIC, FEED_TOPIC, TOLD_TOPIC))
+        for program in (*self.brokers.programs, self.ear, *self.hosts.values()):
+            programs.add(program)
+        victims = {**self.hosts, **{program.name: program for program in self.brokers.programs}}
+        self.reaper = Reaper(draw(options.seed, options.messages, options.kills, list(victims)), victims)
+        self.transport = PahoTransport(Endpoint.parse(urls), Settings(client_id="chaos-harness", inflight_max=1_000))
+        self.boards = Boards(
+            self.transport, messages=options.messages, window_max=options.window_max, came=lambda count: self.reaper.progressed(count)
+        )
+
+    async def carry_out(self) -> None:
+        """Start everything, and go on until all has come and nothing more comes."""
+        for broker in self.brokers.programs:
+            broker.start()
+        for broker in self.brokers.programs:
+            await broker.until_ready(_READY_S)
+        self.ear.start()
+        for host in self.hosts.values():
+            host.start()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.transport.run(self.boards)), group.create_task(self.reaper.run())]
+            if self.options.tells:
+                tasks.append(group.create_task(self._tell()))
+            self.boards.begin()
+            while not (self.boards.is_complete and self.reaper.is_over and time.monotonic() - self.boards.last_at_s > _QUIET_S):
+                await asyncio.sleep(0.05)
+            for task in tasks:
+                task.cancel()
+
+    async def end(self) -> None:
+        """End the hosts as the system does, so that what they still have under way is in their stores."""
+        for host in self.hosts.values():
+            host.ask_to_end()
+        for host in self.hosts.values():
+            if not await host.until_ended(_END_S):
+                print(f"{host.name} did not end within {_END_S} s", file=sys.stderr)
+        self.ear.ask_to_end()
+        await self.ear.until_ended(_END_S)
+
+    async def _tell(self) -> None:
+        began_s = time.monotonic()
+        while True:
+            await asyncio.sleep(_TELL_S)
+            boards, now_s = self.boards, time.monotonic() - began_s
+            said = f"{now_s:5.0f} s: {len(boards.taken)} of {boards.messages} at the sink, {boards.twice} twice"
+            print(f"{said}, {len(self.reaper.done)} kills, {len(boards.dead)} dead letters", file=sys.stderr, flush=True)
+
+
+def run(options: Options) -> Result:
+    """Do it, and leave nothing running. Its folder is made anew.
+
+    Raises:
+        BrokerError: the broker is not installed.
+        ConfigError: the matrix is wrong.
+    """
+    shutil.rmtree(options.folder, ignore_errors=True)
+    options.folder.mkdir(parents=True)
+    return asyncio.run(_run(options))
+
+
+async def _run(options: Options) -> Result:
+    result = Result()
+    with Programs() as programs:
+        world = _World(options, programs)
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(options.deadline_s):
+                await world.carry_out()
+        except TimeoutError:
+            result.trouble = f"given up after {options.deadline_s:.0f} s"
+        except ExceptionGroup as errors:
+            ended, others = errors.split(ProgramError)
+            if ended is None or others is not None:
+                raise
+            result.trouble = _told(ended)
+        result.took_s = time.monotonic() - began_s
+        await world.end()
+        _report(world, result)
+    return result
+
+
+def _told(errors: ExceptionGroup[Exception]) -> str:
+    return "; ".join(_told(error) if isinstance(error, ExceptionGroup) else str(error) for error in errors.exceptions)
+
+
+def _report(world: _World, result: Result) -> None:
+    boards, options = world.boards, world.options
+    result.lost, result.twice, result.kills = boards.lost, boards.twice, len(world.reaper.done)
+    killed = Counter(kill.victim for kill in world.reaper.done)
+    lines = result.lines
+    lines.append(f"killed: {', '.join(f'{name} {count}' for name, count in sorted(killed.items())) or 'nobody'}")
+    sink = f"sink: {len(boards.taken)} of {boards.messages}, {boards.twice} twice; {boards.copies} copies and {boards.early} early ones dropped"
+    lines.append(sink)
+    log = options.folder / "ear.log"
+    raw = [f"{topic}: {heard(log, topic)}" for topic in (FEED_TOPIC, SINK_TOPIC, TOLD_TOPIC)]
+    lines.append(f"raw subscriber: {'; '.join(raw)}")
+    lines.append(f"left over: {'; '.join(f'{name}: {_left_over(options.folder / name)}' for name in world.hosts)}")
+    if boards.dead:
+        lines.append(f"{len(boards.dead)} dead letters, of which the first are:")
+        lines += [f"  {letter}" for letter in boards.dead[:5]]
+    if boards.lost:
+        lines.append(f"missing: {boards.missing()}")
+    rate = len(boards.taken) / result.took_s
+    lines.append(f"seed {options.seed}: {result.took_s:.1f} s, {rate:.0f} messages/s, {boards.outages} outages of the harness's connection")
+
+
+def _left_over(folder: Path) -> str:
+    """What a host that has ended still has under way."""
+    path = folder / "chaos.sqlite"
+    if not path.exists():
+        return "no store"
+    store = SqliteStore(path)
+    try:
+        owners = Counter(key.partition(PART_SEPARATOR)[0] for key in store.load())
+    except StateError as error:
+        return str(error)
+    finally:
+        store.close()
+    return ", ".join(f"{count} in {owner}" for owner, count in sorted(owners.items()) if owner in _OWNERS_IN_FLIGHT) or "nothing"
+
+
+def _lay_out(folder: Path, names: tuple[str, ...]) -> Path:
+    """Put the matrix and its code in a folder; what has no host of its own goes to the ones that there are."""
+    text = (HERE / "chain.yaml").read_text()
+    for number, name in enumerate(HOSTS):
+        text = text.replace(f"host: {name}\n", f"host: {names[number % len(names)]}\n")
+        text = text.replace(f"host: {name},", f"host: {names[number % len(names)]},")
+    matrix = folder / "chain.yaml"
+    matrix.write_text(text)
+    shutil.copy(HERE / "chain.py", folder / "chain.py")
+    return matrix
+
+
+def _host(name: str, matrix: Path, url: str, folder: Path) -> Program:
+    command = [sys.executable, "-m", "tests.chaos.host", name, str(matrix), url, str(folder / name)]
+    return Program(name, command, folder / f"{name}.log")
