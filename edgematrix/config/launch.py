@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.workshop import Workshop
 
-__all__ = ["STATE_FOLDER", "Launch", "Launched", "client_id", "launch", "local_name", "run_here"]
+__all__ = ["STATE_FOLDER", "Launch", "Launched", "client_id", "launch", "local_name", "run_here", "workshop_maker"]
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     async with AsyncExitStack() as stack:
         choosers = _choosers(clock, opened.loader.folder, stack)
         around = Surroundings(
-            clock=clock, new_id=new_id, workshop=_workshop(clock), loader=opened.loader, chooser=choosers, places=how.places
+            clock=clock, new_id=new_id, workshop=workshop_maker(clock), loader=opened.loader, chooser=choosers, places=how.places
         )
         store = None if how.plays else SqliteStore(how.folder / f"{opened.spec.matrix}.sqlite")
         if store is not None:
@@ -202,7 +202,9 @@ def _tell_of_broker(how: Launch, event: BrokerEvent) -> None:
         how.changed(f"embedded broker {event.what.replace('_', ' ')}: {event.detail}")
 
 
-def _workshop(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:
+def workshop_maker(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:
+    """What makes the place where agents' code runs, once an agent has any."""
+
     def make(limits: Limits, stalled: Callable[[str, int], None]) -> Workshop:
         from edgematrix.runtime.workshop import Workshop  # noqa: PLC0415 - a matrix without code does not need it
 

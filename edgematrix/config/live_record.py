@@ -9,7 +9,7 @@ import msgspec
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["LiveRecord", "Restored", "hash_of", "restore", "unpacked"]
+__all__ = ["LiveRecord", "Restored", "hash_of", "restore", "restore_paused", "unpacked"]
 
 _VERSION = 1
 _HASH_LENGTH = 16
@@ -99,6 +99,24 @@ def restore(spec: MatrixSpec, data: bytes | None) -> Restored:
     more = f"{len(record.changes) - _CHANGES_TOLD} more, " if len(record.changes) > _CHANGES_TOLD else ""
     what = f"what was changed while the matrix ran is dropped, for {reason}: {more}{', '.join(dropped)}"
     return Restored(spec, msgspec.structs.replace(record, paused=[]), what, is_dropped=True)
+
+
+def restore_paused(spec: MatrixSpec, data: bytes | None, revision: int) -> Restored:
+    """Take up what was paused of a matrix that is deployed: nothing else of it is changed while it runs.
+
+    Args:
+        spec: what is deployed.
+        data: what was stored; None for nothing.
+        revision: that of the deployment.
+    """
+    record = LiveRecord(revision=revision)
+    if data is None:
+        return Restored(spec, record)
+    try:
+        kept = msgspec.msgpack.decode(data, type=LiveRecord)
+    except msgspec.DecodeError as error:
+        return Restored(spec, record, warning=f"what was paused cannot be read, and goes on: {error}")
+    return Restored(spec, msgspec.structs.replace(record, paused=kept.paused))
 
 
 def _changed(spec: MatrixSpec, record: LiveRecord) -> tuple[MatrixSpec | None, str]:

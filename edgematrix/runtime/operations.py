@@ -138,16 +138,19 @@ class Operations:
             self._waiting.append((order, told))
             self._look(now_us)
 
-    def replace(self, prepare: Callable[[], Prepared], told: Replaced, now_us: int) -> None:
+    def beside(self, work: Callable[[], None], over: Callable[[EdgeMatrixError | None], None]) -> None:
+        """Try something beside the event loop; `over` is called where the engine works, with what was wrong."""
+        self._aside(work, lambda _, error: over(error))
+
+    def replace(self, prepare: Callable[[], Prepared], told: Replaced) -> None:
         """Put in place what `prepare` builds, before all that operators ask for, and after what is under way.
 
         Args:
             prepare: called beside the event loop, when nothing else changes.
             told: called where the engine works with what was put in place, or with what was wrong: then nothing was.
-            now_us: the host's time.
         """
         self._replacing.append((prepare, told))
-        self._look(now_us)
+        self._look(self._now_us())
 
     def awaits(self, due_us: int) -> bool:
         """Whether it waits for that moment."""

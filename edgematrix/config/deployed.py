@@ -1,0 +1,78 @@
+"""Between a matrix and what is deployed of it: its definitions, and where each agent runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgematrix.config.agent_tree import AgentTree
+from edgematrix.config.exchange import dump, dump_agent, load
+from edgematrix.config.places import Places
+from edgematrix.config.spec import AgentSpec, MatrixSpec
+from edgematrix.errors import CodecError, ConfigError, Issue
+from edgematrix.hosting.manifest import Manifest, definition_hash, encode_definition, grown
+from edgematrix.hosting.revision import Deployment
+from edgematrix.protocol.path import AgentPath
+
+__all__ = ["deployment_of", "places_of", "spec_of"]
+
+_NOT_DEPLOYED = frozenset({"agents", "broker"})
+"""What of a matrix is no part of a deployment: a broker's address may hold a password, and every host has its own."""
+
+
+def deployment_of(spec: MatrixSpec, places: Mapping[AgentPath, tuple[str, ...]], revision: int, deployer: str) -> Deployment:
+    """What is deployed of a matrix.
+
+    Args:
+        spec: the matrix.
+        places: the hosts of each unit.
+        revision: its number.
+        deployer: an id of who deploys it.
+
+    Raises:
+        ConfigError: a payload, made in Python, has no JSON form.
+    """
+    definitions: dict[AgentPath, bytes] = {}
+    _walk(AgentPath(spec.matrix), spec.agents, definitions)
+    head = {key: value for key, value in dump(spec).items() if key not in _NOT_DEPLOYED}
+    paths = {path: definition_hash(data) for path, data in definitions.items()}
+    return Deployment(Manifest(revision, head, paths, dict(places), deployer=deployer), definitions)
+
+
+def _walk(path: AgentPath, agents: Mapping[str, AgentSpec], found: dict[AgentPath, bytes]) -> None:
+    for name, agent in agents.items():
+        below = AgentPath(f"{path}/{name}")
+        found[below] = encode_definition(dump_agent(agent))
+        _walk(below, agent.agents, found)
+
+
+def spec_of(deployment: Deployment) -> MatrixSpec:
+    """The matrix that was deployed.
+
+    Raises:
+        ConfigError: the definitions make none, for example as they are of a version that knows more.
+    """
+    try:
+        return load(grown(deployment.manifest, deployment.definitions))
+    except CodecError as error:
+        raise ConfigError([Issue("error", error.what)]) from None
+
+
+def places_of(manifest: Manifest, spec: MatrixSpec, here: str, holders: Mapping[AgentPath, str]) -> Places:
+    """Where all agents run, as the host `here` is told.
+
+    Args:
+        manifest: what is deployed.
+        spec: its matrix.
+        here: this host.
+        holders: who has those that may move, by the path of their unit; all others run on their first host. The empty text
+            is nobody.
+    """
+    hosts: dict[AgentPath, str] = {}
+    for node in AgentTree.of(spec):
+        name = holders.get(node.path)
+        if name is None:
+            named = manifest.places.get(node.path)
+            name = hosts.get(AgentPath(node.path.rpartition("/")[0]), "") if named is None else next(iter(named), "")
+        if name:
+            hosts[node.path] = name
+    return Places(here, hosts)

@@ -1,0 +1,226 @@
+"""The process of a host: it waits until a deployment gives it agents, runs them, and follows what is deployed next."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgematrix.config.build import Surroundings, build
+from edgematrix.config.code_loader import CodeLoader
+from edgematrix.config.deployed import places_of, spec_of
+from edgematrix.config.kept_deployment import KeptDeployment
+from edgematrix.config.launch import Launch, Launched, client_id, launch, workshop_maker
+from edgematrix.config.opened import Opened
+from edgematrix.errors import BusError, EdgeMatrixError, StateError
+from edgematrix.hosting.capability import Capability
+from edgematrix.hosting.revision import Deployment
+from edgematrix.protocol.moment import format_moment
+from edgematrix.runtime.birth import Announcer
+from edgematrix.runtime.clock import SystemClock
+from edgematrix.runtime.following import Following
+from edgematrix.runtime.ids import id_maker
+from edgematrix.runtime.session import offline_will
+from edgematrix.runtime.topology import Prepared
+from edgematrix.runtime.waiting import Waiting
+from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.paho import PahoTransport
+from edgematrix.transport.settings import Settings
+
+__all__ = ["Hosting", "host_here"]
+
+_LOAD_S = 60.0
+"""How often the load is looked at, and told at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosting:
+    """How a host is to run.
+
+    `folder` is where it keeps its states and its deployment, `code` where modules of agents are; `allowed` names installed modules
+    that agents may come from; `matrix` is what it is to run, the empty text for the first that gives it agents. `load` tells how
+    busy the machine is; `changed` is called with a sentence when something happens.
+    """
+
+    name: str
+    url: str
+    root: str
+    matrix: str
+    folder: Path
+    code: Path | None
+    allowed: tuple[str, ...]
+    capability: Capability
+    version: str
+    load: Callable[[], float]
+    changed: Callable[[str], None]
+
+
+async def host_here(how: Hosting) -> None:
+    """Run a host until SIGINT or SIGTERM.
+
+    Raises:
+        AccessRefusedError: the broker refuses it.
+        UsageError: the broker's address is none.
+    """
+    process = _Process(how)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, process.stop)
+    await process.run()
+
+
+class _Process:
+    """One life of a host. It has one connection at a time: while it waits, and while it runs."""
+
+    def __init__(self, how: Hosting) -> None:
+        self._how = how
+        clock = SystemClock()
+        session = id_maker()(clock.wall_us())
+        self._announcer = Announcer(
+            how.name, session, format_moment(clock.wall_us()), how.version, how.capability, how.load, matrix=how.matrix
+        )
+        self._kept = KeptDeployment(how.folder)
+        self._loader = CodeLoader(how.code, how.allowed)
+        self._declined: Deployment | None = None
+        self._is_stopped = False
+        self._stop: Callable[[], None] = lambda: None
+        self._announce: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Wait and run, by turns, until it is stopped."""
+        Endpoint.parse(self._how.url)
+        telling = asyncio.create_task(self._tell_load(), name="load")
+        try:
+            deployment = self._read()
+            while not self._is_stopped:
+                deployment = await (self._wait() if deployment is None else self._run(deployment))
+        finally:
+            telling.cancel()
+
+    def stop(self) -> None:
+        """End `run`; may be called more than once."""
+        self._is_stopped = True
+        self._stop()
+
+    # What it does
+
+    async def _wait(self) -> Deployment | None:
+        how = self._how
+        settings = Settings(client_id=client_id(how.root, how.name, "host"), will=offline_will(how.root, how.name, self._announcer.session))
+        transport = PahoTransport(Endpoint.parse(how.url), settings)
+        waiting = Waiting(
+            transport,
+            self._announcer,
+            root=how.root,
+            name=how.name,
+            matrix=how.matrix,
+            declined=self._was_declined,
+            changed=how.changed,
+        )
+        self._stop, self._announce = waiting.stop, waiting.announce
+        return await waiting.run()
+
+    async def _run(self, deployment: Deployment) -> Deployment | None:
+        """Run a deployment, and those that follow it; what it is to be built from anew, or None where there is nothing for it to do."""
+        try:
+            async with launch(self._opened(deployment), self._launch(deployment)) as launched:
+                self._kept.write(deployment)
+                following = self._follow(deployment, launched)
+                try:
+                    await launched.host.run()
+                finally:
+                    following.close()
+        except BusError:
+            raise
+        except EdgeMatrixError as error:
+            self._refuse(deployment, error)
+            return None
+        if following.has_left:
+            self._kept.forget()
+            return None
+        return following.next or following.deployment
+
+    def _follow(self, deployment: Deployment, launched: Launched) -> Following:
+        host, topology, manifest = launched.host, launched.topology, deployment.manifest
+
+        def prepare(newer: Deployment) -> Prepared:
+            spec = spec_of(newer)
+            places = places_of(newer.manifest, spec, self._how.name, {})
+            prepared = topology.replan(places, spec, revision=newer.revision)
+            self._kept.write(newer)
+            return prepared
+
+        following = Following(
+            host,
+            self._announcer,
+            deployment,
+            name=self._how.name,
+            prepare=prepare,
+            try_anew=self._try,
+            changed=self._how.changed,
+        )
+        launched.transport.subscribe({following.filter: 1})
+        self._announcer.runs(manifest.matrix, manifest.revision)
+        self._stop, self._announce = host.stop, host.session.announce
+        if self._is_stopped:
+            host.stop()
+        self._how.changed(f"running revision {manifest.revision} of {manifest.matrix}: agents {len(launched.assembly.agents)}")
+        return following
+
+    def _opened(self, deployment: Deployment) -> Opened:
+        return Opened(spec_of(deployment), [], self._loader, make=lambda: spec_of(deployment))
+
+    def _launch(self, deployment: Deployment) -> Launch:
+        how, manifest = self._how, deployment.manifest
+        return Launch(
+            name=how.name,
+            folder=how.folder,
+            url=how.url,
+            changed=how.changed,
+            places=places_of(manifest, spec_of(deployment), how.name, {}),
+            announcer=self._announcer,
+            revision=manifest.revision,
+        )
+
+    def _try(self, deployment: Deployment) -> None:
+        """Build it, and throw that away: what cannot be built raises."""
+        clock, spec = SystemClock(), spec_of(deployment)
+        around = Surroundings(
+            clock=clock,
+            new_id=id_maker(),
+            workshop=workshop_maker(clock),
+            loader=self._loader,
+            places=places_of(deployment.manifest, spec, self._how.name, {}),
+        )
+        build(spec, around)
+
+    # Inside
+
+    def _read(self) -> Deployment | None:
+        try:
+            found = self._kept.read()
+        except StateError as error:
+            self._how.changed(f"the deployment that was kept {error}: waiting for it anew")
+            return None
+        if found is not None and self._how.matrix not in ("", found.manifest.matrix):
+            self._how.changed(f"it ran {found.manifest.matrix} before, and is to run {self._how.matrix} now")
+            return None
+        return found if found is not None and self._how.name in found.manifest.hosts else None
+
+    def _refuse(self, deployment: Deployment, error: EdgeMatrixError) -> None:
+        manifest = deployment.manifest
+        self._declined = deployment
+        self._how.changed(f"revision {manifest.revision} of {manifest.matrix} is refused: {error}")
+        self._announcer.runs(self._how.matrix, 0)
+        self._announcer.refuses(manifest.revision, str(error))
+
+    def _was_declined(self, deployment: Deployment) -> bool:
+        return self._declined is not None and deployment.manifest == self._declined.manifest
+
+    async def _tell_load(self) -> None:
+        while True:
+            await asyncio.sleep(_LOAD_S)
+            if self._announcer.notices_load():
+                self._announce()

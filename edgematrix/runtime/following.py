@@ -1,0 +1,161 @@
+"""A running host follows what is deployed: revision after revision, each as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from edgematrix.errors import EdgeMatrixError
+from edgematrix.hosting.manifest import Manifest
+from edgematrix.hosting.revision import Deployment, Gathering
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.topic import Kind
+from edgematrix.runtime.birth import Announcer
+from edgematrix.runtime.host import Host
+from edgematrix.runtime.topology import Applied, Prepared
+
+__all__ = ["Following"]
+
+_GRACE_S = 3.0
+"""How long definitions may come after their manifest before that is told."""
+
+
+class Following:
+    """Hears definitions and manifests, and lets the host follow them.
+
+    Args:
+        known: the deployment that the host was built from.
+        prepare: builds a deployment and keeps it, beside the event loop; what cannot be built or kept raises.
+        try_anew: tries whether a deployment could be built from the beginning, beside the event loop.
+        left: called when a deployment has nothing for this host any more.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        announcer: Announcer,
+        known: Deployment,
+        *,
+        name: str,
+        prepare: Callable[[Deployment], Prepared],
+        try_anew: Callable[[Deployment], None],
+        changed: Callable[[str], None],
+    ) -> None:
+        self._host = host
+        self._announcer = announcer
+        self._name = name
+        self._prepare = prepare
+        self._try_anew = try_anew
+        self._changed = changed
+        self._gathering = Gathering(known.manifest.matrix, known)
+        self.deployment = known
+        """What the host follows."""
+        self.next: Deployment | None = None
+        """What it is to be built from anew, once it has ended."""
+        self.has_left = False
+        """Whether nothing is left for it to do."""
+        self.followed: Callable[[Deployment], None] = _nobody_follows
+        """Called on the event loop when another deployment has been put in place."""
+        self._declined: Manifest | None = None
+        self._is_busy = False
+        self._grace: asyncio.TimerHandle | None = None
+        engine = host.engine
+        self._head = f"{engine.root}/{Kind.SPEC}/"
+        self.filter = f"{self._head}{engine.matrix}/#"
+        host.session.deployed = self.heard
+
+    def heard(self, topic: str, payload: bytes) -> None:
+        """Take a definition or a manifest."""
+        path = topic.removeprefix(self._head)
+        if "/" in path:
+            self._gathering.take_definition(AgentPath(path), payload)
+        else:
+            self._gathering.take_manifest(payload)
+        self._look()
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._host.session.deployed = None
+        if self._grace is not None:
+            self._grace.cancel()
+
+    # Inside
+
+    def _look(self) -> None:
+        """Begin to follow what is whole and new."""
+        gathering = self._gathering
+        manifest = gathering.manifest
+        if self._is_busy or self.next is not None or self.has_left:
+            return
+        if not gathering.is_whole:
+            if self._grace is None:
+                self._grace = asyncio.get_running_loop().call_later(_GRACE_S, self._tell_missing)
+            return
+        if manifest is self.deployment.manifest or manifest is self._declined or manifest == self.deployment.manifest:
+            return
+        deployment = gathering.standing().deployment
+        assert deployment is not None  # noqa: S101 - it is whole
+        self._begin(deployment)
+
+    def _begin(self, deployment: Deployment) -> None:
+        operations = self._host.operations
+        assert operations is not None  # noqa: S101 - a host that follows deployments can be changed
+        self._is_busy = True
+        if deployment.manifest.head == self.deployment.manifest.head or self._name not in deployment.manifest.hosts:
+            operations.replace(lambda: self._prepare(deployment), lambda applied, error: self._over(deployment, applied, error))
+            self._host.acted()
+        else:
+            operations.beside(lambda: self._try_anew(deployment), lambda error: self._tried(deployment, error))
+
+    def _over(self, deployment: Deployment, applied: Applied | None, error: EdgeMatrixError | None) -> None:
+        self._is_busy = False
+        if error is not None:
+            self._refuse(deployment, error)
+        elif applied is not None:
+            self.deployment = deployment
+            self._gathering.settle(deployment)
+            manifest = deployment.manifest
+            self.has_left = self._name not in manifest.hosts
+            self._announcer.runs("" if self.has_left else manifest.matrix, 0 if self.has_left else manifest.revision)
+            self._host.session.announce()
+            self._changed(_told(deployment, applied))
+            self.followed(deployment)
+            if self.has_left:
+                self._host.stop()
+        self._look()
+
+    def _tried(self, deployment: Deployment, error: EdgeMatrixError | None) -> None:
+        self._is_busy = False
+        if error is not None:
+            self._refuse(deployment, error)
+            self._look()
+            return
+        self._changed(f"revision {deployment.revision} of {deployment.manifest.matrix} is about the matrix as a whole: starting anew")
+        self.next = deployment
+        self._host.stop()
+
+    def _refuse(self, deployment: Deployment, error: EdgeMatrixError) -> None:
+        self._declined = deployment.manifest
+        self._changed(f"revision {deployment.revision} of {deployment.manifest.matrix} is refused: {error}")
+        self._announcer.refuses(deployment.revision, str(error))
+        self._host.session.announce()
+
+    def _tell_missing(self) -> None:
+        self._grace = None
+        standing = self._gathering.standing()
+        told = standing.told()
+        if told and (self._announcer.refused is None or self._announcer.refused.reason != told):
+            self._changed(told)
+            self._announcer.refuses(standing.revision, told)
+            self._host.session.announce()
+
+
+def _told(deployment: Deployment, applied: Applied) -> str:
+    counts = ((len(applied.added), "came or were changed"), (len(applied.removed), "went"), (len(applied.changed), "follow another plan"))
+    what = ", ".join(f"{count} {became}" for count, became in counts if count) or "nothing changed here"
+    return f"revision {deployment.revision} of {deployment.manifest.matrix}: {what}"
+
+
+def _nobody_follows(deployment: Deployment) -> None:
+    """What is to be done beside is nobody's concern."""
+    del deployment

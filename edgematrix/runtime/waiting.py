@@ -1,0 +1,150 @@
+"""A host that runs nothing yet: it is there, and waits until a deployment gives it agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from edgematrix.errors import QueueFullError
+from edgematrix.hosting.revision import Deployment, Gathering
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.ports import Transport
+from edgematrix.protocol.topic import Kind
+from edgematrix.runtime.birth import Announcer
+
+__all__ = ["Waiting"]
+
+_MATRICES_MAX = 100
+
+
+class Waiting:
+    """The link of a host's transport meanwhile.
+
+    Args:
+        root: the first level of the bus's own topics.
+        name: the host's.
+        matrix: what it is to run; the empty text for the first that gives it agents.
+        declined: whether a deployment was refused before: it is not taken a second time.
+        changed: called with a sentence when the connection comes or goes.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        announcer: Announcer,
+        *,
+        root: str,
+        name: str,
+        matrix: str,
+        declined: Callable[[Deployment], bool],
+        changed: Callable[[str], None],
+    ) -> None:
+        self._transport = transport
+        self._announcer = announcer
+        self._root = root
+        self._name = name
+        self._declined = declined
+        self._changed = changed
+        self._head = f"{root}/{Kind.SPEC}/"
+        self._gatherings: dict[str, Gathering] = {}
+        self._is_linked = False
+        self._found: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
+        self.filter = f"{self._head}{matrix}/#" if matrix else f"{self._head}#"
+        """What it has to hear."""
+
+    async def run(self) -> Deployment | None:
+        """Wait for a deployment with something for this host; None if it was stopped.
+
+        Raises:
+            AccessRefusedError: the broker refuses this host.
+        """
+        self._transport.subscribe({self.filter: 1})
+        link = asyncio.create_task(self._transport.run(self), name="transport")
+        try:
+            waits: set[asyncio.Future[Any]] = {link, self._found}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if not self._found.done():
+                await link  # it ended with an error
+            return self._found.result()
+        finally:
+            if self._found.done() and not self._found.cancelled() and self._found.result() is None:
+                self._say(is_online=False)
+            await self._transport.close()
+            link.cancel()
+            with suppress(asyncio.CancelledError):
+                await link
+
+    def stop(self) -> None:
+        """End `run`; may be called more than once."""
+        if not self._found.done():
+            self._found.set_result(None)
+
+    def announce(self) -> None:
+        """Say again what there is to say of the host: something of it has changed."""
+        if self._is_linked:
+            self._say(is_online=True)
+
+    # What the transport tells
+
+    def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
+        """Take a definition or a manifest."""
+        del qos, retained
+        matrix, slash, _ = topic.removeprefix(self._head).partition("/")
+        gathering = self._gatherings.get(matrix)
+        if gathering is None:
+            if len(self._gatherings) >= _MATRICES_MAX:
+                self._changed(f"more than {_MATRICES_MAX} matrices are deployed below {self._root}/: choose one with --matrix")
+                return
+            gathering = self._gatherings[matrix] = Gathering(matrix)
+        if slash:
+            gathering.take_definition(AgentPath(topic.removeprefix(self._head)), payload)
+        else:
+            gathering.take_manifest(payload)
+            self._tell_refusal(gathering)
+        self._look(gathering)
+
+    def connected(self, session_present: bool) -> None:
+        """The broker took us in."""
+        del session_present
+        self._is_linked = True
+        self._changed("connected, waiting for agents")
+        self.announce()
+
+    def disconnected(self, reason: str) -> None:
+        """Say so; the transport tries again by itself."""
+        self._is_linked = False
+        self._changed(f"disconnected: {reason}")
+
+    def refused(self, topic_filter: str, reason: str) -> None:
+        """Say which subscription the broker refuses: nothing will be heard."""
+        self._changed(f"the broker refuses the subscription {topic_filter!r}: {reason}")
+
+    def dropped(self, topic: str, reason: str) -> None:
+        """Say what the transport gave up."""
+        self._changed(f"{topic}: {reason}")
+
+    def confirmed(self, number: int) -> None:
+        """Nothing that it says has a number."""
+
+    # Inside
+
+    def _look(self, gathering: Gathering) -> None:
+        manifest = gathering.manifest
+        if manifest is None or not gathering.is_whole or self._name not in manifest.hosts or self._found.done():
+            return
+        deployment = gathering.standing().deployment
+        if deployment is not None and not self._declined(deployment):
+            self._found.set_result(deployment)
+
+    def _tell_refusal(self, gathering: Gathering) -> None:
+        standing = gathering.standing()
+        if standing.refusal:
+            self._changed(standing.refusal)
+            self._announcer.refuses(standing.revision, standing.refusal)
+            self.announce()
+
+    def _say(self, *, is_online: bool) -> None:
+        with suppress(QueueFullError):  # it is said again with the next connection
+            self._transport.publish(self._announcer.publication(self._root, is_online=is_online, agents=0))
