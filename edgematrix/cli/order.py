@@ -123,7 +123,7 @@ class _Asking:
             await self._find()
             request = self._operator.request(self._order.verb, self._path, self._order.data)
             self._topic = request.topic
-            await guest.confirmed(request)
+            await guest.assure(request)
             if await self._answered(guest) and not self._is_done():
                 await self._operator.agents.wait_until(lambda: False)  # who is there may not all have been told yet
                 await self._answered(guest)

@@ -111,7 +111,7 @@ class RunQuestion:
     async def _ask(self, guest: Visit, asked: Mapping[str, object], take: Take) -> None:
         self._complete.clear()
         self._take = take
-        await guest.confirmed(self._operator.request("watch", self._path, {"follow": False, **asked}))
+        await guest.assure(self._operator.request("watch", self._path, {"follow": False, **asked}))
         hosts = self._hosts()
         try:
             async with asyncio.timeout(ANSWER_S_MAX):

@@ -159,7 +159,7 @@ class _Sending:
             await self._find_receiver()
             self._port = _port(self._path, self._port, self._tree()) or _DEFAULT_INPUT
             self._topic = topic_for(root, Kind.IN, self._path, self._port)
-            await guest.confirmed(self._publication())
+            await guest.assure(self._publication())
             say(f"{style('✓', fg='green')} {self._path}.{self._port} {value_text(self._value)}")
             followed, self._early = self._early or [], None
             for text in followed:
@@ -239,7 +239,7 @@ class _Sending:
                 self._write(self._parts.take(seen))
                 return
             self._follows(f"  {_effect(seen)}")
-            self._answered = self._answered or (seen.kind == Kind.OUT and seen.path == self._path and seen.port != "error")
+            self._answered = self._answered or (seen.kind == Kind.OUT and seen.path == self._path and seen.port not in ("error", "_end"))
 
     def _is_refusal(self, seen: Sighting, topic: object) -> bool:
         """Whether the work was not taken; for who waits for the answer also, that the run of the agent has failed."""

@@ -95,7 +95,7 @@ class Tracing:
             await self._find()
             if question.follow:
                 guest.transport.subscribe({f"{root}/{Kind.TRACE}/{self._path}/#": 0})
-            await guest.confirmed(self._watch(newest=question.last, follow=question.follow))
+            await guest.assure(self._watch(newest=question.last, follow=question.follow))
             await self._answered(guest)
             if question.follow:
                 await self._follow(guest)

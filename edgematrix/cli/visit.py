@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from edgematrix.errors import BusError, EdgeMatrixError
 from edgematrix.protocol.message import Publication
 from edgematrix.transport.endpoint import Endpoint
@@ -18,7 +20,6 @@ from edgematrix.transport.settings import Settings
 __all__ = ["CONNECT_S_MAX", "Visit", "visit"]
 
 CONNECT_S_MAX = 5.0
-_POLL_S = 0.005
 
 Received = Callable[[str, bytes, int, bool], None]
 
@@ -41,21 +42,28 @@ class Visit:
     failure: str = ""
     trouble: list[str] = field(default_factory=list)
 
-    async def confirmed(self, publication: Publication, wait_s: float = CONNECT_S_MAX) -> None:
+    numbers: int = 0
+    """How many publications had a number."""
+    waits: dict[int, asyncio.Event] = field(default_factory=dict)
+    """Who waits for the broker's word, by the publication's number."""
+
+    async def assure(self, publication: Publication, wait_s: float = CONNECT_S_MAX) -> None:
         """Publish with QoS 1, and wait for the broker's word.
 
         Raises:
             BusError: it refused, or said nothing in time.
         """
-        before = self.transport.counts()["confirmed"]
-        told = len(self.trouble)
-        self.transport.publish(publication)
+        self.numbers += 1
+        number, told = self.numbers, len(self.trouble)
+        word = self.waits[number] = asyncio.Event()
         try:
+            self.transport.publish(structs.replace(publication, number=number))
             async with asyncio.timeout(wait_s):
-                while self.transport.counts()["confirmed"] == before and len(self.trouble) == told:  # noqa: ASYNC110 - a transport counts PUBACKs, it does not call
-                    await asyncio.sleep(_POLL_S)
+                await word.wait()
         except TimeoutError:
             raise BusError(f"the broker did not confirm the message within {wait_s:g} s", where=self.where) from None
+        finally:
+            del self.waits[number]
         if len(self.trouble) > told:
             raise BusError(self.trouble[told], where=publication.topic, remedy="the broker's access list decides who may publish what")
 
@@ -89,6 +97,11 @@ class Visit:
     def dropped(self, topic: str, reason: str) -> None:
         """A message was given up."""
         self.trouble.append(f"{topic}: {reason}")
+
+    def confirmed(self, number: int) -> None:
+        """The broker has a message, or refused it."""
+        if number in self.waits:
+            self.waits[number].set()
 
 
 @asynccontextmanager

@@ -51,6 +51,12 @@ class Link(Protocol):
     def dropped(self, topic: str, reason: str) -> None:
         """A message was given up: going out (the queue is full, the broker refused it) or coming in (beyond the size that is read)."""
 
+    def confirmed(self, number: int) -> None:
+        """The broker has the QoS 1 publication of this `number` (not 0), or it was given up for good, of which `dropped` told before.
+
+        What is still unconfirmed when the transport is closed is dropped, and not confirmed: it is worth another attempt.
+        """
+
 
 class Transport(Protocol):
     """A connection to a bus that heals itself."""

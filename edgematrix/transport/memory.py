@@ -245,6 +245,7 @@ class MemoryTransport:
             self._tally.expired += 1
             self._outbox.withdraw(waiting)
             self._drop(publication, "it expired while it waited to be sent")
+            self._confirm(publication)
             return
         self._tally.sent += 1
         refusal = self._bus.accept(session, publication)
@@ -253,9 +254,10 @@ class MemoryTransport:
         if waiting.packet_id:
             self._outbox.acknowledged(waiting.packet_id)
             self._tally.confirmed += not refusal
-        if refusal and waiting.packet_id:
-            self._tally.rejected += 1
-            self._drop(publication, f"the broker refused it: {refusal}")
+            if refusal:
+                self._tally.rejected += 1
+                self._drop(publication, f"the broker refused it: {refusal}")
+            self._confirm(publication)
 
     def _tell_bus(self) -> None:
         session = self._session
@@ -287,6 +289,10 @@ class MemoryTransport:
 
     def _drop(self, publication: Publication, reason: str) -> None:
         self._tell("dropped", publication.topic, reason)
+
+    def _confirm(self, publication: Publication) -> None:
+        if publication.number and publication.qos:
+            self._tell("confirmed", publication.number)
 
     def _tell(self, what: str, *details: object) -> None:
         if self._link is None:

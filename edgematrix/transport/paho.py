@@ -68,7 +68,7 @@ class PahoTransport:
         self._connection = Connection(settings.backoff, random, self._changed)
         self._subscriptions = Subscriptions(not_ours=settings.not_ours)
         self._tally = Tally()
-        self._sender = Sender(settings, self._tally, self._drop, now_s)
+        self._sender = Sender(settings, self._tally, self._drop, self._safe, now_s)
         self._link: Link | None = None
         self._carrier: Carrier | None = None
         self._session: Session | None = None
@@ -375,6 +375,9 @@ class PahoTransport:
 
     def _drop(self, publication: Publication, reason: str) -> None:
         self._tell("dropped", publication.topic, reason)
+
+    def _safe(self, number: int) -> None:
+        self._tell("confirmed", number)
 
     def _tell(self, what: str, *details: object) -> None:
         if self._link is None:

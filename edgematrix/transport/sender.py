@@ -34,13 +34,22 @@ class Sender:
         settings: the bounds.
         tally: counts.
         drop: is told what was given up, and why.
+        confirm: is told the number of what the broker has, or will never take.
         now_s: a clock that never goes back.
     """
 
-    def __init__(self, settings: Settings, tally: Tally, drop: Callable[[Publication, str], None], now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tally: Tally,
+        drop: Callable[[Publication, str], None],
+        confirm: Callable[[int], None],
+        now_s: Callable[[], float],
+    ) -> None:
         self._settings = settings
         self._tally = tally
         self._drop = drop
+        self._confirm = confirm
         self._now_s = now_s
         self._outbox = Outbox(
             messages_max=settings.outbox_messages_max, bytes_max=settings.outbox_bytes_max, window_max=settings.inflight_max
@@ -91,7 +100,7 @@ class Sender:
         given_up = self._outbox.lost(soon=soon)
         if given_up is not None:
             self._tally.poisonous += 1
-            self._drop(given_up, "the connection broke each time that it was sent")
+            self._give_up(given_up, "the connection broke each time that it was sent")
 
     def end(self) -> None:
         """There will be no connection any more: what is left is dropped, and so is what comes."""
@@ -107,9 +116,11 @@ class Sender:
             return
         if reason >= _REFUSAL:
             self._tally.rejected += 1
-            self._drop(waiting.publication, f"the broker refused it: {puback_reason(reason)}")
+            self._give_up(waiting.publication, f"the broker refused it: {puback_reason(reason)}")
         else:
             self._tally.confirmed += 1
+            if waiting.publication.number:
+                self._confirm(waiting.publication.number)
         self.drain()
 
     def drain(self) -> None:
@@ -184,7 +195,13 @@ class Sender:
 
     def _withdraw(self, waiting: Waiting, reason: str) -> None:
         self._outbox.withdraw(waiting)
-        self._drop(waiting.publication, reason)
+        self._give_up(waiting.publication, reason)
+
+    def _give_up(self, publication: Publication, reason: str) -> None:
+        """Another attempt would not help."""
+        self._drop(publication, reason)
+        if publication.number and publication.qos:
+            self._confirm(publication.number)
 
 
 def _refusal(publication: Publication, topic_bytes: int, greeting: Greeting) -> str:

@@ -57,6 +57,8 @@ class Ears:
 
     def dropped(self, topic: str, reason: str) -> None: ...
 
+    def confirmed(self, number: int) -> None: ...
+
 
 @KINDS
 def test_it_starts_in_no_time_carries_messages_and_stops_within_a_second(kind: str, tmp_path: Path) -> None:

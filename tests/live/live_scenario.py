@@ -85,6 +85,8 @@ class World:
     def dropped(self, topic: str, reason: str) -> None:
         raise AssertionError(f"{topic}: {reason}")
 
+    def confirmed(self, number: int) -> None: ...
+
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):
             while not holds():

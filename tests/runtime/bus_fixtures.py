@@ -65,6 +65,8 @@ class Ear:
 
     def dropped(self, topic: str, reason: str) -> None: ...
 
+    def confirmed(self, number: int) -> None: ...
+
     def on(self, topic: str) -> list[Any]:
         return [value for heard, value, _ in self.heard if heard == topic]
 

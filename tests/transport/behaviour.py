@@ -451,6 +451,81 @@ class TransportBehaviour:
 
         run(test())
 
+    def test_what_has_a_number_is_confirmed_once_when_the_broker_has_it(self, place: Any) -> None:
+        async def test() -> None:
+            async with clients(place, "one", "two") as (one, two):
+                two.transport.subscribe({"n": 1})
+                await place.settled(two)
+                for number in range(1, 301):
+                    one.transport.publish(Publication("n", b"%d" % number, 1, number=number))
+                    one.transport.publish(Publication("n", b"nobody asks", 1))
+                await one.ears.until(lambda ears: len(ears.confirmations) >= 300)
+                await place.settled(one)
+                assert one.ears.confirmations == list(range(1, 301))
+                await two.ears.until(lambda ears: len(ears.messages) == 600)
+
+        run(test())
+
+    def test_a_number_is_confirmed_once_whatever_happens_to_the_connection(self, place: Any) -> None:
+        async def test() -> None:
+            transport = place.transport("one", backoff=QUICK, inflight_max=10)
+            for number in range(1, 101):
+                transport.publish(Publication("n", b"%d" % number, 1, number=number))
+            one = Client(transport, Ears())
+            assert one.ears.confirmations == []
+            await one.online()
+            for times in range(2, 5):
+                first = 100 * (times - 1) + 1
+                for number in range(first, first + 100):
+                    transport.publish(Publication("n", b"%d" % number, 1, number=number))
+                    if number == first + 50:
+                        place.cut(one)
+                await one.online(times=times)
+            await one.ears.until(lambda ears: len(ears.confirmations) >= 400)
+            await place.settled(one)
+            assert one.ears.confirmations == list(range(1, 401))
+            assert one.ears.drops == []
+            await one.close()
+
+        run(test())
+
+    def test_what_expired_in_the_queue_is_told_and_asked_for_no_longer(self, place: Any) -> None:
+        async def test() -> None:
+            transport = place.transport("one")
+            transport.publish(Publication("x", b"late", 1, expiry_s=0, number=1))
+            transport.publish(Publication("x", b"fine", 1, expiry_s=60, number=2))
+            one = Client(transport, Ears())
+            await one.ears.until(lambda ears: len(ears.confirmations) >= 2)
+            await one.close()
+            assert sorted(one.ears.confirmations) == [1, 2]
+            assert one.ears.drops == [("x", "it expired while it waited to be sent")]
+
+        run(test())
+
+    def test_what_is_unconfirmed_at_the_end_is_dropped_and_stays_so(self, place: Any) -> None:
+        async def test() -> None:
+            transport = place.transport("one")
+            transport.publish(Publication("x", b"never sent", 1, number=1))
+            one = Client(transport, Ears())
+            await transport.close()
+            await one.running
+            transport.publish(Publication("x", b"too late", 1, number=2))
+            assert [topic for topic, _ in one.ears.drops] == ["x", "x"]
+            assert one.ears.confirmations == []
+
+        run(test())
+
+    def test_best_effort_publications_are_not_confirmed(self, place: Any) -> None:
+        async def test() -> None:
+            async with clients(place, "one") as (one,):
+                one.transport.publish(Publication("x", b"q0", 0, number=1))
+                one.transport.publish(Publication("x", b"q1", 1, number=2))
+                await one.ears.until(lambda ears: ears.confirmations == [2])
+                await place.settled(one)
+                assert one.ears.confirmations == [2]
+
+        run(test())
+
     def test_nonsense_is_refused_where_it_is_said(self, place: Any) -> None:
         async def test() -> None:
             transport = place.transport("one")

@@ -25,6 +25,7 @@ class Ears:
         self.outages: list[str] = []
         self.refusals: list[tuple[str, str]] = []
         self.drops: list[tuple[str, str]] = []
+        self.confirmations: list[int] = []
         self.on_message: Callable[[str, bytes], None] | None = None
         self._changed = asyncio.Event()
 
@@ -48,6 +49,10 @@ class Ears:
 
     def dropped(self, topic: str, reason: str) -> None:
         self.drops.append((topic, reason))
+        self._changed.set()
+
+    def confirmed(self, number: int) -> None:
+        self.confirmations.append(number)
         self._changed.set()
 
     @property

@@ -74,8 +74,9 @@ def test_a_refused_publication_is_reported() -> None:
     async def test() -> None:
         bus = MemoryBus(refuses_publication=lambda _, topic: "read only" if topic == "a" else "")
         async with clients(MemoryPlace(bus), "one") as (one,):
-            one.transport.publish(Publication("a", b"1", 1))
+            one.transport.publish(Publication("a", b"1", 1, number=7))
             assert one.ears.drops == [("a", "the broker refused it: read only")]
+            assert one.ears.confirmations == [7]
             assert one.transport.counts()["rejected"] == 1
 
     run(test())
@@ -145,12 +146,14 @@ async def _storm(seed: int) -> tuple[list[bytes], list[bytes], int, int]:
     await one.online()
     await two.online()
     for number in range(300):
-        one.transport.publish(Publication("n/1", b"%d" % number, 1))
+        one.transport.publish(Publication("n/1", b"%d" % number, 1, number=number + 1))
         one.transport.publish(Publication("n/0", b"%d" % number, 0))
         if number % 10 == 0:
             await asyncio.sleep(0.001)
     await two.ears.until(lambda ears: any(payload == b"299" for topic, payload, *_ in ears.messages if topic == "n/1"))
     bus.faults = Faults()
+    await one.ears.until(lambda ears: len(ears.confirmations) >= 300)
+    assert one.ears.confirmations == list(range(1, 301))
     await one.close()
     await two.close()
     assured = [payload for topic, payload, *_ in two.ears.messages if topic == "n/1"]

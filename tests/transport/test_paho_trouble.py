@@ -211,12 +211,14 @@ def test_what_an_access_list_denies_is_reported(own_broker: Callable[..., Broker
         broker.start()
         async with clients(BrokerPlace(broker), "one") as (one,):
             one.transport.subscribe({"mine/#": 1, "secret/#": 0})
-            one.transport.publish(Publication("secret/1", b"x", 1))
-            one.transport.publish(Publication("mine/1", b"y", 1))
+            one.transport.publish(Publication("secret/1", b"x", 1, number=1))
+            one.transport.publish(Publication("mine/1", b"y", 1, number=2))
             await one.heard(b"y")
             await one.ears.until(lambda ears: bool(ears.drops))
             assert one.ears.drops == [("secret/1", "the broker refused it: Not authorized")]
             assert one.transport.counts()["rejected"] == 1
+            await one.ears.until(lambda ears: len(ears.confirmations) == 2)
+            assert sorted(one.ears.confirmations) == [1, 2]
 
     run(test())
 
@@ -257,11 +259,12 @@ def test_a_message_on_which_the_broker_hangs_up_is_given_up_and_the_others_arriv
             for number in range(3):
                 one.transport.publish(Publication("fine", b"before %d" % number, 1))
             await place.settled(one)
-            one.transport.publish(Publication("z/hall lamp", b"x", 1))
+            one.transport.publish(Publication("z/hall lamp", b"x", 1, number=1))
             for number in range(3):
                 one.transport.publish(Publication("fine", b"after %d" % number, 1))
             await one.ears.until(lambda ears: b"after 2" in ears.payloads)
             assert one.ears.drops == [("z/hall lamp", "the connection broke each time that it was sent")]
+            assert one.ears.confirmations == [1]
             assert list(dict.fromkeys(one.ears.payloads)) == [b"before 0", b"before 1", b"before 2", b"after 0", b"after 1", b"after 2"]
 
     run(test())
