@@ -45,3 +45,5 @@ class Publication(msgspec.Struct, gc=False):
     """MQTT 5 message expiry, seconds; brokers and protocol versions without it ignore it."""
     number: int = 0
     """By which whoever publishes it wants to hear that the broker has it (`Link.confirmed`, QoS 1); 0: nobody asks."""
+    fresh_s: float | None = None
+    """It leaves within so many seconds, and on the connection that stands, or not at all: for what a lease has to stand behind."""

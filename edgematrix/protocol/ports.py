@@ -98,6 +98,9 @@ class Transport(Protocol):
         A receipt of an earlier connection does nothing: the broker delivers those messages again, with new receipts.
         """
 
+    def sever(self, reason: str) -> None:
+        """Break the connection that stands, with all that is still on its way on it, and make a new one."""
+
     def counts(self) -> Mapping[str, int]:
         """What has been counted since the start, by name: messages in and out, dropped by reason, connections, failures."""
 

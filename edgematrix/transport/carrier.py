@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from typing import Protocol
 
 from edgematrix.errors import ProtocolError
@@ -17,6 +18,8 @@ __all__ = ["Carrier", "CarrierOwner"]
 _READ_BYTES = 65_536
 _WRITE_HIGH_BYTES = 262_144
 _CONNACK = 0x20
+_LINGER_NOT = struct.pack("ii", 1, 0)
+"""Close by a reset (socket(7), SO_LINGER with a time-out of 0)."""
 
 
 class CarrierOwner(Protocol):
@@ -125,6 +128,13 @@ class Carrier(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
         self._tell(self._reason)
+
+    def reset(self, reason: str) -> None:
+        """Drop the connection at once, and let the system forget what it has not sent, or has no answer for."""
+        raw = None if self._transport is None else self._transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self.abort(reason)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""

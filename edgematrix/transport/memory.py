@@ -120,6 +120,10 @@ class MemoryTransport:
             self._tally.unsent += 1
             self._drop(publication, "the connection is closed")
             return
+        if publication.fresh_s is not None and self._session is None:
+            self._tally.expired += 1
+            self._drop(publication, "there is no connection, and it may not wait for one")
+            return
         for dropped in self._outbox.put(publication, self._now_s()):
             self._tally.queue_dropped += 1
             self._drop(dropped, "the queue is full")
@@ -151,6 +155,11 @@ class MemoryTransport:
             if self._session is not None:
                 self._bus.confirm(self._session, packet_id)
 
+    def sever(self, reason: str) -> None:
+        """Break the connection that stands, with all that is still on its way on it, and make a new one."""
+        _log.warning("%s: the connection is given up: %s", self._settings.client_id, reason)
+        self._bus.cut(self._settings.client_id)
+
     # What the bus tells
 
     def deliver(self, publication: Publication, retained: bool, packet_id: int) -> None:
@@ -178,6 +187,9 @@ class MemoryTransport:
         self._session = None
         self._held.clear()
         connection = self._connection
+        for perished in self._outbox.perish():
+            self._tally.expired += 1
+            self._drop(perished, "the connection broke before it was sent, or before the broker confirmed it")
         # No message makes this bus break a connection, so none is ever suspected.
         self._outbox.lost(soon=False)
         connection.lost(reason, self._now_s())

@@ -22,12 +22,16 @@ _GIVE_UP_AFTER = 3
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A publication in the outbox. `deadline_s` is when it is worth nothing any more; `sent` says that it went out before."""
+    """A publication in the outbox. `deadline_s` is when it is worth nothing any more; `sent` says that it went out before.
+
+    `stale_s` is when it may not leave this client any more; it does not outlive the connection.
+    """
 
     publication: Publication
     deadline_s: float | None
     packet_id: int = 0
     sent: bool = False
+    stale_s: float | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -82,7 +86,8 @@ class Outbox:
             QueueFullError: only QoS 1 messages wait, and this is one; nothing was queued.
         """
         deadline_s = None if publication.expiry_s is None else now_s + publication.expiry_s
-        waiting = Waiting(publication, deadline_s)
+        stale_s = None if publication.fresh_s is None else now_s + publication.fresh_s
+        waiting = Waiting(publication, deadline_s, stale_s=stale_s)
         size_bytes = waiting.size_bytes
         if len(self._assured) >= self._messages_max or self._assured_bytes + size_bytes > self._bytes_max:
             if publication.qos == 0:
@@ -164,6 +169,21 @@ class Outbox:
             return None
         self._strikes = 0
         return self._next_assured().publication
+
+    def perish(self) -> list[Publication]:
+        """The connection is gone: take out what was for it alone."""
+        gone = [packet_id for packet_id, waiting in self._inflight.items() if waiting.stale_s is not None]
+        perished = [self._inflight.pop(packet_id).publication for packet_id in gone]
+        for queue in (self._assured, self._best_effort):
+            of_connection = [waiting for waiting in queue if waiting.stale_s is not None]
+            if of_connection:
+                kept = [waiting for waiting in queue if waiting.stale_s is None]
+                queue.clear()
+                queue.extend(kept)
+                perished += [waiting.publication for waiting in of_connection]
+        self._assured_bytes = sum(waiting.size_bytes for waiting in self._assured)
+        self._best_effort_bytes = sum(waiting.size_bytes for waiting in self._best_effort)
+        return perished
 
     def drain(self) -> list[Publication]:
         """Take everything out, the unacknowledged first."""

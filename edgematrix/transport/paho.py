@@ -181,6 +181,11 @@ class PahoTransport:
         while self._held and self._held[0][0] <= receipt:
             self._confirm(self._held.popleft()[1])
 
+    def sever(self, reason: str) -> None:
+        """Break the connection that stands, with all that is still on its way on it, and make a new one."""
+        if self._carrier is not None:
+            self._carrier.reset(reason)
+
     # What the reader cuts
 
     def published(self, topic: str, payload: bytes, head: int, packet_id: int, identifiers: tuple[int, ...]) -> None:

@@ -97,6 +97,9 @@ class Sender:
         self._carrier = None
         self._greeting = None
         self._direct_bytes_max = -1
+        for perished in self._outbox.perish():
+            self._tally.expired += 1
+            self._give_up(perished, "the connection broke before it was sent, or before the broker confirmed it")
         given_up = self._outbox.lost(soon=soon)
         if given_up is not None:
             self._tally.poisonous += 1
@@ -166,6 +169,10 @@ class Sender:
             self._tally.unsent += 1
             self._drop(publication, "the connection is closed")
             return
+        if publication.fresh_s is not None and self._carrier is None:
+            self._tally.expired += 1
+            self._give_up(publication, "there is no connection, and it may not wait for one")
+            return
         for dropped in self._outbox.put(publication, self._now_s()):
             self._tally.queue_dropped += 1
             self._drop(dropped, "the queue is full")
@@ -177,6 +184,10 @@ class Sender:
         if waiting.deadline_s is not None and waiting.deadline_s <= now_s:
             self._tally.expired += 1
             self._withdraw(waiting, "it expired while it waited to be sent")
+            return
+        if waiting.stale_s is not None and waiting.stale_s <= now_s:
+            self._tally.expired += 1
+            self._withdraw(waiting, "it waited too long to be sent")
             return
         refusal = _refusal(publication, len(topic), greeting)
         if refusal:
