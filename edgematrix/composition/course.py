@@ -6,7 +6,7 @@ task. Whoever drives it makes calls of its `Invoke`s, and tells it how each ende
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from edgematrix.triggers import Trace
@@ -30,6 +30,7 @@ __all__ = [
     "Invoke",
     "Note",
     "Placing",
+    "Standing",
     "Streaming",
     "Tick",
     "Wake",
@@ -178,6 +179,21 @@ class Course(Protocol):
         """Forget what is kept of it outside itself; the run is over, however it ended. The runs whose courses are to be told `Go`."""
 
 
+@runtime_checkable
+class Standing(Course, Protocol):
+    """A course that shares something with others: what it was told does not say where it is, so that is kept itself."""
+
+    def standing(self) -> tuple[object, ...]:
+        """Where it is, as plain values."""
+
+    def stand(self, inputs: Mapping[str, object], standing: Sequence[object]) -> dict[int, str]:
+        """Begin where another one was, in place of `begin`; the members of the steps under way.
+
+        Raises:
+            StateError: what it is to stand on is damaged.
+        """
+
+
 class Composition(Protocol):
     """A compiled composite, shared by its courses."""
 
@@ -202,3 +218,6 @@ class Placing(Composition, Protocol):
 
     def back(self, member: str) -> tuple[str, ...]:
         """A member is there again; the runs whose courses are to be told `Go`."""
+
+    def level(self) -> tuple[str, ...]:
+        """Give places that are free to runs that wait for them, after a restart; the runs whose courses are to be told `Go`."""

@@ -24,7 +24,7 @@ class Places:
     Tuples of runs that are returned have just been given a place for which they waited.
     """
 
-    __slots__ = ("_busy", "_busy_max", "_held", "_keys", "_promised", "_waiting", "_waiting_max", "alive", "members")
+    __slots__ = ("_busy", "_busy_max", "_held", "_keys", "_promised", "_ranks", "_waiting", "_waiting_max", "alive", "members")
 
     def __init__(self, members: Sequence[str], busy_max: int, waiting_max: int) -> None:
         self.members = tuple(members)
@@ -39,6 +39,8 @@ class Places:
         self._waiting: OrderedDict[str, str | None] = OrderedDict()
         """The keys of the runs that wait, in order. No dict: that is slow at its front once much was taken from there."""
         self._keys: OrderedDict[str, str] = OrderedDict()
+        self._ranks: dict[str, int] = {}
+        """The runs that wait, by number: in that order."""
 
     def busy(self, member: str) -> int:
         """How many places of a replica are taken."""
@@ -61,8 +63,33 @@ class Places:
         elif len(self._waiting) >= self._waiting_max:
             raise QueueFullError(f"the pool is full: {len(self._waiting)} runs wait already, waiting_max is {self._waiting_max}")
         else:
+            self._ranks[runid] = self._ranks[next(reversed(self._waiting))] + 1 if self._waiting else 0
             self._waiting[runid] = key
         return member
+
+    def rank(self, runid: str) -> int:
+        """Where a run that waits stands among the others: the lowest comes first. It never changes while it waits."""
+        return self._ranks[runid]
+
+    def hold(self, runid: str, key: str | None, member: str) -> None:
+        """Let a run have its place again, after a restart.
+
+        Raises:
+            UsageError: there is no such replica.
+        """
+        self._check(member)
+        self._take(runid, key, member)
+
+    def queue(self, runid: str, key: str | None, rank: int) -> None:
+        """Let a run wait again, after a restart, at its place in the order."""
+        self._waiting[runid] = key
+        self._ranks[runid] = rank
+        if any(self._ranks[other] > rank for other in self._waiting):
+            self._waiting = OrderedDict(sorted(self._waiting.items(), key=lambda waiting: self._ranks[waiting[0]]))
+
+    def level(self) -> tuple[str, ...]:
+        """Give places that are free to runs that wait, which none does but after a restart."""
+        return self._fill()
 
     def collect(self, runid: str) -> str:
         """The replica whose place a run was given while it waited; empty if there is none."""
@@ -82,6 +109,7 @@ class Places:
     def leave(self, runid: str) -> tuple[str, ...]:
         """Take back all that a run has. Twice is once."""
         self._waiting.pop(runid, None)
+        self._ranks.pop(runid, None)
         self._promised.pop(runid, None)
         member = self._held.pop(runid, None)
         if member is None:
@@ -142,6 +170,7 @@ class Places:
 
     def _requeue(self, runid: str, key: str | None) -> None:
         self._busy[self._held.pop(runid)] -= 1
+        self._ranks[runid] = self._ranks[next(iter(self._waiting))] - 1 if self._waiting else 0
         self._waiting[runid] = key
         self._waiting.move_to_end(runid, last=False)
 
@@ -160,4 +189,5 @@ class Places:
                 given.append(runid)
         for runid in given:
             self._promised[runid] = self._waiting.pop(runid)
+            del self._ranks[runid]
         return tuple(given)

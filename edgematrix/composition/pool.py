@@ -70,6 +70,10 @@ class Pool:
         """
         return self.places.back(member)
 
+    def level(self) -> tuple[str, ...]:
+        """Give places that are free to runs that wait, as there may be after a restart; the runs that may begin."""
+        return self.places.level()
+
 
 def check_pool(spec: PoolSpec, children: Collection[str], fields: Collection[str] | None = None) -> Iterator[Finding]:
     """What is wrong with a pool over the agents `children` and a request with these fields (None: not known)."""

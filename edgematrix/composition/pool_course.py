@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from edgematrix.composition.course import Done, Effect, Emit, Event, Fail, Failed, Finish, Go, Invoke, Note, Wake
 from edgematrix.composition.judgement import Judgement
 from edgematrix.composition.places import Places
 from edgematrix.composition.request import passed_on, request_of
-from edgematrix.errors import ExpressionError, QueueFullError
+from edgematrix.errors import ExpressionError, QueueFullError, StateError, UsageError
 from edgematrix.expression import written
 
 __all__ = ["PoolCourse"]
@@ -67,6 +67,36 @@ class PoolCourse:
         self._over = True
         said: list[Effect] = [Emit(port, value) for port, value in event.outputs.items()]
         return [*(said or [Note(f"`{self._member}` returned nothing")]), Finish()]
+
+    def standing(self) -> tuple[object, ...]:
+        """Its step, the replica that works on it, how often it was moved, its key, and its place among those that wait."""
+        return (self._step, self._member, self._moves, self._key, None if self._member else self._places.rank(self._runid))
+
+    def stand(self, inputs: Mapping[str, object], standing: Sequence[object]) -> dict[int, str]:
+        """Have its place again, or wait for one where it waited.
+
+        Raises:
+            StateError: this is no standing of such a course.
+        """
+        self._request = passed_on(inputs)
+        try:
+            step, member, moves, key, rank = standing
+        except ValueError:
+            raise StateError(f"where it stood has {len(standing)} parts, expected 5") from None
+        if not (isinstance(step, int) and isinstance(member, str) and isinstance(moves, int) and (key is None or isinstance(key, str))):
+            raise StateError("where it stood is damaged")
+        self._step, self._moves, self._key = step, moves, key
+        if not member:
+            if not isinstance(rank, int):
+                raise StateError("its place among those that wait is damaged")
+            self._places.queue(self._runid, key, rank)
+            return {}
+        try:
+            self._places.hold(self._runid, key, member)
+        except UsageError:
+            return {}  # there are fewer replicas now
+        self._member = member
+        return {step: member}
 
     def waits_for(self) -> str:
         """What it waits for."""

@@ -24,6 +24,7 @@ from edgematrix.config.port_checks import port_checks
 from edgematrix.config.source_fields import fields_of
 from edgematrix.config.spec import MatrixSpec, TriggerSpec
 from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL
@@ -40,7 +41,6 @@ from edgematrix.runtime.observation import Stalled
 from edgematrix.runtime.relay import Relay
 from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.run import Body
-from edgematrix.runtime.run_store import RunStore
 from edgematrix.runtime.streams import PartListener
 from edgematrix.runtime.work_runner import WorkRunner
 from edgematrix.triggers import Calendar, Group, SourceSpec
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 __all__ = ["Builder", "Surroundings", "build"]
 
 T = TypeVar("T")
+_GRACE_US = 2 * SECOND_US
+"""How much longer than its own deadline a member on another host is waited for: it tells of it by itself, and the bus takes time."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -111,6 +113,8 @@ class Builder:
         base = Inherited().under(spec.defaults)
         self._inherited: dict[str, Inherited] = {spec.matrix: base}
         self._issues: list[Issue] = []
+        self._called: dict[AgentPath, set[AgentPath]] = {}
+        """The agents elsewhere that each agent may call."""
         self.is_durable = base.delivery == "durable"
         self.parts = Parts(order=assembly.order, workshop=assembly.workshop, questions=assembly.questions)
 
@@ -162,6 +166,8 @@ class Builder:
                 self._follow_port(inside, port.qos)
                 self._hear_parts(path, inside.node)
         self._hear_below(node)
+        if not node.kind:
+            self._follow_called(path)
         if self._issues:
             raise ConfigError(self._issues)
 
@@ -198,11 +204,12 @@ class Builder:
         if node.kind:
             body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
         if not agent.triggers and (body is not None or agent.python is not None):
-            self._attempt(f"{path}: python", partial(self._work, node, body))
+            self._attempt(f"{path}: python", partial(self._work, node, own, body))
         for name, trigger in agent.triggers.items():
             self._attempt(f"{path}: triggers.{name}", partial(self._group, node, name, trigger, own, body))
         if agent.sentences is not None:
             self._attempt(f"{path}: sentences", partial(self._sentences, path, agent.sentences))
+        self._follow_called(path)
 
     def _attempt(self, place: str, make: Callable[[], T]) -> T | None:
         try:
@@ -268,7 +275,10 @@ class Builder:
             trigger = replace(trigger, on=sources)
         group = Group(trigger, path=node.path, name=name, calendar=self._calendar, fields=fields)
         body = body or self._supervised(node, self._body(node, trigger))
-        runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=own.keeps(trigger))
+        # Runs that go on after a restart are counted by their group: its state has to be there then.
+        keeps = own.is_durable or bool(node.spec.durable and trigger.do)
+        durable = keeps or own.keeps(trigger)
+        runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=durable, keeps=keeps)
         for heard, index, qos in inputs:
             if isinstance(heard, Target):
                 self._read(heard, runner, index, qos=qos)
@@ -277,10 +287,11 @@ class Builder:
         self.parts.groups.append(runner)
         self._site.holders.setdefault(node.path, []).append(runner)
 
-    def _work(self, node: AgentNode, body: Body | None) -> None:
+    def _work(self, node: AgentNode, own: Inherited, body: Body | None) -> None:
         """Let what comes on the inputs of an agent without trigger groups begin its runs."""
         ports = sorted(self._tree.ports(node).inputs)
-        runner = WorkRunner(self._engine, node.path, ports, body or self._supervised(node, self._code(node)), self._next_order())
+        body = body or self._supervised(node, self._code(node))
+        runner = WorkRunner(self._engine, node.path, ports, body, self._next_order(), keeps=own.is_durable)
         for index, port in enumerate(ports):
             self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, port)), runner, index)
         self._site.holders.setdefault(node.path, []).append(runner)
@@ -293,8 +304,7 @@ class Builder:
             for action in trigger.do:
                 if action.call is not None:
                     self._hear_answers(path, self._tree.destination(action.call.agent, path).node)
-            is_kept = node.spec.durable and node.spec.retry is None and node.spec.deadline is None  # attempts are not kept
-            return RuleBody(self._engine, plan, RunStore(plan) if is_kept else None)
+            return RuleBody(self._engine, plan)
         return self._code(node)
 
     def _code(self, node: AgentNode) -> Body:
@@ -349,11 +359,13 @@ class Builder:
         if elsewhere:
             pool = composition if isinstance(composition, Placing) else None
             self._follow(node.path, elsewhere, partial(body.member_changed, pool))
+        self._called.pop(node.path, None)
 
     def _member(self, node: AgentNode) -> Member:
         from edgematrix.runtime.ensemble import Member  # noqa: PLC0415
 
-        return Member(node.path, self._tree.implied_input(node), node.spec.deadline if node.is_elsewhere else None)
+        deadline_us = node.spec.deadline if node.is_elsewhere else None
+        return Member(node.path, self._tree.implied_input(node), deadline_us, grace_us=0 if node.is_board else _GRACE_US)
 
     def _hear_answers(self, caller: AgentPath, node: AgentNode) -> None:
         """Hear what an agent elsewhere answers; one that is here is heard by the engine itself."""
@@ -361,6 +373,14 @@ class Builder:
             topic = topic_for(self._spec.root, Kind.OUT, node.path, "+")
             self._listen(TopicFilter.parse(topic), AnswerListener(self._engine, caller), qos=1)
             self._hear_parts(caller, node)
+            if not node.is_board:
+                self._called.setdefault(caller, set()).add(node.path)
+
+    def _follow_called(self, caller: AgentPath) -> None:
+        """Let an agent know which of those elsewhere that it may call are there."""
+        called = self._called.pop(caller, None)
+        if called:
+            self._follow(caller, sorted(called), self._engine.remote.follower(caller))
 
     def _hear_below(self, node: AgentNode) -> None:
         """Let an agent with code hear what is below it, which it may call without a wire."""

@@ -35,6 +35,8 @@ class Limits:
     """Messages that could not be handled and that a host keeps; the oldest gives way."""
     dead_letter_bytes_max: int = 16_384
     """A larger dead letter is kept cut, and cannot be retried."""
+    journal_bytes_max: int = 1_048_576
+    """What a host keeps of one run under way so that it can go on after a restart; a run that needs more fails."""
     observations_max: int = 10_000
     """Observations that a host keeps for whoever asks later."""
     watches_max: int = 64

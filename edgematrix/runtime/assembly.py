@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.dead_letters import DeadLetters
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
-from edgematrix.runtime.ledger import Ledger, Unfinished
+from edgematrix.runtime.ledger import Ledger
+from edgematrix.runtime.resumption import Resumption
 
 if TYPE_CHECKING:
     from edgematrix.composition.course import Composition
@@ -102,33 +102,32 @@ class Assembly:
             self.questions.notify.update(parts.notify)
 
     def start(self, stored: Mapping[str, Mapping[str, bytes]], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
-        """Start every group, from its stored parts where there are some, and do what is due.
+        """Start every group, from its stored parts where there are some, go on with what was under way, and do what is due.
 
         Args:
             stored: parts by the owner's key.
             damaged: called with the key and the error where a stored state is of no use; the group starts afresh.
         """
         self.engine.letters.load(stored.get(DeadLetters.STORE_KEY, {}), damaged)
-        for left in self.engine.ledger.load(stored.get(Ledger.STORE_KEY, {}), damaged):
-            self._give_up(left, now_us)
+        resumption = Resumption(self.engine, damaged)
+        resumption.take_up(stored.get(Ledger.STORE_KEY, {}), now_us)
+        loaded = {runner for runner in self.groups if runner.store_key in stored and runner.load(stored[runner.store_key], damaged)}
+        for runner in loaded:
+            runner.hold_calls()
         for runner in self.groups:
-            parts = stored.get(runner.store_key)
-            if parts is None:
-                runner.start(now_us)
-            elif not runner.resume(parts, now_us, damaged):
+            if runner in loaded:
+                runner.resume(now_us)
+            elif runner.store_key in stored:
                 runner.start_afresh(now_us)
+            else:
+                runner.start(now_us)
+        resumption.finish(now_us)
+        for body in self.bodies.values():
+            body.gone_on(now_us)
         for opening in self.openings:
             opening(now_us)
         self.openings.clear()
         self.engine.advance(now_us)
-
-    def _give_up(self, left: Unfinished, now_us: int) -> None:
-        """A run did not come to its end: retried as a dead letter, it begins anew."""
-        values = {name: None if reading is None else reading.value for name, reading in left.firing.sources.items()}
-        reason = "the host went down while it was under way"
-        self.engine.dead_letter(
-            left.agent, f"{self.engine.root}/run/{left.agent}", values, reason, now_us, Origin(left.firing.trail, firing=left.firing)
-        )
 
     def set_clock(self, skew_us: int, now_us: int) -> None:
         """Tell every group that the wall clock was set: it is the timeline plus `skew_us`."""

@@ -8,12 +8,14 @@ returned nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from edgematrix.errors import RunError
 from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Outcome
+from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.part import Part
 from edgematrix.runtime.run import Run
 from edgematrix.triggers import Reason, Start, Step
@@ -47,11 +49,15 @@ class Call:
     """One call. Its end is told once, by `answered(call, now_us)`.
 
     `outputs` are the values by port, `failure` says why there is nothing more, `gone` that the receiver is not there. `taint`
-    has the origins of untrusted text in the outputs. `inputs` is how many input ports were given a value.
+    has the origins of untrusted text in the outputs. `inputs` is how many input ports were given a value. `is_here` tells that the
+    receiver runs on this host, `is_remote` that the caller does not.
     """
 
     __slots__ = (
+        "afar",
         "answered",
+        "awaiting",
+        "by",
         "caller",
         "failure",
         "given",
@@ -59,13 +65,17 @@ class Call:
         "held_by",
         "inputs",
         "is_here",
+        "is_kept",
+        "is_remote",
         "loss",
         "outputs",
+        "over_here",
         "part_heard",
         "parts_heard",
         "receiver",
         "runid",
         "runs",
+        "sent",
         "taint",
         "wanted",
     )
@@ -80,6 +90,8 @@ class Call:
         self.answered = answered
         self.inputs = inputs
         self.is_here = is_here
+        self.by: Run | None = None
+        """The run that called, where that goes on after a restart."""
         self.outputs: dict[str, object] = {}
         self.taint = ""
         self.given = ""
@@ -96,6 +108,17 @@ class Call:
         """Why work of it was lost before it began."""
         self.runs: list[Run] | None = None
         """The runs of the receiver that are under way; None before the first."""
+        self.is_remote = False
+        self.is_kept = False
+        """Whether caller and receiver, on two hosts, are durable: it outlives the absence of either."""
+        self.awaiting = 0
+        """Inputs that are yet to come, where the caller is elsewhere."""
+        self.afar: set[AgentPath] | None = None
+        """The agents elsewhere that are yet to tell that their work on it has ended; None where none tells it."""
+        self.over_here: Callable[[Call, int], None] | None = None
+        """To be called when the work on it that is done here has ended, where somebody elsewhere waits for that word."""
+        self.sent: tuple[Outbound, ...] = ()
+        """What was sent to a receiver elsewhere."""
 
 
 Answer: TypeAlias = Callable[[Call, int], None]
@@ -126,6 +149,8 @@ class Calls:
         self._calls_max = calls_max
         self._unsettled: dict[str, Call] = {}
         """Calls of which nothing may be under way any more."""
+        self._reopened: dict[str, Call] = {}
+        """Calls from before a restart of which nobody has seen yet whether something is under way."""
 
     def begin(
         self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], answered: Answer, *, inputs: int, is_here: bool
@@ -142,6 +167,48 @@ class Calls:
             self._unsettled[runid] = call
         return call
 
+    def reopen(self, kept: KeptCall, answered: Answer, by: Run | None) -> Call:
+        """Go on with a call that was open when the host went down. Nothing is sent: what works on it is there already."""
+        call = Call(kept.runid, kept.caller, kept.receiver, frozenset(kept.wanted), answered, inputs=kept.inputs, is_here=kept.is_here)
+        call.given, call.taint, call.loss, call.by = kept.given, kept.taint, kept.loss, by
+        call.outputs.update(kept.outputs)
+        call.is_kept, call.afar = kept.is_kept, None if kept.afar is None else set(map(AgentPath, kept.afar))
+        self.open[kept.runid] = self._reopened[kept.runid] = call
+        return call
+
+    def reopened(self, elsewhere: Collection[AgentPath]) -> Iterator[tuple[Call, str]]:
+        """The calls from before a restart of which nothing is under way any more, and why: all runs and groups were taken up.
+
+        Args:
+            elsewhere: the agents that run on other hosts now.
+        """
+        reopened, self._reopened = self._reopened, {}
+        for call in reopened.values():
+            if call.runid not in self.open:
+                continue
+            if call.is_here != (call.receiver not in elsewhere):
+                yield call, f"{call.receiver} was moved while it was under way"
+            elif call.is_here and not call.runs and not call.held_by:
+                yield call, call.loss or "the host went down while it was under way"
+
+    def keep(self, call: Call, until_us: int | None = None) -> KeptCall:
+        """An open call, for a restart."""
+        return KeptCall(
+            call.runid,
+            call.caller,
+            call.receiver,
+            tuple(sorted(call.wanted)),
+            call.inputs,
+            call.is_here,
+            call.given,
+            call.outputs,
+            call.taint,
+            call.loss,
+            call.is_kept,
+            None if call.afar is None else tuple(sorted(call.afar)),
+            until_us,
+        )
+
     def of(self, runid: str, agent: AgentPath) -> Call | None:
         """The open call that `agent` works for in this run. Whom a member sends to works in the same run, and for nobody."""
         call = self.open.get(runid)
@@ -152,8 +219,24 @@ class Calls:
         call.outputs[port] = value
         if taint and port in call.wanted:
             call.taint = taint if not call.taint else f"{call.taint} {taint}"
-        if (port != ERROR or not call.is_here) and call.wanted <= call.outputs.keys():
+        if (port != ERROR or not (call.is_here or call.afar)) and call.wanted <= call.outputs.keys():
             self._end(call, now_us)
+        elif call.by is not None:
+            call.by.touched()
+
+    def told(self, call: Call, speaker: AgentPath, failure: str, now_us: int, *, gone: bool = False) -> None:
+        """An agent elsewhere has told how its work on a call has ended; no failure, it is done."""
+        if failure:
+            self.fail(call.runid, failure, now_us, gone=gone)
+        elif call.afar is None or speaker in call.afar:
+            call.afar = (call.afar or set()) - {speaker}
+            if call.by is not None:
+                call.by.touched()
+            self.look(call)
+
+    def look(self, call: Call) -> None:
+        """End a call as soon as nothing of it is under way any more."""
+        self._unsettled[call.runid] = call
 
     def begun(self, run: Run) -> bool:
         """A run has begun; it may be the work of a call. False if that call was cancelled meanwhile."""
@@ -207,7 +290,7 @@ class Calls:
         adopted = gone[0].runid if gone and len(started) == 1 and started[0] not in self.open else ""
         for call in gone:
             if call.runid != adopted:
-                call.loss = _loss(step, waited=call.runid not in self._unsettled)
+                _lose(call, _loss(step, waited=call.runid not in self._unsettled))
             self._let_go(call, holder)
             self._unsettled[call.runid] = call
         return adopted
@@ -215,7 +298,7 @@ class Calls:
     def forget(self, holder: Holder, reason: str) -> None:
         """A group goes, with all that waits in it."""
         for call in list(self.held.get(holder, {}).values()):
-            call.loss = reason
+            _lose(call, reason)
             self._let_go(call, holder)
             self._unsettled[call.runid] = call
 
@@ -227,21 +310,32 @@ class Calls:
             call.gone = gone
             self._end(call, now_us)
 
-    def lost(self, path: AgentPath, reason: str, now_us: int) -> None:
-        """An agent, with all below it, is not there any more: whoever waits for it is told."""
-        for call in [call for call in self.open.values() if _is_part(call.receiver, path)]:
-            self.fail(call.runid, reason, now_us, gone=True)
+    def lost(self, path: AgentPath, reason: str, now_us: int, *, for_ever: bool = False) -> None:
+        """An agent elsewhere is not there any more: whoever waits for it is told.
+
+        Args:
+            for_ever: also for calls that outlive its absence.
+        """
+        for call in list(self.open.values()):
+            is_its = path in call.afar if call.afar else call.receiver == path and not call.is_here
+            if is_its and (for_ever or not call.is_kept):
+                self.fail(call.runid, reason, now_us, gone=True)
 
     def hang_up(self, call: Call, now_us: int) -> None:
         """Wait for it no longer, and stop what works on it."""
         if self.open.pop(call.runid, None) is None:
             return
         self._close(call)
-        self.cancelled[call.runid] = None
-        if len(self.cancelled) > _CANCELLED_MAX:
-            self.cancelled.popitem(last=False)
+        self.forbid(call.runid)
         for run in call.runs or ():
             run.runner.cancel(run, now_us)
+        self._tell_over(call, now_us)
+
+    def forbid(self, runid: str) -> None:
+        """Let no work begin for a call that nobody waits for any more."""
+        self.cancelled[runid] = None
+        if len(self.cancelled) > _CANCELLED_MAX:
+            self.cancelled.popitem(last=False)
 
     def settle(self, now_us: int) -> bool:
         """End the calls of which nothing is under way any more. Whether any was looked at."""
@@ -249,22 +343,31 @@ class Calls:
             return False
         waiting, self._unsettled = self._unsettled, {}
         for call in waiting.values():
-            if not call.runs and call.runid in self.open:
+            if not call.runs and not call.awaiting and call.runid in self.open:
                 self._settle(call, now_us)
         return True
 
     def _settle(self, call: Call, now_us: int) -> None:
-        if not call.outputs:
-            if call.held_by:
-                return
-            if call.runs is None:
-                call.failure = call.loss
+        if call.held_by and (not call.outputs or call.afar or call.over_here is not None):
+            return
+        if call.over_here is not None:
+            self._tell_over(call, now_us)
+        if call.afar:
+            return
+        if not call.outputs and call.runs is None:
+            call.failure = call.loss
         self._end(call, now_us)
 
     def _end(self, call: Call, now_us: int) -> None:
         if self.open.pop(call.runid, None) is not None:
             self._close(call)
+            self._tell_over(call, now_us)
             call.answered(call, now_us)
+
+    def _tell_over(self, call: Call, now_us: int) -> None:
+        over, call.over_here = call.over_here, None
+        if over is not None:
+            over(call, now_us)
 
     def _close(self, call: Call) -> None:
         self._unsettled.pop(call.runid, None)
@@ -279,6 +382,12 @@ class Calls:
         del held[call.runid]
         if not held:
             del self.held[holder]
+
+
+def _lose(call: Call, reason: str) -> None:
+    call.loss = reason
+    if call.by is not None:
+        call.by.touched()
 
 
 def _loss(step: Step, *, waited: bool) -> str:

@@ -7,20 +7,24 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 
-from edgematrix.errors import EdgeMatrixError, RunError
+from edgematrix.errors import EdgeMatrixError, RunError, StateError
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
+from edgematrix.runtime.code_journal import CodeJournal
 from edgematrix.runtime.context import Context
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.firing import Firing
 from edgematrix.runtime.observation import Outcome
+from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.run import OWN_WORK, Run
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["CodeBody"]
 
 _log = logging.getLogger(__name__)
+
+_KIND = "code"
 
 
 class CodeBody:
@@ -40,6 +44,8 @@ class CodeBody:
         self._clock = clock
         self._names = names
         self._tasks: dict[Run, asyncio.Task[None]] = {}
+        self._journals: dict[Run, tuple[CodeJournal, Context]] = {}
+        """Of the runs that go on after a restart."""
 
     def begin(self, run: Run, now_us: int) -> None:
         """Start the function; its run ends when it returns."""
@@ -51,17 +57,57 @@ class CodeBody:
         except RunError as error:
             self._fail(run, error, now_us)
             return
-        context = Context(self._engine, run, self._clock)
         if not self._code.waits and not self._engine.works_long:
-            self._call(run, argument, context, now_us)
+            self._call(run, argument, Context(self._engine, run, self._clock), now_us)
             return
-        self._tasks[run] = self._workshop.start(self._code, run.runner.agent, argument, context, partial(self._over, run))
+        journal = CodeJournal(run.runner.agent, self._engine.limits.journal_bytes_max) if run.runner.keeps else None
+        self._start(run, argument, Context(self._engine, run, self._clock, journal), journal)
 
     def cancel(self, run: Run, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
         """Cancel the function's task."""
+        self._journals.pop(run, None)
         task = self._tasks.pop(run, None)
         if task is not None:
             task.cancel()
+
+    def fail(self, run: Run, reason: str, now_us: int) -> None:
+        """Cancel the function's task, and end the run."""
+        self.cancel(run, now_us)
+        run.end(Outcome.FAILED, now_us, reason)
+
+    def keep(self, run: Run) -> Progress:
+        """What the code has done so far.
+
+        Raises:
+            StateError: something of it has no stored form.
+        """
+        journal, context = self._journals[run]
+        if journal.broken:
+            raise StateError(journal.broken)
+        state, parts = journal.keep(context.open_calls())
+        return Progress(_KIND, state, parts)
+
+    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:
+        """Begin anew; what it did before is not done again.
+
+        Raises:
+            StateError: what was kept of it is damaged.
+        """
+        progress.check(_KIND)
+        agent = run.runner.agent
+        journal = CodeJournal.read(agent, self._engine.limits.journal_bytes_max, progress.state, list(progress.journal))
+        try:
+            argument = self._argument(run)
+        except RunError as error:
+            raise StateError(f"the code does not take what it was given any more: {error.what}") from None
+        context = Context(self._engine, run, self._clock, journal)
+        context.reopen(journal, now_us)
+        self._start(run, argument, context, journal)
+
+    def _start(self, run: Run, argument: object, context: Context, journal: CodeJournal | None) -> None:
+        if journal is not None:
+            self._journals[run] = journal, context
+        self._tasks[run] = self._workshop.start(self._code, run.runner.agent, argument, context, partial(self._over, run))
 
     def waits_for(self, runid: str) -> str:  # noqa: ARG002 - the signature of all bodies
         """Nobody knows what code waits for."""
@@ -86,8 +132,11 @@ class CodeBody:
 
     def _over(self, run: Run, result: object, error: BaseException | None) -> None:
         self._tasks.pop(run, None)
+        journal, _ = self._journals.pop(run, (None, None))
         if not run.over:
             now_us = self._clock.now_us()
+            if journal is not None:
+                error = _broken(journal, error, run.runner.agent)
             self._end(run, result, error, now_us)
             self._engine.settle(now_us)
 
@@ -119,3 +168,10 @@ class CodeBody:
             reason = f"{type(error).__name__}: {error}"
             _log.error("the code of %s failed", run.runner.agent, exc_info=error)
         run.end(Outcome.FAILED, now_us, reason)
+
+
+def _broken(journal: CodeJournal, error: BaseException | None, agent: AgentPath) -> BaseException | None:
+    """The error that a run ends with: code that went another way than before a restart cannot have done what it says."""
+    undone = "" if error is not None else journal.undone()
+    broken = journal.broken or (f"begun anew after a restart, the code came to its end, but {undone}" if undone else "")
+    return RunError(broken, where=agent) if broken else error

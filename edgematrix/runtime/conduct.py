@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
+import msgspec
 from msgspec import structs
 
 from edgematrix.composition.course import (
@@ -23,27 +24,62 @@ from edgematrix.composition.course import (
     Finish,
     Invoke,
     Note,
+    Standing,
     Streaming,
     Tick,
     Wake,
 )
-from edgematrix.errors import RunError
+from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.event import Trail
 from edgematrix.runtime.calls import ERROR, Call
+from edgematrix.runtime.course_replay import Replayed, record_of, replay
 from edgematrix.runtime.ensemble import Ensemble, Member
+from edgematrix.runtime.journal import Journal, read_journal
+from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Noted, Outcome, StepBegan, StepEnded
 from edgematrix.runtime.part import Part
+from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.questions import Question
 from edgematrix.runtime.run import Run
+from edgematrix.runtime.stored_form import pack, unpack
 
 __all__ = ["Conduct"]
+
+_KIND = "course"
+_CHANGED = "its definition was changed meanwhile, and what was done of this run does not fit it any more"
+
+
+class _KeptStep(msgspec.Struct, array_like=True):
+    number: int
+    member: str
+    call: KeptCall
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    began_us: int
+    steps: list[_KeptStep]
+    standing: list[object] | None
 
 
 class Conduct:
     """One course under way, and the calls that it has open. A timer of the engine."""
 
-    __slots__ = ("_body", "_choosing", "_due_us", "_events", "_members", "_steps", "_streaming", "_taints", "course", "order", "run")
+    __slots__ = (
+        "_began_us",
+        "_body",
+        "_choosing",
+        "_due_us",
+        "_events",
+        "_journal",
+        "_members",
+        "_steps",
+        "_streaming",
+        "_taints",
+        "course",
+        "order",
+        "run",
+    )
 
     def __init__(self, body: Ensemble, run: Run, course: Course) -> None:
         self._body = body
@@ -60,9 +96,13 @@ class Conduct:
         self._due_us: int | None = None
         self._events: deque[Event] | None = None
         """What has happened while effects are carried out; None while none are."""
+        self._began_us = 0
+        self._journal = Journal() if run.runner.keeps and not body.is_placing else None
+        """What the course was told; None where that is not kept, or where the course stands is kept itself."""
 
     def begin(self, inputs: Mapping[str, object], now_us: int) -> None:
         """Start the course."""
+        self._began_us = now_us
         self._carry_out(self.course.begin(inputs, now_us), now_us)
 
     def take(self, event: Event, now_us: int) -> None:
@@ -72,7 +112,54 @@ class Conduct:
         if self._events is not None:
             self._events.append(event)
             return
-        self._carry_out(self.course.take(event, now_us), now_us)
+        self._carry_out(self._tell(event, now_us), now_us)
+
+    def keep(self) -> Progress:
+        """What the course was told, or where it stands, and the calls that it has open.
+
+        Raises:
+            StateError: something of it has no stored form.
+        """
+        calls, course = self._body.engine.calls, self.course
+        steps = [
+            _KeptStep(step.number, step.name, calls.keep(step.call, step.until_us))
+            for step in self._steps.values()
+            if step.call is not None
+        ]
+        standing = list(course.standing()) if isinstance(course, Standing) else None
+        journal = () if self._journal is None else self._journal.take()
+        return Progress(_KIND, pack(_Stored(self._began_us, steps, standing)), journal)
+
+    def go_on(self, inputs: Mapping[str, object], progress: Progress) -> None:
+        """Bring the course to where it was, and reopen its calls. Where that cannot be, the run fails when all runs were taken up.
+
+        Raises:
+            StateError: what was kept of it is damaged.
+        """
+        progress.check(_KIND)
+        stored = unpack(progress.state, _Stored)
+        records = read_journal(progress.journal)
+        course = self.course
+        self._began_us = stored.began_us
+        if isinstance(course, Standing):
+            found = Replayed({}, {}, None, {}) if stored.standing is None else Replayed(course.stand(inputs, stored.standing))
+        else:
+            found = replay(course, inputs, stored.began_us, records)
+        self._taints = found.taints or None
+        self._reopen(stored.steps)
+        if found.is_over or found.steps != {step.number: step.member for step in stored.steps} or len(self._steps) < len(stored.steps):
+            self._body.engine.schedule(_Failing(self, _CHANGED), 0)
+            return
+        for choice in found.choices.values():
+            self._choose_again(choice)
+        if found.asked is not None and self._body.questions is not None:
+            self._body.questions.stand(self._question(found.asked), self._answered)
+        self._wait()
+
+    def fail(self, reason: str, now_us: int) -> None:
+        """End it by an error from outside."""
+        if not self.run.over:
+            self._fail(Fail(reason), now_us)
 
     def awaits(self, due_us: int) -> bool:
         """Whether it waits for that moment."""
@@ -132,10 +219,46 @@ class Conduct:
                         return
                 if not events:
                     break
-                effects = self.course.take(events.popleft(), now_us)
+                effects = self._tell(events.popleft(), now_us)
         finally:
             self._events = None
         self._wait()
+
+    def _tell(self, event: Event, now_us: int) -> list[Effect]:
+        """Tell the course, and keep that it was told."""
+        journal = self._journal
+        if journal is not None:
+            taint = self._taints.get(event.step, "") if self._taints and isinstance(event, (Done, Failed)) else ""
+            try:
+                journal.add(record_of(event, now_us, taint))
+            except StateError as error:
+                return [Fail(f"it cannot be kept for a restart: {error.what}")]
+            size_max = self._body.engine.limits.journal_bytes_max
+            if journal.size > size_max:
+                return [Fail(f"what has to be kept of it for a restart has {journal.size} bytes, journal_bytes_max is {size_max}")]
+        self.run.touched()
+        return self.course.take(event, now_us)
+
+    def _reopen(self, kept: list[_KeptStep]) -> None:
+        """Go on with the calls that were open."""
+        engine = self._body.engine
+        for found in kept:
+            member = self._members.get(found.member)
+            if member is None or member.path != found.call.receiver:
+                continue
+            step = self._steps[found.number] = _Step(self, found.number, found.member, member)
+            call = step.call = engine.calls.reopen(found.call, step.answered, self.run)
+            call.part_heard = step.part_heard
+            if found.call.until_us is not None:
+                step.until_us = found.call.until_us
+                engine.schedule(step, step.until_us)
+
+    def _choose_again(self, effect: Choose) -> None:
+        """A model that had not answered is asked anew."""
+        if self._body.chooser is None:
+            self._body.engine.schedule(_Failing(self, "no model chooses here"), 0)
+        else:
+            self._choose(effect, self._began_us)
 
     def _act(self, effect: Effect, now_us: int) -> None:
         if isinstance(effect, Invoke):
@@ -186,7 +309,7 @@ class Conduct:
         call.part_heard = step.part_heard
         engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, _led_by(effect)))
         if member.deadline_us is not None:
-            engine.schedule(step, now_us + member.deadline_us)
+            engine.schedule(step, now_us + member.deadline_us + member.grace_us)
 
     def _cancel(self, number: int, now_us: int) -> None:
         step = self._steps.pop(number, None)
@@ -216,8 +339,13 @@ class Conduct:
         if questions is None:
             self.take(Failed(0, "nobody is asked here"), now_us)
             return
-        question = Question(self.run.runner.agent, self.run.trail.runid, effect.question, effect.choices, effect.until_us)
-        questions.ask(question, self.run.trail, lambda value, by, at_us: self.take(Answered(value, by), at_us), now_us)
+        questions.ask(self._question(effect), self.run.trail, self._answered, now_us)
+
+    def _question(self, effect: Ask) -> Question:
+        return Question(self.run.runner.agent, self.run.trail.runid, effect.question, effect.choices, effect.until_us)
+
+    def _answered(self, value: object, by: str, now_us: int) -> None:
+        self.take(Answered(value, by), now_us)
 
     def _fail(self, effect: Fail, now_us: int) -> None:
         run = self.run
@@ -271,7 +399,7 @@ class Conduct:
 class _Step:
     """One call of a course. A timer of the engine where the member runs elsewhere and has a deadline."""
 
-    __slots__ = ("_conduct", "_member", "call", "name", "number", "order")
+    __slots__ = ("_conduct", "_member", "call", "name", "number", "order", "until_us")
 
     def __init__(self, conduct: Conduct, number: int, name: str, member: Member) -> None:
         self._conduct = conduct
@@ -280,6 +408,8 @@ class _Step:
         self.number = number
         self.order = conduct.order
         self.call: Call | None = None
+        self.until_us: int | None = None
+        """When the member, elsewhere, is to have answered."""
 
     def answered(self, call: Call, now_us: int) -> None:
         """The call is over."""
@@ -304,6 +434,25 @@ class _Step:
             engine.hang_up(call, now_us)
             call.failure = f"its deadline of {told} has passed"
             self.answered(call, now_us)
+
+
+class _Failing:
+    """Fails a course that cannot go on after a restart, when all that goes on is there."""
+
+    __slots__ = ("_conduct", "_reason", "order")
+
+    def __init__(self, conduct: Conduct, reason: str) -> None:
+        self._conduct = conduct
+        self._reason = reason
+        self.order = conduct.order
+
+    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
+        """Whether the run is under way."""
+        return not self._conduct.run.over
+
+    def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
+        """Fail it."""
+        self._conduct.fail(self._reason, now_us)
 
 
 def _led_by(effect: Invoke) -> tuple[int, ...]:

@@ -15,8 +15,10 @@ from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.path import AgentPath, check_name, is_below, parse_path, resolve
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import check_topic
-from edgematrix.runtime.code_call import CodeCall, OnPart
+from edgematrix.runtime.code_call import CodeCall, OnPart, answer_of
+from edgematrix.runtime.code_journal import CallEnd, CodeJournal
 from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.order import (
     Answer,
     Cancel,
@@ -39,13 +41,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Context:
-    """One run's hands. After the run is over they do nothing but raise."""
+    """One run's hands. After the run is over they do nothing but raise.
 
-    def __init__(self, engine: Engine, run: Run, clock: Clock) -> None:
+    The run of a durable agent begins anew after a restart. What it had done by then is not done again, so its code has to do the
+    same things in the same order: what depends on the time or on chance is to come from an input, or from an agent that it calls.
+
+    Args:
+        journal: what the run does is kept there; None where it does not go on after a restart.
+    """
+
+    def __init__(self, engine: Engine, run: Run, clock: Clock, journal: CodeJournal | None = None) -> None:
         self._engine = engine
         self._run = run
         self._clock = clock
-        self._calls = 0
+        self._journal = journal
+        self._numbers = 0
+        self._open: dict[int, CodeCall] = {}
         self._pace: Pace | None = None
 
     @property
@@ -74,6 +85,8 @@ class Context:
         refusal = self._engine.refuses(topic)
         if refusal is not None:
             raise RunError(refusal, where=self.path)
+        if self._was_done(f"publish on {topic}"):
+            return
         self._engine.publish(self.path, topic, _plain(payload), self._clock.now_us(), qos=qos, retain=retain)
         self._engine.settle(self._clock.now_us())
 
@@ -88,7 +101,10 @@ class Context:
         wrong = self._engine.misfit(self.path, port, _plain(value))
         if wrong:
             raise RunError(wrong, where=self.path)
-        self._engine.emit(self.path, check_name(port, "port"), _plain(value), self._run.trail, self._clock.now_us())
+        check_name(port, "port")
+        if self._was_done(f"emit on {port}"):
+            return
+        self._engine.emit(self.path, port, _plain(value), self._run.trail, self._clock.now_us())
         self._engine.settle(self._clock.now_us())
 
     async def send(self, to: str, value: object) -> None:
@@ -101,6 +117,8 @@ class Context:
             RunError: the run is over, or no such wire was granted.
         """
         path, port = self._receiver(to)
+        if self._was_done(f"send to {path}.{port}"):
+            return
         self._engine.send(self.path, path, port, _plain(value), self._run.trail, self._clock.now_us())
         self._engine.settle(self._clock.now_us())
 
@@ -118,7 +136,7 @@ class Context:
 
         Args:
             to: an agent's input port, as with `send`.
-            timeout: seconds to wait; without it as long as it takes, where the agent runs elsewhere 60 s.
+            timeout: seconds to wait; without it as long as it takes, where the agent is a board 60 s.
             on_part: called with each piece of the output that the agent streams, in order, and awaited if it is to be; the whole
                 is what the call returns.
 
@@ -132,9 +150,20 @@ class Context:
                 did not answer in time.
         """
         path, port = self._receiver(to)
-        self._calls += 1
-        timeout_us = None if timeout is None else round(timeout * SECOND_US)
-        return await CodeCall(self._engine, self._run, self._clock, self._calls, timeout_us, on_part).answer(path, port, _plain(value))
+        journal = self._journal
+        if journal is None:
+            self._numbers += 1
+            number, end, was_made = self._numbers, None, False
+        else:
+            number, end, was_made = journal.call(f"call {path}.{port}")
+            self._run.touched()
+        if end is not None:
+            if end.given_up:
+                await asyncio.get_running_loop().create_future()  # it did not wait for the end then, and does not now
+            return answer_of(end, self._run)
+        if was_made:
+            return await self._open[number].answer(on_part)
+        return await self._call(number, path, port, _plain(value), None if timeout is None else round(timeout * SECOND_US), on_part)
 
     async def stream(self, piece: object, port: str = "out") -> None:
         """Stream a piece of an output, before the whole is put out. Whoever called the agent gets it, and the bus (`em/part/…`).
@@ -238,15 +267,66 @@ class Context:
         """
         await self._ask("cancel", path, Cancel(run))
 
+    # For its body
+
+    def reopen(self, journal: CodeJournal, now_us: int) -> None:
+        """Go on with the calls that were open when the host went down."""
+        for number, kept in journal.open.items():
+            call = self._open[number] = CodeCall(self._engine, self._run, self._clock, number, journal)
+            call.reopen(kept, now_us)
+
+    def open_calls(self) -> dict[int, KeptCall]:
+        """The calls that are open, by number."""
+        found = {number: call.keep() for number, call in self._open.items()}
+        return {number: kept for number, kept in found.items() if kept is not None}
+
+    # Inside
+
+    def _was_done(self, what: str) -> bool:
+        """Whether it was done before a restart; else it is about to be done."""
+        journal = self._journal
+        if journal is None:
+            return False
+        was_done = journal.again(what)
+        if not was_done:
+            self._run.touched()
+        return was_done
+
+    async def _call(self, number: int, path: AgentPath, port: str, value: object, timeout_us: int | None, on_part: OnPart | None) -> object:
+        call = CodeCall(self._engine, self._run, self._clock, number, self._journal)
+        if self._journal is not None:
+            self._open[number] = call
+        try:
+            try:
+                call.begin(path, port, value, timeout_us, on_part)
+            except RunError as error:
+                if self._journal is not None:
+                    self._journal.ended(number, CallEnd(failure=error.what))
+                raise
+            return await call.answer()
+        finally:
+            self._open.pop(number, None)
+
     async def _ask(self, verb: str, path: str, asked: Verb) -> None:
         self._check_alive()
         order = Order(verb, self._below(path), asked, f"/{self.path}", self._run.trail)
         desk, now_us = self._engine.desk, self._clock.now_us()
         if desk is None:
             raise RunError("what runs on this host cannot be changed", where=self.path)
+        journal, number = self._journal, 0
+        if journal is not None:
+            number, before = journal.ask(f"{verb} {order.path}")
+            self._run.touched()
+            if before:
+                raise RunError(before, where=self.path)
+            if before is not None:
+                return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def told(_: Answer | None, error: EdgeMatrixError | None) -> None:
+            if journal is not None:
+                journal.told(number, "" if error is None else str(error))
+                self._run.touched()
             if done.done():
                 return  # the run was cancelled meanwhile
             if error is None:

@@ -10,6 +10,7 @@ from edgematrix.composition.course import (
     Go,
     Placing,
 )
+from edgematrix.errors import StateError
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.calls import ERROR
@@ -17,6 +18,7 @@ from edgematrix.runtime.conduct import Conduct
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.ensemble import Chooser, Member
 from edgematrix.runtime.observation import Outcome
+from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.questions import Questions
 from edgematrix.runtime.run import Run
 from edgematrix.triggers import Firing
@@ -55,6 +57,8 @@ class CourseBody:
         """Members elsewhere that are known not to be there, and why."""
         self.under_way: dict[str, Conduct] = {}
         """The courses under way, by the id of their run."""
+        self.is_placing = isinstance(composition, Placing)
+        """Whether its courses share places."""
         self._inputs = inputs
         self._woken: deque[str] | None = None
         """Runs that are to be told `Go`; None while none are."""
@@ -73,6 +77,38 @@ class CourseBody:
         conduct = self.under_way.get(run.trail.runid)
         if conduct is not None and conduct.run is run:
             conduct.drop(now_us)
+
+    def fail(self, run: Run, reason: str, now_us: int) -> None:
+        """Stop the steps of a course, and end its run."""
+        conduct = self.under_way.get(run.trail.runid)
+        if conduct is not None and conduct.run is run:
+            conduct.fail(reason, now_us)
+
+    def keep(self, run: Run) -> Progress:
+        """What the course of a run was told, and the calls that it has open.
+
+        Raises:
+            StateError: something of it has no stored form.
+        """
+        return self.under_way[run.trail.runid].keep()
+
+    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:  # noqa: ARG002 - it goes by the moments of its journal
+        """Take up a course that was under way when the host went down.
+
+        Raises:
+            StateError: what was kept of it is damaged.
+        """
+        runid = run.trail.runid
+        if runid in self.under_way:
+            raise StateError("this run goes through it already")
+        conduct = Conduct(self, run, self.composition.course(runid))
+        conduct.go_on(_inputs_of(run.firing, self._inputs), progress)
+        self.under_way[runid] = conduct
+
+    def gone_on(self, now_us: int) -> None:
+        """All courses are taken up: who waits for a place that is free gets it."""
+        if isinstance(self.composition, Placing):
+            self.wake(self.composition.level(), now_us)
 
     def change(self, composition: Composition, members: Mapping[str, Member]) -> None:
         """Let runs that begin from now on follow another plan; those under way go on by theirs."""

@@ -32,6 +32,7 @@ from edgematrix.runtime.ledger import Ledger
 from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
+from edgematrix.runtime.remote_calls import RemoteCalls
 from edgematrix.runtime.routes import Hits, Listener, Routes
 from edgematrix.runtime.streams import Streams
 from edgematrix.runtime.timers import Timer, Timers
@@ -102,17 +103,20 @@ class Engine:
         self.watched: Callable[[str], bool] = _nobody_watches
         self.elsewhere: frozenset[AgentPath] = frozenset()
         """Agents of the matrix that do not run here."""
+        self.delivers = False
+        """Whether what is durable is kept until it has arrived."""
         self.edges: Edges = NO_EDGES
-        """What the agents elsewhere acknowledge."""
+        """What the agents elsewhere read and acknowledge."""
         self.holders: dict[AgentPath, list[Holder]] = {}
         """The trigger groups of each agent."""
         self.desk: Desk | None = None
         """Where changes of the running matrix are asked for; None where there are none."""
         self.calls = Calls(self.limits.calls_max)
+        self.remote = RemoteCalls(self)
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
         self.letters = DeadLetters(self.limits, self.touched.append)
-        self.ledger = Ledger(self.touched.append)
+        self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
         self._chains = Chains()
         self._new_id = new_id
         self._echo = echo
@@ -160,11 +164,14 @@ class Engine:
         """
         if self._timers.is_due(now_us):
             self.advance(now_us)
-        self._queue.append(message)
+        if message.call_inputs is None or self.remote.opens(message, now_us):
+            self._queue.append(message)
         self._drain(now_us)
 
     def receive_for(self, agent: AgentPath, message: Message, now_us: int) -> None:
         """Hand in a message for one agent alone: other listeners have had it."""
+        if message.call_inputs is not None and not self.remote.opens(message, now_us):
+            return
         for listener, hits in self._routes.of(message.topic):
             if listener.agent == agent:
                 listener.receive(message, hits, now_us)
@@ -224,7 +231,9 @@ class Engine:
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
         topic = topic_for(self.root, Kind.IN, receiver, port)
-        self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us, local=self.hears(topic))
+        local = self.hears(topic)
+        leaves = not local or receiver in self.elsewhere or topic in self.edges.inputs
+        self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us, local=local, leaves=leaves)
 
     def call(
         self,
@@ -250,13 +259,21 @@ class Engine:
             raise RunError(f"nothing works on the input {deaf!r} of {receiver}", where=caller)
         if trail.hops >= self.limits.hops_max:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
+        gone = self.remote.gone.get((caller, receiver)) if self.remote.gone else None
+        if gone:
+            raise RunError(f"{receiver}: {gone}", where=caller)
         runid = self._new_id(now_us)
         call = self.calls.begin(runid, caller, receiver, wanted, answered, inputs=len(inputs), is_here=here)
         call.given = trail.taint
+        is_spread = bool(self.elsewhere)
+        if is_spread:
+            self.remote.begun(call, topics, now_us)
         made = runid
         for (_, value), topic in zip(inputs, topics, strict=True):
             begun = Trail(made, runid, trail.hops + 1, trail.taint, trail.traceparent)
-            self._put_in(topic, caller, value, begun, trail.id, now_us, local=here)
+            leaves = is_spread and (not here or topic in self.edges.inputs)
+            local = not leaves or here or self.hears(topic)
+            self._put_in(topic, caller, value, begun, trail.id, now_us, local=local, leaves=leaves, call=call)
             made = self._new_id(now_us) if len(inputs) > 1 else runid
         return call
 
@@ -264,8 +281,9 @@ class Engine:
         """Wait for the end of this call no longer, and stop what works on it; an agent elsewhere is told."""
         is_open = call.runid in self.calls.open
         self.calls.hang_up(call, now_us)
-        if is_open and not call.is_here:
-            self.control(self.matrix, call.receiver, "cancel", {"run": call.runid}, now_us)
+        if is_open:
+            for receiver in sorted(call.afar or ()) if call.is_here or call.afar else (call.receiver,):
+                self.control(self.matrix, receiver, "cancel", {"run": call.runid}, now_us)
 
     def control(self, sender: AgentPath, receiver: AgentPath, verb: str, data: object, now_us: int) -> None:
         """Tell an agent elsewhere what is to become of it."""
@@ -328,16 +346,32 @@ class Engine:
 
     # Inside
 
-    def _put_in(self, topic: str, sender: AgentPath, value: object, trail: Trail, cause: str, now_us: int, *, local: bool) -> None:
+    def _put_in(
+        self,
+        topic: str,
+        sender: AgentPath,
+        value: object,
+        trail: Trail,
+        cause: str,
+        now_us: int,
+        *,
+        local: bool,
+        leaves: bool,
+        call: Call | None = None,
+    ) -> None:
         """Give work to an agent: in memory where it is here, else over the bus, where it does not stay for ever."""
         if trail.hops > self._far and not self._goes_on(self._owner_of(topic), topic, value, trail, cause, now_us):
             return
-        if not local:
+        if leaves:
+            bounded = trail
             if sender not in self.durable or self._owner_of(topic) not in self.edges.lasting:
-                trail = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
-            self.outbox.append(
-                Outbound(topic, value, sender, now_us, 1, type=f"em.{Kind.IN}.{topic.rpartition('/')[2]}", trail=trail, cause=cause)
-            )
+                bounded = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
+            kind = f"em.{Kind.IN}.{topic.rpartition('/')[2]}"
+            outbound = Outbound(topic, value, sender, now_us, 1, type=kind, trail=bounded, cause=cause)
+            if call is not None:
+                outbound.call_inputs, outbound.call_wants = call.inputs, " ".join(sorted(call.wanted))
+                call.sent = (*call.sent, outbound)
+            self.outbox.append(outbound)
         if self.observers:
             self._show(Published(now_us, sender, topic, value))
         if local:
@@ -346,7 +380,9 @@ class Engine:
     def _put_out(self, agent: AgentPath, port: str, value: object, cause: Trail, now_us: int, *, retained: bool) -> None:
         """Put a value out: to the bus, to local listeners, and to whoever has called for it."""
         topic = topic_for(self.root, Kind.OUT, agent, port)
-        leaves = agent not in self.inner or topic in self.deliveries or self.watched(agent)
+        call = self.calls.open.get(cause.runid)
+        is_answer = call is not None and call.is_remote and call.receiver == agent
+        leaves = agent not in self.inner or topic in self.deliveries or is_answer or topic in self.edges.outputs or self.watched(agent)
         local = self.hears(topic)
         if leaves or local:
             trail = self.next_trail(cause, now_us)
@@ -354,12 +390,12 @@ class Engine:
                 return
             qos, retain = self.deliveries.get(topic, _FORGOTTEN)
             if leaves:
+                qos = 1 if is_answer else qos
                 self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain, f"em.{Kind.OUT}.{port}", trail, cause.id))
             if self.observers:
                 self._show(Published(now_us, agent, topic, value))
             if local:
                 self._queue.append(Message(topic, value, retained, qos, now_us, trail, agent))
-        call = self.calls.open.get(cause.runid)
         if call is not None and call.receiver == agent:
             self.calls.heard(call, port, value, cause.taint, now_us)
         elif agent in self.inner:

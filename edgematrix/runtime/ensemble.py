@@ -20,12 +20,14 @@ __all__ = ["Chooser", "Ensemble", "Member"]
 class Member(msgspec.Struct, frozen=True):
     """An agent that a composite lets work. `input` is the port that takes what names none.
 
-    `deadline_us` is set where it runs elsewhere and is to answer within that time.
+    `deadline_us` is set where it runs elsewhere and is to answer within that time, and `grace_us` where it tells by itself that it
+    did not.
     """
 
     path: AgentPath
     input: str
     deadline_us: int | None = None
+    grace_us: int = 0
 
 
 class Chooser(Protocol):
@@ -57,6 +59,10 @@ class Ensemble(Protocol):
     @property
     def chooser(self) -> Chooser | None:
         """The model of a chat that needs one."""
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether its courses share places, so that where each stands is kept, and not what it was told."""
 
     @property
     def gone(self) -> Mapping[AgentPath, str]:

@@ -12,10 +12,9 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.ledger_entry import StoredRun
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
-from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.run import Body, Run
-from edgematrix.runtime.run_store import RunStore
 from edgematrix.triggers import Arrival, Cancel, ClockStepped, DeadLetter, Firing, Group, GroupState, Start, Step, Tick, describe_match
 from edgematrix.triggers import RunEnded as RunIsOver
 
@@ -28,18 +27,34 @@ class GroupRunner:
     Args:
         order: the group's place in the matrix as written.
         durable: whether its state is to outlive the process.
+        keeps: whether its runs are to go on after a restart; its state has to be durable then.
     """
 
-    __slots__ = ("_deadline_us", "_over", "_run_store", "_runs", "_state", "agent", "body", "dirty", "durable", "engine", "group", "order")
+    __slots__ = (
+        "_deadline_us",
+        "_over",
+        "_runs",
+        "_state",
+        "agent",
+        "body",
+        "dirty",
+        "durable",
+        "engine",
+        "group",
+        "keeps",
+        "order",
+    )
 
-    def __init__(self, engine: Engine, agent: AgentPath, group: Group, body: Body, order: int, *, durable: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, agent: AgentPath, group: Group, body: Body, order: int, *, durable: bool = True, keeps: bool = False
+    ) -> None:
         self.engine = engine
         self.agent = agent
         self.group = group
         self.body = body
         self.order = order
         self.durable = durable
-        self._run_store = body.store if isinstance(body, RuleBody) else None
+        self.keeps = keeps
         self.dirty = False
         self._state: GroupState | None = None
         self._deadline_us: int | None = None
@@ -52,6 +67,11 @@ class GroupRunner:
     def store_key(self) -> str:
         """Under which the state is stored."""
         return f"{self.agent}#{self.group.name}"
+
+    @property
+    def name(self) -> str:
+        """The group's."""
+        return self.group.name
 
     @property
     def keyed(self) -> bool:
@@ -73,36 +93,50 @@ class GroupRunner:
         if self.engine.skew_us:
             self._apply(self.group.step(step.state, ClockStepped(self.engine.skew_us), now_us), now_us)
 
-    def resume(self, parts: Mapping[str, bytes], now_us: int, damaged: Callable[[str, Exception], None]) -> bool:
-        """Go on from a stored state. False, and `damaged` is told, if it is of no use; nothing has changed then."""
+    def load(self, parts: Mapping[str, bytes], damaged: Callable[[str, Exception], None]) -> bool:
+        """Read a stored state. False, and `damaged` is told, if it is of no use; nothing has changed then."""
         try:
-            state = self.group.load(RunStore.without_runs(parts))
+            self._state = self.group.load(parts)
         except StateError as error:
             damaged(self.store_key, error)
             return False
-        self._state = state
-        self._apply(self.group.resume(state, now_us, runs_kept=self._go_on_with_runs(parts)), now_us)
         return True
 
-    def _go_on_with_runs(self, parts: Mapping[str, bytes]) -> list[int]:
-        """Take up the runs that were kept; their numbers."""
-        if self._run_store is None or not isinstance(self.body, RuleBody):
-            return []
-        self._runs = {}
-        for number, trail, actions in self._run_store.read(parts):
-            run = Run(self, number, Firing(self.group.name, None, {}, trail=trail))
-            self._runs[number] = run
-            self.body.go_on(run, actions)
-        return list(self._runs)
+    def take_up(self, stored: StoredRun, now_us: int) -> Run:
+        """Take up a run that was under way when the host went down.
+
+        Raises:
+            StateError: nothing can be made of what was kept of it.
+        """
+        run = Run(self, stored.number, stored.firing)
+        run.trail = stored.trail
+        self.body.go_on(run, stored.progress, now_us)
+        if self._runs is None:
+            self._runs = {}
+        self._runs[run.number] = run
+        self.engine.ledger.adopt(run, self.body, stored)
+        return run
+
+    def hold_calls(self) -> None:
+        """Find the calls whose work waits in the state that was read."""
+        calls = self.engine.calls
+        for runid in self.runs_held() if calls.open else ():
+            call = calls.of(runid, self.agent)
+            if call is not None:
+                calls.hold(call, self)
+
+    def resume(self, now_us: int) -> None:
+        """Go on from the state that was read, with the runs that were taken up."""
+        assert self._state is not None  # noqa: S101 - it was read
+        self._apply(self.group.resume(self._state, now_us, runs_kept=[run.number for run in self.runs()]), now_us)
 
     def save(self) -> dict[str, bytes | None]:
         """What has changed since the last call, by part."""
         self.dirty = False
-        parts = {} if self._state is None else self.group.save(self._state)
-        return parts if self._run_store is None else parts | self._run_store.take()
+        return {} if self._state is None else self.group.save(self._state)
 
     def touch(self) -> None:
-        """What is stored of the group, or of its runs, is no longer what it was."""
+        """What is stored of the group is no longer what it was."""
         if self.durable and not self.dirty:
             self.dirty = True
             self.engine.touched.append(self)
@@ -136,9 +170,11 @@ class GroupRunner:
 
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """Take note that a run is over; it may let the next one start."""
-        if self._runs is not None:
+        if self._runs is not None and self._runs.get(run.number) is run:
             del self._runs[run.number]
         engine = self.engine
+        if run.entry is not None:
+            engine.ledger.close(run)
         engine.observe(RunEnded(now_us, self.agent, self.group.name, run.number, outcome, reason, run.trail.runid))
         if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED and self.body.speaks:
             engine.dead_letter(
@@ -241,6 +277,8 @@ class GroupRunner:
         engine.observe(Fired(now_us, self.agent, self.group.name, start.run, start.firing, run.trail.runid))
         if engine.calls.begun(run):
             self.body.begin(run, now_us)
+            if self.keeps and not run.over:
+                engine.ledger.open(run, self.body)
         else:
             run.end(Outcome.CANCELLED, now_us, "whoever asked for it does not wait any more")
 
@@ -249,6 +287,8 @@ class GroupRunner:
         if run is not None:
             run.over = True
             self.body.cancel(run, now_us)
+            if run.entry is not None:
+                self.engine.ledger.close(run)
             runid = run.trail.runid
             self.engine.observe(RunEnded(now_us, self.agent, self.group.name, number, Outcome.CANCELLED, "", runid))
             self.engine.calls.over(run, Outcome.CANCELLED, "", now_us)

@@ -194,10 +194,10 @@ class Host:
             self.operations.close()
         if self._clock_timer is not None:
             self._clock_timer.cancel()
+        if self._keeper is not None:
+            await self._keeper.close()  # before code is cancelled: it goes on at the next start, as after a kill
         if self.assembly.workshop is not None:
             await self.assembly.workshop.close()
-        if self._keeper is not None:
-            await self._keeper.close()
         if self._courier is not None:
             self._courier.close()
         if not link.done():

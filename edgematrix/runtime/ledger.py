@@ -1,54 +1,101 @@
-"""Runs under way that nobody called: what a host that goes down leaves unfinished is dead-lettered when it comes back."""
+"""Runs under way, as they are kept for a restart.
+
+Of a durable agent all is kept that it takes to go on. Of another's own work that nobody called, what it was given is: it becomes a
+dead letter when the host comes back. A run that is over before the next write costs no write.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-
-import msgspec
+from hashlib import blake2b
+from typing import Protocol
 
 from edgematrix.errors import StateError
-from edgematrix.protocol.event import Trail
-from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.run import OWN_WORK, Run
-from edgematrix.triggers import Firing, Reading
+from edgematrix.protocol.limits import Limits
+from edgematrix.runtime.ledger_entry import Entry, StoredRun, read_run
+from edgematrix.runtime.partial_inputs import PartialInputs, StoredInputs, read_inputs
+from edgematrix.runtime.run import Body, Run
+from edgematrix.runtime.timers import Timer
 
-__all__ = ["Ledger", "Unfinished"]
+__all__ = ["Ledger", "Page"]
 
-_VERSION = 1
+_RUN, _INPUTS = "run", "inputs"
 
 
-class Unfinished(msgspec.Struct, frozen=True):
-    """A run that the host did not bring to its end."""
+class Page(Protocol):
+    """Something that is kept: one run, or the inputs that wait for others of their run."""
 
-    agent: AgentPath
-    firing: Firing
+    is_changed: bool
+    is_stored: bool
+
+    def parts(self) -> dict[str, bytes | None]:
+        """What is to be written of it now, by key."""
+
+    def erased(self) -> dict[str, bytes | None]:
+        """The keys of all that was written of it, each with None."""
 
 
 class Ledger:
-    """Notes runs of agents that work on what comes on their inputs. A run that is over before the next write costs no write.
+    """The book of what is under way on a host.
 
     Args:
         touched: called when there is something to store.
+        schedule: calls a timer at a moment.
     """
 
     STORE_KEY = "work"
 
-    def __init__(self, touched: Callable[[Ledger], None]) -> None:
+    def __init__(self, limits: Limits, touched: Callable[[Ledger], None], schedule: Callable[[Timer, int], None]) -> None:
+        self._limits = limits
         self._touched = touched
-        self._changed: dict[str, Run | None] = {}
-        self._stored: set[str] = set()
+        self._schedule = schedule
+        self._is_touched = False
+        self._changed: dict[Page, None] = {}
+        self._gone: dict[str, bytes | None] = {}
 
-    def open(self, run: Run) -> None:
-        """A run has begun."""
-        self._change(run.trail.runid, run)
+    def open(self, run: Run, body: Body | None) -> None:
+        """A run has begun, and is under way. `body` is what it can go on with after a restart; None where it cannot."""
+        entry = Entry(self, run, body, _key(_RUN, run.runner.agent, run.runner.name, str(run.number)))
+        run.entry = entry
+        self.change(entry)
 
     def close(self, run: Run) -> None:
         """It is over, however it ended."""
-        runid = run.trail.runid
-        if runid in self._stored:
-            self._change(runid, None)
-        else:
-            self._changed.pop(runid, None)
+        entry, run.entry = run.entry, None
+        if isinstance(entry, Entry):
+            self.erase(entry)
+
+    def hold(self, agent: str, inputs: PartialInputs) -> None:
+        """Inputs of a run have come, and others have not."""
+        if not inputs.key:
+            inputs.key = _key(_INPUTS, agent, "", blake2b(inputs.runid.encode(errors="surrogatepass"), digest_size=16).hexdigest())
+        self.change(inputs)
+
+    def change(self, page: Page) -> None:
+        """What is stored of it is no longer what it was."""
+        if not page.is_changed:
+            page.is_changed = True
+            self._changed[page] = None
+            self._touch()
+
+    def erase(self, page: Page) -> None:
+        """Keep it no longer."""
+        if page.is_changed:
+            page.is_changed = False
+            self._changed.pop(page, None)
+        if page.is_stored:
+            page.is_stored = False
+            self._gone.update(page.erased())
+            self._touch()
+
+    def refuse(self, entry: Entry, reason: str) -> None:
+        """A run cannot be kept, so it fails: before anything else happens to it."""
+        self._schedule(_Refusal(entry, reason), 0)
+
+    @property
+    def bytes_max(self) -> int:
+        """What may be kept of one run."""
+        return self._limits.journal_bytes_max
 
     @property
     def store_key(self) -> str:
@@ -56,56 +103,82 @@ class Ledger:
         return self.STORE_KEY
 
     def save(self) -> dict[str, bytes | None]:
-        """What has changed since the last call, by the run's id."""
+        """What has changed since the last call, by part."""
+        parts, self._gone = self._gone, {}
         changed, self._changed = self._changed, {}
-        for runid, run in changed.items():
-            if run is None:
-                self._stored.discard(runid)
-            else:
-                self._stored.add(runid)
-        return {runid: None if run is None else _written(run) for runid, run in changed.items()}
+        self._is_touched = False
+        for page in changed:
+            page.is_changed = False
+            parts.update(page.parts())
+            page.is_stored = True
+        return parts
 
-    def load(self, parts: Mapping[str, bytes], damaged: Callable[[str, Exception], None]) -> list[Unfinished]:
-        """What was under way when the host went down; it is forgotten with the next write.
+    def load(self, parts: Mapping[str, bytes], damaged: Callable[[str, Exception], None]) -> tuple[list[StoredRun], list[StoredInputs]]:
+        """What was under way when the host went down. What nobody adopts is to be dropped.
 
         Args:
-            damaged: called with the key and the error where an entry cannot be read.
+            damaged: called with the key and the error where something cannot be read.
         """
-        found: list[Unfinished] = []
-        for runid, data in parts.items():
-            self._change(runid, None)
-            try:
-                found.append(_read(data))
-            except StateError as error:
-                damaged(f"{self.STORE_KEY} {runid}", error)
-        return found
+        runs: dict[str, dict[str, bytes]] = {}
+        inputs: list[StoredInputs] = []
+        for key, data in parts.items():
+            kind, _, rest = key.partition(_BETWEEN)
+            names, _, part = rest.partition(_BETWEEN)
+            head = f"{kind}{_BETWEEN}{names}{_BETWEEN}"
+            if kind == _RUN:
+                runs.setdefault(head, {})[part] = data
+            elif kind == _INPUTS:
+                try:
+                    inputs.append(read_inputs(head, names.partition("#")[0], data))
+                except StateError as error:
+                    damaged(f"{self.STORE_KEY} {names}", error)
+                    self.drop(key)
+            else:
+                damaged(f"{self.STORE_KEY} {key!r}", StateError("it is of an unknown kind"))
+                self.drop(key)
+        found = [read_run(head, head.split(_BETWEEN)[1], its) for head, its in runs.items()]
+        return sorted(found, key=lambda stored: (stored.agent, stored.group, stored.number)), inputs
 
-    def _change(self, runid: str, run: Run | None) -> None:
-        if not self._changed:
+    def adopt(self, run: Run, body: Body, stored: StoredRun) -> None:
+        """A stored run goes on."""
+        run.entry = Entry.of(self, run, body, stored)
+
+    def drop(self, *keys: str) -> None:
+        """Parts that were stored are of no use any more."""
+        if keys:
+            self._gone.update(dict.fromkeys(keys))
+            self._touch()
+
+    def _touch(self) -> None:
+        if not self._is_touched:
+            self._is_touched = True
             self._touched(self)
-        self._changed[runid] = run
 
 
-_Entry = tuple[int, str, Trail, int, dict[str, tuple[object, object] | None]]
-"""Version, agent, trail, when it began (wall clock, microseconds), and the value and topic of each input."""
+_BETWEEN = "\x1e"
+"""Between the kind, the names, and the part in a key; no path and no group's name has it."""
 
 
-def _written(run: Run) -> bytes:
-    firing = run.firing
-    inputs = {name: None if reading is None else (reading.value, reading.topic) for name, reading in firing.sources.items()}
-    head = (_VERSION, run.runner.agent, run.trail, firing.fired_at_us)
-    try:
-        return msgspec.msgpack.encode((*head, inputs))
-    except (OverflowError, TypeError, ValueError, RecursionError):
-        return msgspec.msgpack.encode((*head, {}))  # what has no stored form is at least told of
+def _key(kind: str, agent: str, group: str, last: str) -> str:
+    return f"{kind}{_BETWEEN}{agent}#{group}#{last}{_BETWEEN}"
 
 
-def _read(data: bytes) -> Unfinished:
-    try:
-        version, agent, trail, fired_at_us, inputs = msgspec.msgpack.decode(data, type=_Entry)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StateError(f"no unfinished run: {error}") from None
-    if version != _VERSION:
-        raise StateError(f"the unfinished run is of version {version}, expected {_VERSION}")
-    sources = {name: None if given is None else Reading(given[0], given[0], given[1], fired_at_us) for name, given in inputs.items()}
-    return Unfinished(AgentPath(agent), Firing(OWN_WORK, None, sources, fired_at_us=fired_at_us, trail=trail))
+class _Refusal:
+    """Fails a run that cannot be kept, in a turn of its own: a write must change nothing."""
+
+    __slots__ = ("_entry", "_reason", "order")
+
+    def __init__(self, entry: Entry, reason: str) -> None:
+        self._entry = entry
+        self._reason = reason
+        self.order = entry.run.runner.order
+
+    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
+        """Whether the run is still under way."""
+        return not self._entry.run.over
+
+    def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
+        """Fail the run."""
+        entry = self._entry
+        if not entry.run.over and entry.body is not None:
+            entry.body.fail(entry.run, self._reason, now_us)

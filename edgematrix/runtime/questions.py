@@ -56,6 +56,10 @@ class Questions:
         if topic is not None:
             engine.publish(question.agent, topic, about, now_us, qos=1)
 
+    def stand(self, question: Question, take: Take) -> None:
+        """A question was asked before a restart, and still waits."""
+        self._open[question.agent, question.runid] = (question, take)
+
     def withdraw(self, agent: AgentPath, runid: str, now_us: int) -> None:
         """Nobody waits for the answer any more."""
         if self._open.pop((agent, runid), None) is not None:

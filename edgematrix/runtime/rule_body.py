@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import structs
 
 from edgematrix.agents.actions import ActionRun, Answer, Awaiting, Done, Failed, Waiting
 from edgematrix.agents.effect import Call as CallEffect
 from edgematrix.agents.effect import Effect, Emit, Publish, Send
 from edgematrix.agents.plan import Plan
-from edgematrix.errors import RunError
+from edgematrix.errors import RunError, StateError
 from edgematrix.runtime.calls import Call
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import ANSWER, Engine
+from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Outcome, StepBegan, StepEnded
+from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.run import Run
-from edgematrix.runtime.run_store import RunStore
+from edgematrix.runtime.stored_form import pack, unpack
 
 __all__ = ["RuleBody"]
 
 
+_KIND = "rule"
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    actions: bytes
+    step: int
+    call: KeptCall | None
+
+
 class RuleBody:
-    """Runs the plan of one group. A run that waits is a timer of the engine.
+    """Runs the plan of one group. A run that waits is a timer of the engine."""
 
-    Args:
-        store: where runs that wait are kept; None where they do not outlive a restart.
-    """
-
-    __slots__ = ("_engine", "_plan", "_waiting", "leads", "store")
+    __slots__ = ("_engine", "_plan", "_waiting", "leads")
     speaks = False
 
-    def __init__(self, engine: Engine, plan: Plan, store: RunStore | None = None) -> None:
+    def __init__(self, engine: Engine, plan: Plan) -> None:
         self._engine = engine
         self._plan = plan
-        self.store = store
         self.leads = plan.leads
         self._waiting: dict[Run, _Position] | None = None
 
@@ -42,15 +49,41 @@ class RuleBody:
         """Work through the actions up to the first that waits."""
         self._go_on(_Position(self, run, ActionRun(self._plan, run.firing.scope())), now_us, None)
 
-    def go_on(self, run: Run, actions: ActionRun) -> None:
-        """Take up a run that waited when the host went down; what is overdue comes in its turn."""
-        _, pause = actions.advance(-1)
-        if isinstance(pause, (Waiting, Awaiting)):
-            self._wait(_Position(self, run, actions), pause)
+    def keep(self, run: Run) -> Progress:
+        """Its place in the plan, and the call whose answer it waits for.
+
+        Raises:
+            StateError: what it goes by has no stored form.
+        """
+        position = (self._waiting or {})[run]
+        call = None if position.call is None else self._engine.calls.keep(position.call)
+        return Progress(_KIND, pack(_Stored(position.actions.dump(), position.step, call)))
+
+    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
+        """Take up a run that waited when the host went down; what is overdue comes in its turn.
+
+        Raises:
+            StateError: it is damaged, or of another definition.
+        """
+        progress.check(_KIND)
+        stored = unpack(progress.state, _Stored)
+        position = _Position(self, run, ActionRun.load(self._plan, stored.actions))
+        _, pause = position.actions.advance(-1)
+        if not isinstance(pause, (Waiting, Awaiting)):
+            raise StateError("it waited for nothing")
+        position.step = stored.step
+        if stored.call is not None:
+            position.call = self._engine.calls.reopen(stored.call, position.answered, run)
+        self._wait(position, pause)
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Forget a run that waits."""
         self._forget(run, now_us)
+
+    def fail(self, run: Run, reason: str, now_us: int) -> None:
+        """Forget a run that waits, and end it."""
+        self._forget(run, now_us)
+        run.end(Outcome.FAILED, now_us, reason)
 
     def waits_for(self, runid: str) -> str:
         """A call's answer, or the end of a delay."""
@@ -81,13 +114,10 @@ class RuleBody:
             self._waiting = {}
         self._waiting[position.run] = position
         position.until_us = pause.until_us
-        if self.store is not None:
-            self.store.put(position.run, position.actions)
+        position.run.touched()
         self._engine.schedule(position, pause.until_us)
 
     def _forget(self, run: Run, now_us: int) -> None:
-        if self.store is not None:
-            self.store.drop(run)
         position = None if self._waiting is None else self._waiting.pop(run, None)
         if position is not None and position.call is not None:
             self._engine.hang_up(position.call, now_us)
@@ -118,6 +148,7 @@ class RuleBody:
                 run.end(Outcome.FAILED, now_us, error.what)
             else:
                 position.step += 1
+                call.by = run if run.runner.keeps else None
                 engine.observe(StepBegan(now_us, agent, run.trail.runid, position.step, effect.path, call.runid, inputs))
 
 

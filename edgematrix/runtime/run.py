@@ -8,9 +8,10 @@ from typing import Protocol, runtime_checkable
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.observation import Outcome
+from edgematrix.runtime.progress import Progress
 from edgematrix.triggers import Firing
 
-__all__ = ["OWN_WORK", "Body", "FailureTeller", "Run", "Starter"]
+__all__ = ["OWN_WORK", "Body", "FailureTeller", "Kept", "Run", "Starter"]
 
 OWN_WORK = "work"
 """How observations call what begins the runs of an agent without trigger groups, as they call a group by its name."""
@@ -21,6 +22,12 @@ class Starter(Protocol):
 
     agent: AgentPath
     order: int
+    keeps: bool
+    """Whether its runs go on after a restart."""
+
+    @property
+    def name(self) -> str:
+        """The group's; `OWN_WORK` where there is none."""
 
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """The run is over."""
@@ -28,14 +35,18 @@ class Starter(Protocol):
     def cancel(self, run: Run, now_us: int) -> None:
         """Stop a run that is under way; one that is over is left alone."""
 
+
+class Kept(Protocol):
+    """What is stored of a run."""
+
     def touch(self) -> None:
-        """What is stored of the group, or of its runs, is no longer what it was."""
+        """It is no longer what it was."""
 
 
 class Run:
     """What a firing started. Whatever the agent puts out on its behalf follows from `trail`."""
 
-    __slots__ = ("again", "firing", "number", "over", "runner", "streamed", "trail")
+    __slots__ = ("again", "entry", "firing", "number", "of", "over", "runner", "streamed", "trail")
 
     def __init__(self, runner: Starter, number: int, firing: Firing) -> None:
         self.runner = runner
@@ -43,10 +54,20 @@ class Run:
         self.firing = firing
         self.trail: Trail = firing.trail
         self.over = False
+        self.entry: Kept | None = None
+        """What is stored of it; None where nothing is."""
+        self.of: Run | None = None
+        """The run of which this is an attempt."""
         self.streamed: dict[str, int] | None = None
         """How many pieces of its outputs it has streamed, by port."""
         self.again: Callable[[int], bool] | None = None
         """Tells whether another attempt follows if this one fails now; None where it is the only one."""
+
+    def touched(self) -> None:
+        """What it takes to go on with it after a restart is no longer what it was."""
+        entry = self.entry if self.of is None else self.of.entry
+        if entry is not None:
+            entry.touch()
 
     def end(self, outcome: Outcome, now_us: int, reason: str = "") -> None:
         """Say how it ended; only the first word counts."""
@@ -68,6 +89,25 @@ class Body(Protocol):
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Stop working on the run at once; it is already over."""
+
+    def fail(self, run: Run, reason: str, now_us: int) -> None:
+        """Stop working on the run, and end it by a failure."""
+
+    def keep(self, run: Run) -> Progress:
+        """How far it is with a run under way.
+
+        Raises:
+            StateError: something of it has no stored form.
+        """
+
+    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:
+        """Take up a run that was under way when the host went down; what is due comes in its turn.
+
+        Nothing is put out or sent, and nobody is told anything, before all runs of the host were taken up.
+
+        Raises:
+            StateError: nothing can be made of its progress; nothing has changed then.
+        """
 
     def waits_for(self, runid: str) -> str:
         """What it waits for in the run of this id, in words; empty if there is none, or it does not say."""

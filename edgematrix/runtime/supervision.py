@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from edgematrix.composition.retry import may_retry, wait_us
 from edgematrix.composition.spec import RetrySpec
 from edgematrix.protocol.duration import format_duration
+from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Noted, Outcome
+from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.run import Body, FailureTeller, Run
+from edgematrix.runtime.stored_form import pack, unpack
 
 __all__ = ["Supervision"]
+
+_KIND = "attempts"
+
+
+class _Work(msgspec.Struct, array_like=True):
+    """The attempt that is under way."""
+
+    kind: str
+    trail: Trail
+    state: bytes
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    count: int
+    began_us: int
+    until_us: int | None
+    again_us: int | None
+    work: _Work | None
 
 
 class Supervision:
@@ -43,6 +66,53 @@ class Supervision:
         attempts = self._attempts.pop(run, None)
         if attempts is not None:
             attempts.drop(now_us)
+
+    def fail(self, run: Run, reason: str, now_us: int) -> None:
+        """Stop the attempt that is under way, and make no other."""
+        attempts = self._attempts.get(run)
+        if attempts is not None:
+            attempts.drop(now_us)
+        self._tell(run, reason, now_us)
+        self.over(run, Outcome.FAILED, reason, now_us)
+
+    def keep(self, run: Run) -> Progress:
+        """The attempts so far, and how far the one under way is.
+
+        Raises:
+            StateError: something of it has no stored form.
+        """
+        attempts = self._attempts[run]
+        work = attempts.work
+        inner = None if work is None else self._body.keep(work)
+        its = None if inner is None or work is None else _Work(inner.kind, work.trail, inner.state)
+        state = pack(_Stored(attempts.count, attempts.began_us, attempts.until_us, attempts.again_us, its))
+        # Between two attempts there is no journal; with each it begins anew.
+        return Progress(_KIND, state, () if inner is None else inner.journal, attempts.count if inner is not None else -attempts.count)
+
+    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:
+        """Take up the attempt that was under way, or wait for the next, with the moments that they had.
+
+        Raises:
+            StateError: nothing can be made of its progress.
+        """
+        progress.check(_KIND)
+        stored = unpack(progress.state, _Stored)
+        attempts = _Attempts(self, run, stored.began_us)
+        attempts.count, attempts.until_us, attempts.again_us = stored.count, stored.until_us, stored.again_us
+        if stored.work is not None:
+            attempts.go_on(stored.work.trail, Progress(stored.work.kind, stored.work.state, progress.journal), now_us)
+        self._attempts[run] = attempts
+        for due_us in (stored.until_us, stored.again_us):
+            if due_us is not None:
+                self._engine.schedule(attempts, due_us)
+
+    def resume(self, attempt: Run, progress: Progress, now_us: int) -> None:
+        """Go on with an attempt.
+
+        Raises:
+            StateError: nothing can be made of its progress.
+        """
+        self._body.go_on(attempt, progress, now_us)
 
     def waits_for(self, runid: str) -> str:
         """What the attempt under way waits for, or the next attempt."""
@@ -83,20 +153,25 @@ class Supervision:
     def too_late(self, run: Run, now_us: int) -> None:
         """The deadline has passed."""
         reason = f"its deadline of {format_duration(self._deadline_us or 0)} has passed"
+        self._tell(run, reason, now_us)
+        self.over(run, Outcome.FAILED, reason, now_us)
+
+    def _tell(self, run: Run, reason: str, now_us: int) -> None:
         if isinstance(self._body, FailureTeller):
             self._body.tell_failure(run, reason, "", now_us)
-        self.over(run, Outcome.FAILED, reason, now_us)
 
 
 class _Attempts:
     """The attempts of one run; it starts them, and is told of their end, as a group is. A timer of the engine."""
 
-    __slots__ = ("_supervision", "_work", "again_us", "agent", "began_us", "count", "order", "run", "until_us")
+    __slots__ = ("_supervision", "again_us", "agent", "began_us", "count", "keeps", "name", "order", "run", "until_us", "work")
 
     def __init__(self, supervision: Supervision, run: Run, now_us: int) -> None:
         self._supervision = supervision
-        self._work: Run | None = None
+        self.work: Run | None = None
         self.run = run
+        self.name = run.runner.name
+        self.keeps = run.runner.keeps
         self.agent: AgentPath = run.runner.agent
         self.order = run.runner.order
         self.began_us = now_us
@@ -108,14 +183,28 @@ class _Attempts:
         """Work on it once more."""
         self.count += 1
         self.again_us = None
-        work = self._work = Run(self, self.run.number, self.run.firing)
-        work.trail = self.run.trail
-        work.again = self._goes_on
+        work = self._new(self.run.trail)
+        self.run.touched()
         self._supervision.work(work, now_us)
+
+    def go_on(self, trail: Trail, progress: Progress, now_us: int) -> None:
+        """Take up the attempt that was under way when the host went down.
+
+        Raises:
+            StateError: nothing can be made of its progress.
+        """
+        self._supervision.resume(self._new(trail), progress, now_us)
+
+    def _new(self, trail: Trail) -> Run:
+        work = self.work = Run(self, self.run.number, self.run.firing)
+        work.trail = trail
+        work.of = self.run
+        work.again = self._goes_on
+        return work
 
     def drop(self, now_us: int) -> None:
         """Stop what is under way."""
-        work, self._work = self._work, None
+        work, self.work = self.work, None
         self.again_us = None
         if work is not None and not work.over:
             work.over = True
@@ -137,9 +226,9 @@ class _Attempts:
 
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """An attempt is over."""
-        if run is not self._work:
+        if run is not self.work:
             return
-        self._work = None
+        self.work = None
         if outcome is not Outcome.FAILED:
             self._supervision.over(self.run, outcome, reason, now_us)
             return
@@ -149,6 +238,7 @@ class _Attempts:
             self._supervision.over(self.run, Outcome.FAILED, told, now_us)
             return
         self.again_us = again_us
+        self.run.touched()
         self._supervision.note(
             self.run, f"attempt {self.count} failed, the next begins in {format_duration(again_us - now_us)}: {reason}", now_us
         )
@@ -165,8 +255,5 @@ class _Attempts:
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Nobody cancels an attempt but the run that it is of."""
-        if run is self._work:
+        if run is self.work:
             self.drop(now_us)
-
-    def touch(self) -> None:
-        """Nothing is stored of attempts."""

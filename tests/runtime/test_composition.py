@@ -267,10 +267,11 @@ def test_a_clock_starts_a_flow_of_several_inputs_and_feeds_none(play) -> None:
     assert [(at, value) for at, topic, value in played.told if topic == "t/sum"] == [(10, {"a": 1, "b": 2}), (20, {"a": 1, "b": 3})]
 
 
-def test_what_a_host_that_goes_down_leaves_unfinished_is_dead_lettered_once(play) -> None:
+def test_what_is_best_effort_and_a_host_that_goes_down_leaves_unfinished_is_dead_lettered_once(play) -> None:
     code = "import asyncio\nasync def first(value: int, context) -> int:\n    await asyncio.sleep(value)\n    return value\n" + LAST
     matrix = (FLOW % ("", "")).replace("    triggers: {go: {mode: parallel, on: {in: {topic: t/go}}}}\n", "", 1)
     matrix += '  go: {triggers: {t: {mode: parallel, on: {x: {topic: t/go}}, do: [{send: {to: work.in, payload: "${x.value}"}}]}}}\n'
+    matrix = matrix.replace("matrix: home", "matrix: home\ndefaults: {delivery: best_effort}")
     restarts = [Restart(5 * SECOND_US), Restart(20 * SECOND_US)]
     played = play(matrix, [(1, "t/go", 1), (2, "t/go", 100), (10, "t/go", 2)], modules={"members": code}, restarts=restarts)
     letters = played.of(DeadLettered)

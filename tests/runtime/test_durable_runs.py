@@ -1,6 +1,6 @@
 """Runs under way of an agent that says `durable: true` itself go on after a restart; those of others are abandoned."""
 
-from edgematrix.runtime.observation import NotFired
+from edgematrix.runtime.observation import NotFired, RunEnded
 from edgematrix.testing.simulator import Restart
 
 SECOND_US = 1_000_000
@@ -56,7 +56,7 @@ def test_other_runs_are_abandoned_with_a_trace(play) -> None:
     assert any("abandoned" in found.trace.describe() for found in played.of(NotFired))
 
 
-def test_a_call_that_was_not_answered_before_the_kill_fails_in_time(play) -> None:
+def test_a_call_whose_work_was_lost_with_the_host_fails(play) -> None:
     played = play(
         """
         matrix: home
@@ -70,5 +70,5 @@ def test_a_call_that_was_not_answered_before_the_kill_fails_in_time(play) -> Non
         restarts=[Restart(2 * SECOND_US)],
     )
     assert told(played, "t/b") == []
-    (ended,) = [found for found in played.observations if getattr(found, "outcome", "") == "failed"]
-    assert "not answered in time" in ended.reason
+    (ended,) = [found for found in played.of(RunEnded) if found.outcome == "failed"]
+    assert "the call failed: the host went down while it was under way" in ended.reason

@@ -1,0 +1,208 @@
+"""What is kept of one run under way, and its stored form.
+
+It has a head, which is written once; a state, which is written anew when it has changed; and a journal, to which parts are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from edgematrix.errors import StateError
+from edgematrix.protocol.event import Trail
+from edgematrix.protocol.message import NO_TRAIL
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.progress import Progress
+from edgematrix.runtime.run import Body, Run
+from edgematrix.runtime.stored_form import pack, unpack
+from edgematrix.triggers import Firing
+
+__all__ = ["Book", "Entry", "StoredRun", "read_run"]
+
+_VERSION = 1
+_HEAD, _STATE = "head", "state"
+
+
+class Book(Protocol):
+    """What entries are in: a ledger."""
+
+    @property
+    def bytes_max(self) -> int:
+        """What may be kept of one run."""
+
+    def change(self, page: Entry) -> None:
+        """What is stored of it is no longer what it was."""
+
+    def refuse(self, entry: Entry, reason: str) -> None:
+        """A run cannot be kept, so it fails."""
+
+
+class _Head(msgspec.Struct, array_like=True):
+    version: int
+    is_kept: bool
+    firing: Firing
+
+
+class _State(msgspec.Struct, array_like=True):
+    version: int
+    trail: Trail
+    kind: str
+    attempt: int
+    state: bytes
+    failure: str = ""
+
+
+class StoredRun(msgspec.Struct):
+    """A run that was under way when the host went down. `trouble` says why it cannot go on; empty if it may.
+    `is_damaged` tells that not all of it could be read.
+    """
+
+    head: str
+    agent: AgentPath
+    group: str
+    number: int
+    keys: list[str]
+    firing: Firing
+    trail: Trail = NO_TRAIL
+    progress: Progress = Progress("", b"")
+    size: int = 0
+    trouble: str = ""
+    is_damaged: bool = False
+
+
+class Entry:
+    """One run under way.
+
+    Args:
+        body: what works on it; None where it cannot go on after a restart.
+        key: how the keys of its parts begin.
+    """
+
+    __slots__ = ("_attempt", "_book", "_parts", "_size", "body", "is_changed", "is_stored", "key", "refusal", "run")
+
+    def __init__(self, book: Book, run: Run, body: Body | None, key: str) -> None:
+        self._book = book
+        self.run = run
+        self.body = body
+        self.key = key
+        self.is_changed = False
+        self.is_stored = False
+        self.refusal = ""
+        """Why it cannot be kept."""
+        self._attempt = 0
+        self._parts = 0
+        """How many parts its journal has."""
+        self._size = 0
+        """The bytes of its head and its journal."""
+
+    @classmethod
+    def of(cls, book: Book, run: Run, body: Body, stored: StoredRun) -> Entry:
+        """The entry of a run that goes on."""
+        entry = cls(book, run, body, stored.head)
+        entry.is_stored = True
+        entry._attempt = stored.progress.attempt
+        entry._parts = len(stored.progress.journal)
+        entry._size = stored.size
+        return entry
+
+    def touch(self) -> None:
+        """Its body has gone on."""
+        if not self.is_changed and not self.refusal and self.body is not None:
+            self._book.change(self)
+
+    def parts(self) -> dict[str, bytes | None]:
+        """What is to be written now."""
+        parts: dict[str, bytes | None] = {}
+        if not self.is_stored:
+            head = _head(self.run, is_kept=self.body is not None)
+            self._size += len(head)
+            parts[self.key + _HEAD] = head
+        if self.body is not None:
+            try:
+                self._add(parts, self.body)
+            except StateError as error:
+                self._refuse(parts, f"it cannot be kept for a restart: {error.what}")
+        return parts
+
+    def erased(self) -> dict[str, bytes | None]:
+        """The keys of all that was written."""
+        return dict.fromkeys([self.key + _HEAD, self.key + _STATE, *self._journal_keys()])
+
+    def _add(self, parts: dict[str, bytes | None], body: Body) -> None:
+        run = self.run
+        progress = body.keep(run)
+        if progress.attempt != self._attempt:
+            parts.update(dict.fromkeys(self._journal_keys()))
+            self._attempt, self._parts = progress.attempt, 0
+        for data in progress.journal:
+            parts[f"{self.key}{self._parts}"] = data
+            self._parts += 1
+            self._size += len(data)
+        state = pack(_State(_VERSION, run.trail, progress.kind, progress.attempt, progress.state))
+        parts[self.key + _STATE] = state
+        size, size_max = self._size + len(state), self._book.bytes_max
+        if size > size_max:
+            self._refuse(parts, f"what has to be kept of it for a restart has {size} bytes, journal_bytes_max is {size_max}")
+
+    def _refuse(self, parts: dict[str, bytes | None], reason: str) -> None:
+        """It fails; should the host go down before, it is told why then."""
+        self.refusal = reason
+        parts.update(dict.fromkeys(self._journal_keys()))
+        self._parts = 0
+        parts[self.key + _STATE] = pack(_State(_VERSION, self.run.trail, "", 0, b"", reason))
+        self._book.refuse(self, reason)
+
+    def _journal_keys(self) -> list[str]:
+        return [f"{self.key}{number}" for number in range(self._parts)]
+
+
+def _head(run: Run, *, is_kept: bool) -> bytes:
+    try:
+        return pack(_Head(_VERSION, is_kept, run.firing))
+    except StateError:
+        # What has no stored form is at least told of.
+        return pack(_Head(_VERSION, False, msgspec.structs.replace(run.firing, sources={}, captures={})))
+
+
+def read_run(head: str, names: str, parts: Mapping[str, bytes]) -> StoredRun:
+    """The run that an entry has written; `names` are its agent, its group and its number."""
+    agent, group, number = names.split("#")
+    keys = [head + part for part in parts]
+    firing = Firing(group, None, {})
+    stored = StoredRun(head, AgentPath(agent), group, int(number), keys, firing)
+    try:
+        _read_into(stored, parts)
+    except StateError as error:
+        stored.trouble, stored.is_damaged = f"what was kept of it: {error.what}", True
+    return stored
+
+
+def _read_into(stored: StoredRun, parts: Mapping[str, bytes]) -> None:
+    about = unpack(_part(parts, _HEAD), _Head)
+    _check(about.version)
+    stored.firing, stored.trail = about.firing, about.firing.trail
+    if not about.is_kept:
+        stored.trouble = "the host went down while it was under way"
+        return
+    state = unpack(_part(parts, _STATE), _State)
+    _check(state.version)
+    stored.trail, stored.trouble = state.trail, state.failure
+    numbers = sorted(int(part) for part in parts if part.isdecimal())
+    if numbers != list(range(len(numbers))):
+        raise StateError("a part of its journal is missing")
+    journal = [parts[str(number)] for number in numbers]
+    stored.progress = Progress(state.kind, state.state, journal, state.attempt)
+    stored.size = len(parts[_HEAD]) + sum(map(len, journal))
+
+
+def _part(parts: Mapping[str, bytes], name: str) -> bytes:
+    if name not in parts:
+        raise StateError(f"its {name} is missing")
+    return parts[name]
+
+
+def _check(version: int) -> None:
+    if version != _VERSION:
+        raise StateError(f"it is of version {version}, expected {_VERSION}")
