@@ -48,9 +48,8 @@ class Boards:
         """Events that came before one that was missing; it dropped them, and asked for that."""
         self.dead: list[str] = []
         """What hosts could not handle: topic and reason."""
-        self.outages = 0
-        self.last_at_s = time.monotonic()
-        """When something new came to the sink."""
+        self.first_at_s = self.last_at_s = time.monotonic()
+        """When the first and the newest number came to the sink."""
         self._transport = transport
         self._window_max = window_max
         self._came = came
@@ -65,7 +64,6 @@ class Boards:
         self._alarm = Alarm(self._clock, self._pump)
         self._is_linked = False
         self._is_due = False
-        self.changed = asyncio.Event()
         transport.subscribe({f"{ROOT}/ack/{FIRST}": 0, SINK_TOPIC: 1, f"{ROOT}/dead/#": 1})
 
     @property
@@ -117,7 +115,6 @@ class Boards:
 
     def disconnected(self, reason: str) -> None:
         self._is_linked = False
-        self.outages += 1
         self._outbox.unlinked()
         self._alarm.set(None)
 
@@ -162,9 +159,10 @@ class Boards:
             assert event.data["square"] == number * number, payload
             self.taken[number] += 1
             self.last_at_s = time.monotonic()
+            if len(self.taken) == 1:
+                self.first_at_s = self.last_at_s
             self._came(len(self.taken))
             self._fill()
-            self.changed.set()
 
     def _soon(self) -> None:
         """Commit and send at the end of this turn of the loop: what is never killed keeps its store in memory."""

@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +33,6 @@ _READY_S = 30.0
 _QUIET_S = 1.5
 _END_S = 5.0
 _TELL_S = 5.0
-_OWNERS_IN_FLIGHT = ("inbox", "outbox", "lane", "work")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +81,7 @@ class _World:
         victims = {**self.hosts, **{program.name: program for program in self.brokers.programs}}
         self.reaper = Reaper(draw(options.seed, options.messages, options.kills, list(victims)), victims)
         self.transport = PahoTransport(Endpoint.parse(urls), Settings(client_id="chaos-harness", inflight_max=1_000))
-        self.boards = Boards(
-            self.transport, messages=options.messages, window_max=options.window_max, came=lambda count: self.reaper.progressed(count)
-        )
+        self.boards = Boards(self.transport, messages=options.messages, window_max=options.window_max, came=self.reaper.progressed)
 
     async def carry_out(self) -> None:
         """Start everything, and go on until all has come and nothing more comes."""
@@ -101,7 +97,7 @@ class _World:
             if self.options.tells:
                 tasks.append(group.create_task(self._tell()))
             self.boards.begin()
-            while not (self.boards.is_complete and self.reaper.is_over and time.monotonic() - self.boards.last_at_s > _QUIET_S):
+            while not (self.boards.is_complete and self.reaper.is_over and time.monotonic() - self.boards.last_at_s > _QUIET_S):  # noqa: ASYNC110 - it is over when nothing comes
                 await asyncio.sleep(0.05)
             for task in tasks:
                 task.cancel()
@@ -168,8 +164,8 @@ def _report(world: _World, result: Result) -> None:
     killed = Counter(kill.victim for kill in world.reaper.done)
     lines = result.lines
     lines.append(f"killed: {', '.join(f'{name} {count}' for name, count in sorted(killed.items())) or 'nobody'}")
-    sink = f"sink: {len(boards.taken)} of {boards.messages}, {boards.twice} twice; {boards.copies} copies and {boards.early} early ones dropped"
-    lines.append(sink)
+    dropped = f"{boards.copies} copies and {boards.early} early ones dropped"
+    lines.append(f"sink: {len(boards.taken)} of {boards.messages}, {boards.twice} twice; {dropped}")
     log = options.folder / "ear.log"
     raw = [f"{topic}: {heard(log, topic)}" for topic in (FEED_TOPIC, SINK_TOPIC, TOLD_TOPIC)]
     lines.append(f"raw subscriber: {'; '.join(raw)}")
@@ -179,8 +175,8 @@ def _report(world: _World, result: Result) -> None:
         lines += [f"  {letter}" for letter in boards.dead[:5]]
     if boards.lost:
         lines.append(f"missing: {boards.missing()}")
-    rate = len(boards.taken) / result.took_s
-    lines.append(f"seed {options.seed}: {result.took_s:.1f} s, {rate:.0f} messages/s, {boards.outages} outages of the harness's connection")
+    rate = len(boards.taken) / max(boards.last_at_s - boards.first_at_s, 0.001)
+    lines.append(f"seed {options.seed}: {result.took_s:.1f} s, {rate:.0f} messages/s from the first to the last")
 
 
 def _left_over(folder: Path) -> str:
@@ -190,12 +186,13 @@ def _left_over(folder: Path) -> str:
         return "no store"
     store = SqliteStore(path)
     try:
-        owners = Counter(key.partition(PART_SEPARATOR)[0] for key in store.load())
+        parts = (key.partition(PART_SEPARATOR) for key in store.load())
+        owners = Counter(owner for owner, _, part in parts if owner in ("lane", "work") or (owner == "outbox" and "#" in part))
     except StateError as error:
         return str(error)
     finally:
         store.close()
-    return ", ".join(f"{count} in {owner}" for owner, count in sorted(owners.items()) if owner in _OWNERS_IN_FLIGHT) or "nothing"
+    return ", ".join(f"{count} in {owner}" for owner, count in sorted(owners.items())) or "nothing"
 
 
 def _lay_out(folder: Path, names: tuple[str, ...]) -> Path:
