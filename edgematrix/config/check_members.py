@@ -46,11 +46,11 @@ def check_members(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
 
 
 def _waited_for(node: AgentNode, members: Mapping[str, AgentNode]) -> Iterator[Finding]:
-    """Who runs elsewhere may never answer: nobody here hears that its work has come to an end."""
+    """Who speaks for itself may never answer: nobody tells that its work has come to an end."""
     spec = node.spec
     bounded = (spec.flow is not None and spec.flow.deadline is not None) or (spec.chat is not None and spec.chat.deadline is not None)
     for name, member in members.items():
-        if member.is_elsewhere and member.spec.deadline is None and not bounded:
+        if member.is_board and member.spec.deadline is None and not bounded:
             what = f"{member.path} runs elsewhere and has no deadline: a step that it never answers is waited for until its host goes"
             remedy = f"give {name} a deadline: 30s, or the {node.kind} one" if spec.flow or spec.chat else f"give {name} a deadline: 30s"
             yield warning(member.where, what, remedy, at_key=True)
@@ -84,7 +84,7 @@ def _joined(flow: FlowSpec) -> Iterator[_Use]:
 
 def _hears(tree: AgentTree, member: AgentNode, port: str) -> bool:
     spec = member.spec
-    if member.is_elsewhere or (spec.device is not None and port in spec.device.writes) or spec.sentences is not None:
+    if member.is_board or (spec.device is not None and port in spec.device.writes) or spec.sentences is not None:
         return True
     works_on_inputs = not spec.triggers and (spec.python is not None or bool(member.kind))
     return works_on_inputs or port in _read(tree, member)

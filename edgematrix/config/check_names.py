@@ -107,7 +107,7 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
         also = f"{kinds[0]}: with triggers:" if kinds[0] in _FIRED else "python: with triggers:"
         what = f"{node.path} is {', '.join(kinds)} at once, expected one of them (or {also})"
         yield error((*node.where, kinds[-1]), what, "make a child, or a neighbour, of the other", at_key=True)
-    if not kinds and not spec.agents and not node.is_elsewhere:
+    if not kinds and not spec.agents and not node.is_board:
         yield warning(node.where, f"{node.path} does nothing", "give it agents:, device:, triggers:, python: or sentences:", at_key=True)
     for name, group in spec.triggers.items():
         if not group.do and spec.python is None and not composition:
@@ -128,6 +128,6 @@ def _runs(node: AgentNode) -> Iterator[Finding]:
     if not kind and (spec.triggers or spec.python or node.kind):
         return
     who = f"{node.path} is {_a(kind)}" if kind == "device" else node.path
-    for key in ("retry",) if node.is_elsewhere else ("retry", "deadline"):  # who has it work may wait so long
+    for key in ("retry",) if node.is_board else ("retry", "deadline"):  # who has it work may wait so long
         if getattr(spec, key) is not None:
             yield error((*node.where, key), f"{who} has no runs here, so `{key}` means nothing", "it is for agents that work", at_key=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.inherited import Inherited
 from edgematrix.errors import EdgeMatrixError
 from edgematrix.protocol.path import AgentPath, is_below, parent_of
@@ -27,6 +28,10 @@ def edges_of(tree: AgentTree) -> Edges:
         frozenset(path for path in found.acking if tree.nodes[path].spec.device is None),
         {topic: frozenset(readers) for topic, readers in found.readers.items()},
         {agent: frozenset(hearers) for agent, hearers in found.hearers.items()},
+        frozenset(node.path for node in elsewhere if node.is_board),
+        frozenset(found.patient),
+        frozenset(found.outputs),
+        {topic: frozenset(readers) for topic, readers in found.inputs.items()},
     )
 
 
@@ -39,14 +44,22 @@ class _Finder:
         self.acking: set[AgentPath] = set()
         self.readers: dict[str, set[AgentPath]] = {}
         self.hearers: dict[AgentPath, set[AgentPath]] = {}
+        self.patient: set[AgentPath] = set()
+        self.outputs: set[str] = set()
+        self.inputs: dict[str, set[AgentPath]] = {}
 
     def look(self, node: AgentNode) -> None:
         """Note what an agent elsewhere acknowledges."""
         durable = self._of(node).is_durable
         if durable or not node.is_board:
             self.acking.add(node.path)
+        if not node.is_board:
+            self._reads(node)
         if not durable:
             return
+        above = self._tree.nodes.get(parent_of(node.path) or "")
+        if not node.is_board and (above is None or above.spec.pool is None):
+            self.patient.add(node.path)
         root = self._tree.matrix.root
         for reference in _sources(node):
             try:
@@ -61,6 +74,26 @@ class _Finder:
         for port in node.spec.outputs.values():
             if port.from_ is not None:
                 self._relayed(node, port.from_)
+
+    def _reads(self, node: AgentNode) -> None:
+        """Note what of ours an agent elsewhere reads, durable or not."""
+        root = self._tree.matrix.root
+        relayed = [port.from_ for port in node.spec.outputs.values() if port.from_ is not None and node.spec.flow is None]
+        found: list[Target] = []
+        for reference in _sources(node):
+            with suppress(EdgeMatrixError):  # checking the matrix tells it
+                found.append(self._tree.source(reference, node.path))
+        for reference in relayed:
+            with suppress(EdgeMatrixError):
+                found.append(self._tree.child_output(reference, node))
+        for target in found:
+            topic = topic_for(root, target.kind, target.node.path, target.port)
+            if target.node.is_elsewhere:
+                continue
+            if target.kind is Kind.OUT:
+                self.outputs.add(topic)
+            else:
+                self.inputs.setdefault(topic, set()).add(node.path)
 
     def _relayed(self, node: AgentNode, reference: str) -> None:
         try:
@@ -82,6 +115,9 @@ class _Finder:
                         yield self._tree.destination(action.call.agent, node.path).node
                     except EdgeMatrixError:
                         continue  # checking the matrix tells it
+        for reference in node.spec.sends:
+            with suppress(EdgeMatrixError):  # checking the matrix tells it
+                yield self._tree.destination(reference, node.path).node
         if node.spec.python is not None and node.spec.agents:
             yield from (below for below in self._tree if is_below(below.path, node.path))
 

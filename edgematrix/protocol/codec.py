@@ -72,6 +72,8 @@ def decode_event(payload: bytes) -> Event:
         raise CodecError("malformed event: `id`, `type` and a `source` of / and a path are needed")
     if event.hops < 0:
         raise CodecError(f"malformed event: hops is {event.hops}")
+    if event.callinputs is not None and event.callinputs < 1:
+        raise CodecError(f"malformed event: callinputs is {event.callinputs}")
     if event.data is not msgspec.UNSET and event.data_base64 is not None:
         raise CodecError("malformed event: it has both data and data_base64")
     return event
@@ -133,7 +135,20 @@ def _message_of(event: Event, topic: str, *, retained: bool, qos: int) -> Messag
     time_us = None if event.time is None else _moment(event.time, "time")
     expiry_us = None if event.expirytime is None else _moment(event.expirytime, "expirytime")
     trail = Trail(event.id, event.runid, event.hops, event.taint, event.traceparent, expiry_us)
-    return Message(topic, data_of(event), retained, qos, time_us, trail, event.source[1:], event.sequence, event.edgeepoch, event.edgebase)
+    return Message(
+        topic,
+        data_of(event),
+        retained,
+        qos,
+        time_us,
+        trail,
+        event.source[1:],
+        event.sequence,
+        event.edgeepoch,
+        event.edgebase,
+        event.callinputs,
+        event.callwants,
+    )
 
 
 def _moment(text: str, attribute: str) -> int:

@@ -28,7 +28,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     `source` is `/` and the path; `type` is `em.`, the kind, `.` and the port; `time` and `expirytime` are RFC 3339 text.
     On durable edges `sequence` counts from 1 within `edgeepoch`; `edgebase` is there when events are sent again to a receiver that
     knows nothing of the edge: all before it were acknowledged by whoever had the agent then. An agent that may move has an
-    `edgeepoch`, that of its lease, on all that it sends.
+    `edgeepoch`, that of its lease, on all that it sends. Work that somebody on another host calls for has `callinputs`, how many
+    input ports are given a value, and `callwants`, the output ports that are waited for, separated by spaces.
     """
 
     specversion: str
@@ -50,3 +51,5 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     edgeepoch: int | None = None
     sequence: int | None = None
     edgebase: int | None = None
+    callinputs: int | None = None
+    callwants: str = ""

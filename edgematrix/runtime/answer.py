@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind
-from edgematrix.runtime.calls import ERROR
+from edgematrix.runtime.calls import ERROR, Call
 from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.remote_calls import END
 
 __all__ = ["AnswerListener"]
 
@@ -33,8 +34,18 @@ class AnswerListener:
         if call is None:
             return
         receiver, _, port = message.topic.removeprefix(f"{engine.root}/{Kind.OUT}/").rpartition("/")
-        if receiver == call.receiver:
+        if port == END:
+            self._told(call, AgentPath(receiver), message.value, now_us)
+        elif receiver == call.receiver and not call.is_here:
             taint = trail.taint if message.source else call.given  # a bare payload does not tell; only a person's agent clears
             engine.calls.heard(call, port, message.value, taint, now_us)
-            if port == ERROR and isinstance(message.value, Mapping) and "reason" in message.value:
+            if call.afar is None and port == ERROR and isinstance(message.value, Mapping) and "reason" in message.value:
                 engine.calls.fail(call.runid, str(message.value["reason"]), now_us)
+
+    def _told(self, call: Call, speaker: AgentPath, told: object, now_us: int) -> None:
+        """An agent's work on a call is over."""
+        if speaker not in call.afar if call.afar else call.is_here or speaker != call.receiver:
+            return
+        about = told if isinstance(told, Mapping) else {}
+        failure = "" if about.get("outcome") == "done" else str(about.get("reason") or "it failed, and did not say why")
+        self._engine.calls.told(call, speaker, failure, now_us, gone=about.get("gone") is True)

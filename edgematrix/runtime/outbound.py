@@ -34,6 +34,10 @@ class Outbound(msgspec.Struct, gc=False):
     cause: str = ""
     sequence: int | None = None
     """Which piece of an output it is, from 1."""
+    call_inputs: int | None = None
+    """Of work that is called for elsewhere: how many input ports are given a value."""
+    call_wants: str = ""
+    """The output ports that are waited for, separated by spaces."""
 
     def publication(self, to_wall_us: Callable[[int], int]) -> Publication:
         """The bytes that travel.
@@ -86,4 +90,6 @@ class Outbound(msgspec.Struct, gc=False):
             traceparent=trail.traceparent,
             taint=trail.taint,
             sequence=self.sequence,
+            callinputs=self.call_inputs,
+            callwants=self.call_wants,
         )

@@ -24,6 +24,8 @@ Changed: TypeAlias = Callable[[AgentPath, str, int], None]
 class Presence:
     """Follows the states of some agents that run elsewhere: whoever waits for one that is gone is told.
 
+    Where both are durable, work for one whose host is offline waits until it is back.
+
     Args:
         agent: who waits for them.
     """
@@ -75,20 +77,37 @@ class Presence:
 
     def _agent(self, agent: AgentPath, about: Mapping[str, object], retained: bool, now_us: int) -> None:
         status, host, session = about.get("status"), about.get("host"), about.get("session")
+        if not about:
+            self._lose(agent, "it was taken out", now_us, for_ever=True)
+            return
         if isinstance(host, str):
-            self._hosts[agent] = (host, session)
+            self._settles(agent, (host, session), retained, now_us)
         if status in _GONE:
-            self._lose(agent, f"it is {status}", now_us)
+            self._lose(agent, f"it is {status}", now_us, for_ever=status == "failed")
         elif retained and isinstance(host, str) and self._offline.get(host, _UNKNOWN) == session:
             self._lose(agent, f"its host {host} is offline", now_us)  # its state stayed behind when the host went
         elif self._gone.pop(agent, None) is not None:
             self._changed(agent, "", now_us)
 
-    def _lose(self, agent: AgentPath, reason: str, now_us: int) -> None:
+    def _settles(self, agent: AgentPath, at: tuple[str, object], retained: bool, now_us: int) -> None:
+        """Note where an agent is. What it was called for somewhere else is lost; for one that is new it has not reached it."""
+        remote = self._engine.remote
+        before = self._hosts.get(agent)
+        self._hosts[agent] = at
+        known = remote.seen.get(agent)
+        remote.seen[agent] = at
+        if before is not None and before != at:
+            self._engine.calls.lost(agent, f"its host {at[0]} began anew" if before[0] == at[0] else f"it moved to {at[0]}", now_us)
+        elif known is None and not retained:
+            remote.born(agent, now_us)
+
+    def _lose(self, agent: AgentPath, reason: str, now_us: int, *, for_ever: bool = False) -> None:
+        if not for_ever and self._engine.remote.waits(self.agent, agent):
+            return
         if agent not in self._gone:
             self._gone[agent] = reason
             self._changed(agent, reason, now_us)
-        self._engine.calls.lost(agent, reason, now_us)
+        self._engine.calls.lost(agent, reason, now_us, for_ever=for_ever)
 
 
 _UNKNOWN = object()

@@ -1,6 +1,6 @@
 """Outputs that are streamed: their pieces on the way to the bus, and to the call that waits for the whole (docs/spec/topics.md, `part`).
 
-A piece leaves the host where its run was called by nobody here, so by somebody elsewhere, or while somebody watches the agent. To a
+A piece leaves the host where its run was called by nobody here, or by somebody elsewhere, or while somebody watches the agent. To a
 caller on the same host it goes by memory. It is never a message: no trigger sees it.
 """
 
@@ -71,7 +71,7 @@ class Streams:
         """Let a piece go wherever it is wanted."""
         engine = self._engine
         call = engine.calls.open.get(trail.runid)
-        if call is None or engine.watched(agent):
+        if call is None or call.is_remote or engine.watched(agent):
             topic = topic_for(engine.root, Kind.PART, agent, port)
             made = engine.next_trail(trail, now_us)
             kind = f"em.{Kind.PART}.{port}"

@@ -1,0 +1,268 @@
+"""Calls between hosts: what is called for from elsewhere, and how its end is told (docs/spec/topics.md, "Runs").
+
+Work that comes over the bus with the mark of a call is called for here in the name of whoever called: all that a call is told
+reaches it. Once it is over, its end leaves on `em/out/{agent}/_end`, as `{"outcome": "done|failed|cancelled", "reason": ""}`
+with the run's id, after its outputs. `_end` is no name of the grammar, so no port is called so.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from edgematrix.errors import RunError
+from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.event import Trail
+from edgematrix.protocol.message import Message
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.calls import Call, Calls
+from edgematrix.runtime.edges import Edges
+from edgematrix.runtime.observation import Dropped, Observation
+from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.routes import Listener
+
+__all__ = ["END", "RemoteCalls"]
+
+END = "_end"
+"""Where the end of a call is told to whoever called from another host."""
+_DONE, _FAILED, _CANCELLED = "done", "failed", "cancelled"
+_WHATEVER = frozenset({END})
+"""Wanted ports of a call that ends with its work alone."""
+_KNOWN_MAX = 10_000
+"""Calls from elsewhere that are remembered: one that is told again begins nothing anew."""
+_UNSEEN_US = 10 * SECOND_US
+"""How long an agent that has never said that it is there has to say so, or to answer."""
+
+
+class Caller(Protocol):
+    """Whose agents are called, and call: an engine."""
+
+    root: str
+    calls: Calls
+    outbox: deque[Outbound]
+    elsewhere: frozenset[AgentPath]
+    edges: Edges
+    durable: set[AgentPath]
+    command_expiry_us: int
+    delivers: bool
+
+    def next_trail(self, cause: Trail, now_us: int) -> Trail:
+        """The trail of what `cause` led to."""
+
+    def observe(self, observation: Observation) -> None:
+        """Tell whoever observes."""
+
+    def listeners(self, topic: str) -> Iterator[Listener]:
+        """Who listens to `topic`."""
+
+    def schedule(self, timer: _Limit, due_us: int) -> None:
+        """Call `timer.due` when `due_us` has come."""
+
+
+class RemoteCalls:
+    """The calls of an engine that lead from host to host, in either direction."""
+
+    def __init__(self, engine: Caller) -> None:
+        self._engine = engine
+        self.gone: dict[tuple[AgentPath, AgentPath], str] = {}
+        """Why an agent elsewhere is known not to be there, by who would call it and its path."""
+        self.seen: dict[AgentPath, tuple[str, object]] = {}
+        """The host, and its session, of agents elsewhere that have said that they are there."""
+        self._known: OrderedDict[str, set[str]] = OrderedDict()
+        """The calls from elsewhere, each with the input ports that have got their value."""
+        self._readers: dict[str, tuple[AgentPath, ...]] = {}
+        """Who tells the end of a call of an agent that runs elsewhere, whose input agents here read."""
+
+    # Called from elsewhere
+
+    def opens(self, message: Message, now_us: int) -> bool:
+        """Take note of work that somebody elsewhere calls for. Whether it is new, so that it is to be worked on."""
+        engine, runid, given = self._engine, message.trail.runid, message.call_inputs
+        if not runid or given is None:
+            return True
+        receiver, port = self._address(message.topic)
+        known = self._known.get(runid)
+        call = engine.calls.open.get(runid)
+        if known is not None:
+            return self._goes_on(message, call, known, receiver, port, now_us)
+        if call is not None or runid in engine.calls.cancelled:
+            engine.observe(Dropped(now_us, receiver, message.topic, "whoever asked for it does not wait any more"))
+            return False
+        wanted = frozenset(message.call_wants.split()) or _WHATEVER
+        try:
+            call = self.reopen(runid, AgentPath(message.source), receiver, wanted, inputs=given, taint=message.trail.taint)
+        except RunError as error:
+            self._tell(receiver, runid, _FAILED, error.what, now_us)
+            return False
+        self._known[runid].add(port)
+        self._spread(call, message.topic)
+        call.awaiting = given - 1
+        if call.awaiting:
+            engine.schedule(_Limit(engine.calls, call, self._give_up), now_us + engine.command_expiry_us)
+        return True
+
+    def reopen(self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], *, inputs: int, taint: str) -> Call:
+        """A call of somebody elsewhere, from here on, or again after a restart. `taint` is that of what was given.
+
+        Raises:
+            RunError: there are too many calls.
+        """
+        calls = self._engine.calls
+        call = calls.begin(runid, caller, receiver, wanted, self._over, inputs=inputs, is_here=True)
+        call.given = taint
+        call.is_remote = True
+        self._known[runid] = set()
+        if len(self._known) > _KNOWN_MAX:
+            self._known.popitem(last=False)
+        return call
+
+    def refuse(self, message: Message, reason: str, now_us: int) -> bool:
+        """Tell whoever calls that nothing works on it. False if nobody called."""
+        if message.call_inputs is None or not message.trail.runid:
+            return False
+        self._tell(self._address(message.topic)[0], message.trail.runid, _FAILED, reason, now_us)
+        return True
+
+    # Calling elsewhere
+
+    def begun(self, call: Call, topics: list[str], now_us: int) -> None:
+        """An agent here calls; others may have to tell their part of its end."""
+        engine, receiver = self._engine, call.receiver
+        if not call.is_here and receiver not in engine.edges.boards:
+            call.afar = {receiver}
+            call.is_kept = self.waits(call.caller, receiver)
+            if not call.is_kept and receiver not in self.seen:
+                engine.schedule(_Limit(engine.calls, call, self._unseen), now_us + _UNSEEN_US)
+        for topic in topics:
+            self._spread(call, topic)
+
+    def waits(self, caller: AgentPath, receiver: AgentPath) -> bool:
+        """Whether work for an agent elsewhere waits while this is not there."""
+        engine = self._engine
+        return engine.delivers and caller in engine.durable and receiver in engine.edges.patient
+
+    def born(self, agent: AgentPath, now_us: int) -> None:
+        """An agent elsewhere is there for the first time: what it was called for before has not reached it."""
+        for call in self._engine.calls.open.values():
+            if call.receiver == agent:
+                self._send_again(call, now_us)
+
+    def unheard(self, now_us: int) -> None:
+        """The broker has forgotten this host while it was away: what was answered meanwhile is lost, and told again."""
+        for call in self._engine.calls.open.values():
+            self._send_again(call, now_us)
+
+    def follower(self, caller: AgentPath) -> Callable[[AgentPath, str, int], None]:
+        """To be told when an agent elsewhere is gone, for a reason, or back (no reason), as whoever calls it sees it."""
+
+        def changed(agent: AgentPath, reason: str, now_us: int) -> None:  # noqa: ARG001 - the signature of whoever is told
+            if reason:
+                self.gone[caller, agent] = reason
+            else:
+                self.gone.pop((caller, agent), None)
+
+        return changed
+
+    # Inside
+
+    def _address(self, topic: str) -> tuple[AgentPath, str]:
+        path, _, port = topic.removeprefix(f"{self._engine.root}/{Kind.IN}/").rpartition("/")
+        return AgentPath(path), port
+
+    def _goes_on(self, message: Message, call: Call | None, known: set[str], receiver: AgentPath, port: str, now_us: int) -> bool:
+        """Whether another message of a call that is known gives it another input."""
+        engine = self._engine
+        again = port in known
+        known.add(port)
+        if call is not None and not again:
+            self._spread(call, message.topic)
+            call.awaiting = max(call.awaiting - 1, 0)
+            if not call.awaiting:
+                engine.calls.look(call)
+            return True
+        if again:
+            engine.observe(Dropped(now_us, receiver, message.topic, "it came again: this call was here before"))
+            if call is None:  # where its end was heard, this is not
+                self._tell(receiver, message.trail.runid, _FAILED, "it has ended, and its answer was lost on the way", now_us)
+        return False
+
+    def _spread(self, call: Call, topic: str) -> None:
+        """Whoever else works on it: agents elsewhere that read an input of an agent here, and the other way round."""
+        engine = self._engine
+        readers = engine.edges.inputs.get(topic)
+        if readers:
+            call.afar = (call.afar or set()) | readers
+        if call.receiver in engine.elsewhere:
+            here = {listener.agent for listener in engine.listeners(topic)}
+            if here:
+                self._readers[call.runid] = tuple(sorted(here | {*self._readers.get(call.runid, ())}))
+                if not call.is_remote:
+                    call.over_here = self._over_here
+                    engine.calls.look(call)
+
+    def _over(self, call: Call, now_us: int) -> None:
+        """A call from elsewhere is over."""
+        outcome = _DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
+        for speaker in self._readers.pop(call.runid, (call.receiver,)):
+            self._tell(speaker, call.runid, outcome, call.failure, now_us, gone=call.gone)
+
+    def _over_here(self, call: Call, now_us: int) -> None:
+        """The part of a call that is worked on here is over."""
+        for speaker in self._readers.pop(call.runid, ()):
+            self._tell(speaker, call.runid, _FAILED if call.failure else _DONE, call.failure, now_us)
+
+    def _tell(self, speaker: AgentPath, runid: str, outcome: str, reason: str, now_us: int, *, gone: bool = False) -> None:
+        engine = self._engine
+        data: dict[str, object] = {"outcome": outcome, "reason": reason}
+        if gone:
+            data["gone"] = True
+        topic = topic_for(engine.root, Kind.OUT, speaker, END)
+        trail = engine.next_trail(Trail(runid, runid), now_us)
+        engine.outbox.append(Outbound(topic, data, speaker, now_us, 1, type=f"em.{Kind.OUT}.{END}", trail=trail, cause=runid))
+
+    def _send_again(self, call: Call, now_us: int) -> None:
+        """Its receiver takes a call once, however often it comes."""
+        if call.sent and not call.is_kept:
+            expiry_us = now_us + self._engine.command_expiry_us
+            for outbound in call.sent:
+                trail = None if outbound.trail is None else msgspec.structs.replace(outbound.trail, expiry_us=expiry_us)
+                self._engine.outbox.append(msgspec.structs.replace(outbound, at_us=now_us, trail=trail))
+
+    def _unseen(self, call: Call, now_us: int) -> None:
+        if call.receiver not in self.seen:
+            self._engine.calls.fail(call.runid, "nobody has said that it is there", now_us, gone=True)
+
+    def _give_up(self, call: Call, now_us: int) -> None:
+        """Not all that a call gives has come."""
+        if not call.awaiting:
+            return
+        call.awaiting = 0
+        if call.receiver in self._engine.elsewhere:
+            self._engine.calls.look(call)  # agents here read some of its inputs only
+        else:
+            self._engine.calls.fail(call.runid, "not all of its inputs have come", now_us)
+
+
+class _Limit:
+    """What is looked at again, should a call be open by then. A timer of the engine."""
+
+    __slots__ = ("_call", "_calls", "_over")
+    order = 0
+
+    def __init__(self, calls: Calls, call: Call, over: Callable[[Call, int], None]) -> None:
+        self._calls = calls
+        self._call = call
+        self._over = over
+
+    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
+        """Whether the call is open."""
+        return self._calls.open.get(self._call.runid) is self._call
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """Look at it."""
+        if self.awaits(due_us):
+            self._over(self._call, now_us)
