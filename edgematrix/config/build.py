@@ -166,6 +166,7 @@ class Builder:
                 self._follow_port(inside, port.qos)
                 self._hear_parts(path, inside.node)
         self._hear_below(node)
+        self._hear_readers(node)
         if not node.kind:
             self._follow_called(path)
         if self._issues:
@@ -200,6 +201,7 @@ class Builder:
         for reference in agent.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
         self._hear_below(node)
+        self._hear_readers(node)
         body = None
         if node.kind:
             body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
@@ -273,6 +275,8 @@ class Builder:
                 inputs.append((TopicFilter.parse(source.topic), index, own.qos_of(source)))
         if any(source is not trigger.on[key] for key, source in sources.items()):
             trigger = replace(trigger, on=sources)
+        if own.is_durable and trigger.rate_max is None and all(source.topic is None for source in sources.values()):
+            trigger = replace(trigger, rate_max="none")  # what was accepted is not dropped, and rings are ended by their hops
         group = Group(trigger, path=node.path, name=name, calendar=self._calendar, fields=fields)
         body = body or self._supervised(node, self._body(node, trigger))
         # Runs that go on after a restart are counted by their group: its state has to be there then.
@@ -389,6 +393,12 @@ class Builder:
                 if is_below(below.path, node.path):
                     self._hear_answers(node.path, below)
 
+    def _hear_readers(self, node: AgentNode) -> None:
+        """Let an agent hear when those elsewhere that read its inputs have done their part of its work."""
+        for member in self._tree.members(node).values() if not node.kind else ():
+            if member.is_elsewhere and not member.is_board and _reads_parent(member):
+                self._hear_answers(node.path, member)
+
     def _hear_parts(self, agent: AgentPath, node: AgentNode) -> None:
         """Hear what an agent elsewhere streams."""
         if node.is_elsewhere:
@@ -443,6 +453,11 @@ class Builder:
     def _next_order(self) -> int:
         self.parts.order += 1
         return self.parts.order
+
+
+def _reads_parent(node: AgentNode) -> bool:
+    sources = (source for trigger in node.spec.triggers.values() for source in trigger.on.values())
+    return any(source.from_ is not None and source.from_.partition(".")[0] == "parent" for source in sources)
 
 
 def _stalled(engine: Engine, clock: Clock, path: str, stall_ms: int) -> None:

@@ -254,8 +254,8 @@ class Engine:
         """
         here = receiver not in self.elsewhere
         topics = [topic_for(self.root, Kind.IN, receiver, port) for port, _ in inputs]
-        if here and not all(map(self._routes.of, topics)):
-            deaf = next(port for (port, _), topic in zip(inputs, topics, strict=True) if not self.hears(topic))
+        if here and not all(map(self._is_read, topics)):
+            deaf = next(port for (port, _), topic in zip(inputs, topics, strict=True) if not self._is_read(topic))
             raise RunError(f"nothing works on the input {deaf!r} of {receiver}", where=caller)
         if trail.hops >= self.limits.hops_max:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
@@ -345,6 +345,10 @@ class Engine:
         return Trail(made, cause.runid or made, cause.hops + 1, cause.taint, cause.traceparent)
 
     # Inside
+
+    def _is_read(self, topic: str) -> bool:
+        """Whether anybody, here or elsewhere, works on an input."""
+        return bool(self._routes.of(topic)) or topic in self.edges.inputs
 
     def _put_in(
         self,

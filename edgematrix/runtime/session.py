@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from msgspec import structs
 
@@ -78,6 +79,7 @@ class Session:
         self.dropped_count = 0
         self.is_linked = False
         """Whether the broker is there."""
+        self._was_linked = False
 
     # What the transport tells
 
@@ -88,7 +90,7 @@ class Session:
             self.deployed(topic, payload)
             return
         now_us = self._clock.now_us()
-        if not engine.hears(topic):
+        if not engine.hears(topic) and topic not in engine.edges.inputs:
             if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in engine.elsewhere:
                 self._unheard(topic, payload, qos, now_us)
             return
@@ -113,6 +115,9 @@ class Session:
             self._tell(path)
         if self.courier is not None:
             self.courier.linked()
+        if self._was_linked and not session_present:
+            self._engine.remote.unheard(self._clock.now_us())
+        self._was_linked = True
         self._engine.settled()
 
     def disconnected(self, reason: str) -> None:
@@ -179,6 +184,8 @@ class Session:
     def _take(self, message: Message, now_us: int) -> None:
         """Let the engine work on a message, unless it was here before, or claims what it may not."""
         engine, courier = self._engine, self.courier
+        if self._is_own_work(message):
+            return
         for_whom = None
         if courier is not None:
             if message.epoch is not None and message.sequence is not None:
@@ -198,17 +205,24 @@ class Session:
 
     def _unheard(self, topic: str, payload: bytes, qos: int, now_us: int) -> None:
         """Work for an input that nobody here has: told once, and acknowledged where its sender waits for that."""
-        if self.courier is not None:
-            try:
-                message = decode(topic, payload, retained=False, qos=qos, limits=self._engine.limits)
-            except CodecError:
-                message = None
-            is_of_edge = message is not None and message.epoch is not None and message.sequence is not None
-            if message is not None and is_of_edge and self.courier.take(message) == _NOBODY:
+        message, reason = None, "no agent here has this input port"
+        with suppress(CodecError):  # it is shown as it is
+            message = decode(topic, payload, retained=False, qos=qos, limits=self._engine.limits)
+        if message is not None and self.courier is not None and message.epoch is not None and message.sequence is not None:
+            if self.courier.take(message) == _NOBODY:
                 return
-        reason = "no agent here has this input port"
+        is_refused = message is not None and self._owner(topic, self._inbox) in self._local
+        if message is not None and is_refused and self._engine.remote.refuse(message, reason, now_us):
+            self._engine.settled()  # whoever calls is told
+            return
         self._engine.dead_letter(self._engine.matrix, topic, _shown(payload), reason, now_us, Origin(raw=payload))
         self._engine.settled()
+
+    def _is_own_work(self, message: Message) -> bool:
+        """Whether it is work that was sent from here, and heard in memory: agents on several hosts may read one input."""
+        if message.source not in self._local or not message.topic.startswith(self._inbox):
+            return False
+        return message.topic in self._engine.edges.inputs or self._owner(message.topic, self._inbox) in self._engine.elsewhere
 
     def _announce(self, status: str) -> None:
         if self.announcer is not None:
