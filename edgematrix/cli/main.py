@@ -21,11 +21,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "simulate": ("edgematrix.cli.simulate", "Try", "Play a recording to a matrix in virtual time."),
     "test": ("edgematrix.cli.test", "Try", "Run scenarios, tests of a matrix in virtual time."),
     "run": ("edgematrix.cli.run", "Run", "Run a matrix, with a broker if it needs one."),
+    "host": ("edgematrix.cli.host", "Run", "Run on this machine what is deployed to it; list hosts."),
+    "deploy": ("edgematrix.cli.deploy", "Run", "Give the agents of a matrix to hosts."),
     "send": ("edgematrix.cli.send", "Run", "Send work to an agent of a running matrix."),
     "watch": ("edgematrix.cli.watch", "Run", "Show what travels on the bus."),
     "trace": ("edgematrix.cli.trace", "Run", "Show what fired, and why the rest did not."),
     "record": ("edgematrix.cli.record", "Run", "Record what is published, for simulate and replay."),
     "replay": ("edgematrix.cli.replay", "Run", "Publish what was recorded, at its pace or faster."),
+    "broker": ("edgematrix.cli.broker", "Run", "Start a broker, or a cluster of them."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
     "approve": ("edgematrix.cli.approve", "Steer", "Answer what the agents of a running matrix ask people."),
     "dead": ("edgematrix.cli.dead", "Steer", "List, show, retry or drop messages that could not be handled."),
@@ -67,7 +70,8 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     for name, (module, panel, summary) in COMMANDS.items():
         loaded = import_module(module) if name == wanted else None
         if loaded is not None and hasattr(loaded, "SUBCOMMANDS"):
-            app.add_typer(loaded.SUBCOMMANDS, name=name, cls=GroupWithExample, help=summary, rich_help_panel=panel, epilog=loaded.EXAMPLE)
+            about = getattr(loaded, "HELP", summary)
+            app.add_typer(loaded.SUBCOMMANDS, name=name, cls=GroupWithExample, help=about, rich_help_panel=panel, epilog=loaded.EXAMPLE)
             continue
         register = app.command(
             name,
