@@ -21,6 +21,7 @@ NEED_ALL: Final = 0
 NEED_ANY: Final = 1
 NEED_COUNT: Final = 2
 NEED_SEQUENCE: Final = 3
+_RATE_MAX: Final = 1_000
 _NEEDS: Final = {"all": NEED_ALL, "any": NEED_ANY, "sequence": NEED_SEQUENCE}
 
 _READING: Final[Mapping[str, Shape]] = dict.fromkeys(READING_SHAPE_NAMES, ANY)
@@ -83,7 +84,7 @@ class Plan:
         self.mode: str = spec.mode
         self.run_max = spec.max
         self.overflow: str = spec.overflow
-        self.rate_max = None if spec.rate_max == "none" else spec.rate_max
+        self.rate_max = None if spec.rate_max == "none" else _RATE_MAX if spec.rate_max is None else spec.rate_max
         self.keys_max = spec.keys_max
         self.on_restart: str = spec.on_restart
         self.grace_us = spec.misfire_grace

@@ -116,8 +116,8 @@ class GroupSpec:
     mode: Literal["single", "restart", "queued", "parallel"] = "single"
     max: Whole = Field(default=10, ge=1, le=10_000)
     overflow: Literal["drop_new", "drop_old", "dead_letter"] = "drop_new"
-    rate_max: Literal["none"] | Annotated[int, Strict(), Field(ge=1)] = 1_000
-    """Firings per second, beyond which the group pauses."""
+    rate_max: Literal["none"] | Annotated[int, Strict(), Field(ge=1)] | None = None
+    """Firings per second, beyond which the group pauses; 1,000 where nothing is said."""
     keys_max: Whole = Field(default=10_000, ge=1, le=1_000_000)
     on_restart: Literal["resume", "fire", "drop"] = "resume"
     misfire_grace: Duration = Microseconds(60_000_000)
