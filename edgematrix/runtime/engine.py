@@ -43,11 +43,14 @@ if TYPE_CHECKING:
 COMMAND_EXPIRY_US = 30 * SECOND_US
 """How long work that leaves this host is worth something (docs/spec/topics.md, `in`)."""
 
+NEVER_US = 1 << 62
+"""No moment of any timeline."""
+
 ANSWER = "out"
 """The port on which an answer is expected where nobody says otherwise."""
 _ANSWER_ALONE = frozenset({ANSWER})
 
-__all__ = ["ANSWER", "COMMAND_EXPIRY_US", "Engine", "Hits", "Keeper", "Listener", "Timer"]
+__all__ = ["ANSWER", "COMMAND_EXPIRY_US", "NEVER_US", "Engine", "Hits", "Keeper", "Listener", "Timer"]
 
 
 class Keeper(Protocol):
@@ -100,6 +103,10 @@ class Engine:
         """Agents inside a flow or chat: what they put out leaves the host only while somebody watches, or where a port says how."""
         self.durable: set[AgentPath] = set()
         """Agents of which what they accept is processed to its end, with its effects once, whatever becomes of the host meanwhile."""
+        self.lapse_us = NEVER_US
+        """When the first of the leases ends that agents here stand behind, unless it is renewed: nothing is done before it is looked at."""
+        self.lapsed: Callable[[int], None] = lambda now_us: None  # noqa: ARG005 - no agent here has a lease
+        """Called when that moment has come."""
         self.watched: Callable[[str], bool] = _nobody_watches
         self.elsewhere: frozenset[AgentPath] = frozenset()
         """Agents of the matrix that do not run here."""
@@ -162,6 +169,8 @@ class Engine:
 
         What has become due is done first.
         """
+        if now_us >= self.lapse_us:
+            self.lapsed(now_us)
         if self._timers.is_due(now_us):
             self.advance(now_us)
         if message.call_inputs is None or self.remote.opens(message, now_us):
@@ -170,6 +179,8 @@ class Engine:
 
     def receive_for(self, agent: AgentPath, message: Message, now_us: int) -> None:
         """Hand in a message for one agent alone: other listeners have had it."""
+        if now_us >= self.lapse_us:
+            self.lapsed(now_us)
         if message.call_inputs is not None and not self.remote.opens(message, now_us):
             return
         for listener, hits in self._routes.of(message.topic):
@@ -195,6 +206,8 @@ class Engine:
 
     def advance(self, now_us: int) -> None:
         """Do all that has become due, oldest first, and what follows from it at this instant."""
+        if now_us >= self.lapse_us:
+            self.lapsed(now_us)
         while self._timers.is_due(now_us):
             self._timers.ring(now_us)
             self._drain(now_us)
@@ -293,6 +306,8 @@ class Engine:
 
     def publish(self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False) -> None:
         """Publish a bare payload on a foreign topic."""
+        if self._is_mute(agent, topic, now_us):
+            return
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
         if self.observers:
             self._show(Published(now_us, agent, topic, value))
@@ -364,6 +379,8 @@ class Engine:
         call: Call | None = None,
     ) -> None:
         """Give work to an agent: in memory where it is here, else over the bus, where it does not stay for ever."""
+        if self._is_mute(sender, topic, now_us):
+            return
         if trail.hops > self._far and not self._goes_on(self._owner_of(topic), topic, value, trail, cause, now_us):
             return
         if leaves:
@@ -384,6 +401,8 @@ class Engine:
     def _put_out(self, agent: AgentPath, port: str, value: object, cause: Trail, now_us: int, *, retained: bool) -> None:
         """Put a value out: to the bus, to local listeners, and to whoever has called for it."""
         topic = topic_for(self.root, Kind.OUT, agent, port)
+        if self._is_mute(agent, topic, now_us):
+            return
         call = self.calls.open.get(cause.runid)
         is_answer = call is not None and call.is_remote and call.receiver == agent
         leaves = agent not in self.inner or topic in self.deliveries or is_answer or topic in self.edges.outputs or self.watched(agent)
@@ -408,6 +427,15 @@ class Engine:
         elif call is None and cause.runid:
             for tracer in self.tracers:
                 tracer(Emitted(now_us, agent, cause.runid, port, value))
+
+    def _is_mute(self, agent: AgentPath, topic: str, now_us: int) -> bool:
+        """Whether an agent may put nothing out, for it is not this host's any more: that is told."""
+        if now_us >= self.lapse_us:
+            self.lapsed(now_us)
+        if agent not in self.pauses.suspended:
+            return False
+        self.observe(Dropped(now_us, agent, topic, f"{agent} is not this host's any more"))
+        return True
 
     def _owner_of(self, topic: str) -> AgentPath:
         """Whose input port a topic is."""

@@ -135,6 +135,14 @@ class GroupRunner:
         self.dirty = False
         return {} if self._state is None else self.group.save(self._state)
 
+    def copy(self, bytes_max: int) -> dict[str, bytes] | None:
+        """The whole state by part, for another host: empty where there is none, None where it takes more than `bytes_max`.
+
+        Raises:
+            StateError: a value has no stored form.
+        """
+        return {} if self._state is None else self.group.copy(self._state, bytes_max)
+
     def touch(self) -> None:
         """What is stored of the group is no longer what it was."""
         if self.durable and not self.dirty:
@@ -265,7 +273,7 @@ class GroupRunner:
         if adopted:
             run.trail = structs.replace(run.trail, runid=adopted)
         pauses = self.engine.pauses
-        if pauses.parts and pauses.hold_back(self.agent, run.trail.runid, now_us):
+        if (pauses.parts or pauses.suspended) and pauses.hold_back(self.agent, run.trail.runid, now_us):
             self._go_on_after(start.run, now_us)
             return
         if self._runs is None:

@@ -38,6 +38,8 @@ class Outbound(msgspec.Struct, gc=False):
     """Of work that is called for elsewhere: how many input ports are given a value."""
     call_wants: str = ""
     """The output ports that are waited for, separated by spaces."""
+    epoch: int | None = None
+    """That of the lease which stands behind it."""
 
     def publication(self, to_wall_us: Callable[[int], int]) -> Publication:
         """The bytes that travel.
@@ -90,6 +92,7 @@ class Outbound(msgspec.Struct, gc=False):
             traceparent=trail.traceparent,
             taint=trail.taint,
             sequence=self.sequence,
+            edgeepoch=self.epoch,
             callinputs=self.call_inputs,
             callwants=self.call_wants,
         )

@@ -14,20 +14,22 @@ __all__ = ["Pauses"]
 class Pauses:
     """What is paused. Levels and states are followed there all the while, and runs under way go on, with their steps.
 
-    `parts` are the paths that somebody named; each stands for all below it too.
+    `parts` are the paths that somebody named; each stands for all below it too. `suspended` are agents that another host has now,
+    or that nobody may have: they are about to be taken out, and nothing that they put out is heard any more.
 
     Args:
         root: the first level of the bus's own topics.
         observe: told what was not begun.
     """
 
-    __slots__ = ("_calls", "_observe", "_root", "parts")
+    __slots__ = ("_calls", "_observe", "_root", "parts", "suspended")
 
     def __init__(self, root: str, calls: Calls, observe: Callable[[Dropped], None]) -> None:
         self._root = root
         self._calls = calls
         self._observe = observe
         self.parts: set[AgentPath] = set()
+        self.suspended: frozenset[AgentPath] = frozenset()
 
     def covers(self, path: str) -> bool:
         """Whether an agent is paused, by itself or by what it is in."""
@@ -38,6 +40,11 @@ class Pauses:
 
         A step of a run that is in the paused part itself may begin: that run went on.
         """
+        if agent in self.suspended:
+            reason = f"{agent} is not this host's any more"
+            self._observe(Dropped(now_us, agent, f"{self._root}/run/{agent}", reason))
+            self._calls.fail(runid, reason, now_us)
+            return True
         call = self._calls.open.get(runid)
         part = next(
             (part for part in self.parts if _is_part(agent, part) and (call is None or not _is_part(call.caller, part))),

@@ -28,7 +28,7 @@ class SentenceRunner:
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Hear a sentence: a text, or an object with `text`."""
         engine, agent = self._engine, self.agent
-        if engine.pauses.parts and engine.pauses.hold_back(agent, message.trail.runid, now_us):
+        if (engine.pauses.parts or engine.pauses.suspended) and engine.pauses.hold_back(agent, message.trail.runid, now_us):
             return
         text = message.value.get("text") if isinstance(message.value, dict) else message.value
         if not isinstance(text, str):

@@ -160,7 +160,7 @@ class WorkRunner:
     def _begin(self, inputs: dict[str, Message], now_us: int) -> None:
         engine = self.engine
         messages = list(inputs.values())
-        if engine.pauses.parts and engine.pauses.hold_back(self.agent, messages[0].trail.runid, now_us):
+        if (engine.pauses.parts or engine.pauses.suspended) and engine.pauses.hold_back(self.agent, messages[0].trail.runid, now_us):
             return
         if len(self._runs) >= engine.limits.runs_max:
             reason = f"{self.agent} has runs_max, {engine.limits.runs_max}, runs under way already"

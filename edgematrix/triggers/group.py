@@ -9,7 +9,7 @@ from edgematrix.triggers.admission import run_ended
 from edgematrix.triggers.arrival import Arrival
 from edgematrix.triggers.calendar import Calendar
 from edgematrix.triggers.holding import runs_held
-from edgematrix.triggers.parts import read_parts, write_parts
+from edgematrix.triggers.parts import copy_parts, read_parts, write_parts
 from edgematrix.triggers.plan import Plan
 from edgematrix.triggers.reception import receive
 from edgematrix.triggers.restart import begin, go_on, set_clock
@@ -97,6 +97,14 @@ class Group:
         The part of what the group shares is the empty text, the others are the keys.
         """
         return write_parts(self._plan, state)
+
+    def copy(self, state: GroupState, bytes_max: int) -> dict[str, bytes] | None:
+        """The whole state by part, for another host; `save` does not care. None where it takes more than `bytes_max`.
+
+        Raises:
+            StateError: a value has no stored form.
+        """
+        return copy_parts(self._plan, state, bytes_max)
 
     def load(self, parts: Mapping[str, bytes]) -> GroupState:
         """The state that `save` wrote, to be handed to `resume`.

@@ -24,7 +24,7 @@ from edgematrix.triggers.plan import NEED_SEQUENCE, Plan
 from edgematrix.triggers.source import ALL, COUNT
 from edgematrix.triggers.state import GroupState, Instance, Keys
 
-__all__ = ["VERSION", "read_parts", "write_parts"]
+__all__ = ["VERSION", "copy_parts", "read_parts", "write_parts"]
 
 VERSION = 1
 _EMPTY_KEY = "\0"
@@ -129,6 +129,23 @@ def write_parts(plan: Plan, state: GroupState) -> dict[str, bytes | None]:
         keys.gone.clear()
         keys.changed.clear()
     return parts
+
+
+def copy_parts(plan: Plan, state: GroupState, bytes_max: int) -> dict[str, bytes] | None:
+    """All parts of a state, which are not taken as written; None where they are larger than `bytes_max` together.
+
+    Raises:
+        StateError: a value has no stored form.
+    """
+    main = _Main(state.start_us, state.shift_us, state.skew_us, state.runs, _instance(plan, state.main, state.latest_us))
+    parts = {"": _written(main)}
+    size_bytes = len(parts[""])
+    for key, instance in {} if state.keys is None else state.keys.instances.items():
+        data = parts[key or _EMPTY_KEY] = _written(_instance(plan, instance, state.latest_us))
+        size_bytes += len(key) + len(data)
+        if size_bytes > bytes_max:
+            break
+    return None if size_bytes > bytes_max else parts
 
 
 def read_parts(plan: Plan, parts: Mapping[str, bytes]) -> GroupState:
