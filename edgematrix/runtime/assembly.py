@@ -11,6 +11,7 @@ from edgematrix.runtime.dead_letters import DeadLetters
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.ledger import Ledger
+from edgematrix.runtime.remote_calls import RemoteCalls
 from edgematrix.runtime.resumption import Resumption
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Assembly:
             damaged: called with the key and the error where a stored state is of no use; the group starts afresh.
         """
         self.engine.letters.load(stored.get(DeadLetters.STORE_KEY, {}), damaged)
+        self.engine.remote.load(stored.get(RemoteCalls.STORE_KEY, {}), now_us, damaged)
         resumption = Resumption(self.engine, damaged)
         resumption.take_up(stored.get(Ledger.STORE_KEY, {}), now_us)
         loaded = {runner for runner in self.groups if runner.store_key in stored and runner.load(stored[runner.store_key], damaged)}

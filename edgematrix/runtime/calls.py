@@ -45,6 +45,13 @@ class Holder(Protocol):
         """What the agent waits for in this run, in words; empty if it does not say."""
 
 
+class Keeping(Protocol):
+    """Who keeps a call for a restart: the run that called."""
+
+    def touched(self) -> None:
+        """The call is no longer what it was."""
+
+
 class Call:
     """One call. Its end is told once, by `answered(call, now_us)`.
 
@@ -90,8 +97,8 @@ class Call:
         self.answered = answered
         self.inputs = inputs
         self.is_here = is_here
-        self.by: Run | None = None
-        """The run that called, where that goes on after a restart."""
+        self.by: Keeping | None = None
+        """The run that called, where that goes on after a restart, or who else keeps the call for one."""
         self.outputs: dict[str, object] = {}
         self.taint = ""
         self.given = ""
@@ -167,7 +174,7 @@ class Calls:
             self._unsettled[runid] = call
         return call
 
-    def reopen(self, kept: KeptCall, answered: Answer, by: Run | None) -> Call:
+    def reopen(self, kept: KeptCall, answered: Answer, by: Keeping | None) -> Call:
         """Go on with a call that was open when the host went down. Nothing is sent: what works on it is there already."""
         call = Call(kept.runid, kept.caller, kept.receiver, frozenset(kept.wanted), answered, inputs=kept.inputs, is_here=kept.is_here)
         call.given, call.taint, call.loss, call.by = kept.given, kept.taint, kept.loss, by
@@ -188,7 +195,9 @@ class Calls:
                 continue
             if call.is_here != (call.receiver not in elsewhere):
                 yield call, f"{call.receiver} was moved while it was under way"
-            elif call.is_here and not call.runs and not call.held_by:
+            elif call.afar and not call.is_kept and not call.is_here:
+                yield call, "the host went down while it was waited for"
+            elif call.is_here and not call.runs and not call.held_by and not call.awaiting and not call.afar:
                 yield call, call.loss or "the host went down while it was under way"
 
     def keep(self, call: Call, until_us: int | None = None) -> KeptCall:

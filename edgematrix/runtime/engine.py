@@ -110,8 +110,6 @@ class Engine:
         self.watched: Callable[[str], bool] = _nobody_watches
         self.elsewhere: frozenset[AgentPath] = frozenset()
         """Agents of the matrix that do not run here."""
-        self.delivers = False
-        """Whether what is durable is kept until it has arrived."""
         self.edges: Edges = NO_EDGES
         """What the agents elsewhere read and acknowledge."""
         self.holders: dict[AgentPath, list[Holder]] = {}
@@ -244,9 +242,7 @@ class Engine:
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
         topic = topic_for(self.root, Kind.IN, receiver, port)
-        local = self.hears(topic)
-        leaves = not local or receiver in self.elsewhere or topic in self.edges.inputs
-        self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us, local=local, leaves=leaves)
+        self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us)
 
     def call(
         self,
@@ -278,15 +274,12 @@ class Engine:
         runid = self._new_id(now_us)
         call = self.calls.begin(runid, caller, receiver, wanted, answered, inputs=len(inputs), is_here=here)
         call.given = trail.taint
-        is_spread = bool(self.elsewhere)
-        if is_spread:
+        if self.elsewhere:
             self.remote.begun(call, topics, now_us)
         made = runid
         for (_, value), topic in zip(inputs, topics, strict=True):
             begun = Trail(made, runid, trail.hops + 1, trail.taint, trail.traceparent)
-            leaves = is_spread and (not here or topic in self.edges.inputs)
-            local = not leaves or here or self.hears(topic)
-            self._put_in(topic, caller, value, begun, trail.id, now_us, local=local, leaves=leaves, call=call)
+            self._put_in(topic, caller, value, begun, trail.id, now_us, call)
             made = self._new_id(now_us) if len(inputs) > 1 else runid
         return call
 
@@ -366,29 +359,21 @@ class Engine:
         return bool(self._routes.of(topic)) or topic in self.edges.inputs
 
     def _put_in(
-        self,
-        topic: str,
-        sender: AgentPath,
-        value: object,
-        trail: Trail,
-        cause: str,
-        now_us: int,
-        *,
-        local: bool,
-        leaves: bool,
-        call: Call | None = None,
+        self, topic: str, sender: AgentPath, value: object, trail: Trail, after: str, now_us: int, call: Call | None = None
     ) -> None:
         """Give work to an agent: in memory where it is here, else over the bus, where it does not stay for ever."""
         if self._is_mute(sender, topic, now_us):
             return
-        if trail.hops > self._far and not self._goes_on(self._owner_of(topic), topic, value, trail, cause, now_us):
+        local = self.hears(topic)
+        leaves = not local or (bool(self.elsewhere) and (topic in self.edges.inputs or self._owner_of(topic) in self.elsewhere))
+        if trail.hops > self._far and not self._goes_on(self._owner_of(topic), topic, value, trail, after, now_us):
             return
         if leaves:
             bounded = trail
             if sender not in self.durable or self._owner_of(topic) not in self.edges.lasting:
                 bounded = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
             kind = f"em.{Kind.IN}.{topic.rpartition('/')[2]}"
-            outbound = Outbound(topic, value, sender, now_us, 1, type=kind, trail=bounded, cause=cause)
+            outbound = Outbound(topic, value, sender, now_us, 1, type=kind, trail=bounded, cause=after)
             if call is not None:
                 outbound.call_inputs, outbound.call_wants = call.inputs, " ".join(sorted(call.wanted))
                 call.sent = (*call.sent, outbound)

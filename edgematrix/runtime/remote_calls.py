@@ -8,12 +8,12 @@ with the run's id, after its outputs. `_end` is no name of the grammar, so no po
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
-import msgspec
+from msgspec import structs
 
-from edgematrix.errors import RunError
+from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import Message
@@ -21,9 +21,11 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Call, Calls
 from edgematrix.runtime.edges import Edges
+from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.routes import Listener
+from edgematrix.runtime.stored_form import pack, unpack
 
 __all__ = ["END", "RemoteCalls"]
 
@@ -48,7 +50,7 @@ class Caller(Protocol):
     edges: Edges
     durable: set[AgentPath]
     command_expiry_us: int
-    delivers: bool
+    touched: list[Any]
 
     def next_trail(self, cause: Trail, now_us: int) -> Trail:
         """The trail of what `cause` led to."""
@@ -64,10 +66,17 @@ class Caller(Protocol):
 
 
 class RemoteCalls:
-    """The calls of an engine that lead from host to host, in either direction."""
+    """The calls of an engine that lead from host to host, in either direction.
+
+    Those that come to durable agents are kept for a restart.
+    """
+
+    STORE_KEY = "called"
 
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
+        self.delivers = False
+        """Whether work for durable agents elsewhere is kept until it has arrived."""
         self.gone: dict[tuple[AgentPath, AgentPath], str] = {}
         """Why an agent elsewhere is known not to be there, by who would call it and its path."""
         self.seen: dict[AgentPath, tuple[str, object]] = {}
@@ -76,6 +85,9 @@ class RemoteCalls:
         """The calls from elsewhere, each with the input ports that have got their value."""
         self._readers: dict[str, tuple[AgentPath, ...]] = {}
         """Who tells the end of a call of an agent that runs elsewhere, whose input agents here read."""
+        self._changed: set[str] = set()
+        """The calls of which something else is to be stored."""
+        self._stored: set[str] = set()
 
     # Called from elsewhere
 
@@ -93,32 +105,21 @@ class RemoteCalls:
             engine.observe(Dropped(now_us, receiver, message.topic, "whoever asked for it does not wait any more"))
             return False
         wanted = frozenset(message.call_wants.split()) or _WHATEVER
+        caller, calls = AgentPath(message.source), engine.calls
         try:
-            call = self.reopen(runid, AgentPath(message.source), receiver, wanted, inputs=given, taint=message.trail.taint)
+            call = calls.begin(runid, caller, receiver, wanted, self._over, inputs=given, is_here=True)
         except RunError as error:
             self._tell(receiver, runid, _FAILED, error.what, now_us)
             return False
-        self._known[runid].add(port)
+        call.given, call.is_remote, call.awaiting = message.trail.taint, True, given - 1
+        self._note(runid, {port})
         self._spread(call, message.topic)
-        call.awaiting = given - 1
+        if receiver in engine.durable:
+            call.by = _Kept(self, runid)
+            call.by.touched()
         if call.awaiting:
-            engine.schedule(_Limit(engine.calls, call, self._give_up), now_us + engine.command_expiry_us)
+            engine.schedule(_Limit(calls, call, self._give_up), now_us + engine.command_expiry_us)
         return True
-
-    def reopen(self, runid: str, caller: AgentPath, receiver: AgentPath, wanted: frozenset[str], *, inputs: int, taint: str) -> Call:
-        """A call of somebody elsewhere, from here on, or again after a restart. `taint` is that of what was given.
-
-        Raises:
-            RunError: there are too many calls.
-        """
-        calls = self._engine.calls
-        call = calls.begin(runid, caller, receiver, wanted, self._over, inputs=inputs, is_here=True)
-        call.given = taint
-        call.is_remote = True
-        self._known[runid] = set()
-        if len(self._known) > _KNOWN_MAX:
-            self._known.popitem(last=False)
-        return call
 
     def refuse(self, message: Message, reason: str, now_us: int) -> bool:
         """Tell whoever calls that nothing works on it. False if nobody called."""
@@ -126,6 +127,60 @@ class RemoteCalls:
             return False
         self._tell(self._address(message.topic)[0], message.trail.runid, _FAILED, reason, now_us)
         return True
+
+    # The store
+
+    @property
+    def store_key(self) -> str:
+        """Under which calls that came from elsewhere are stored."""
+        return self.STORE_KEY
+
+    def touch(self, runid: str) -> None:
+        """What is stored of a call is no longer what it was."""
+        if not self._changed:
+            self._engine.touched.append(self)
+        self._changed.add(runid)
+
+    def save(self) -> dict[str, bytes | None]:
+        """What has changed since the last call, by run."""
+        parts: dict[str, bytes | None] = {}
+        for runid in sorted(self._changed):
+            call = self._engine.calls.open.get(runid)
+            if call is not None:
+                self._stored.add(runid)
+                parts[runid] = self._written(call)
+            elif runid in self._stored:
+                self._stored.discard(runid)
+                parts[runid] = None
+        self._changed.clear()
+        return parts
+
+    def load(self, parts: Mapping[str, bytes], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
+        """Take up what somebody elsewhere called for before the host went down, and waits for.
+
+        Args:
+            damaged: called with the key and the error where something cannot be read.
+        """
+        for runid, data in parts.items():
+            self._stored.add(runid)
+            try:
+                awaiting, ports, kept = unpack(data, tuple[int, list[str], KeptCall])
+            except StateError as error:
+                damaged(f"{self.STORE_KEY} {runid}", error)
+                self.touch(runid)
+                continue
+            call = self._engine.calls.reopen(kept, self._over, _Kept(self, runid))
+            call.is_remote, call.awaiting = True, awaiting
+            self._note(runid, set(ports))
+            if awaiting:
+                self._engine.schedule(_Limit(self._engine.calls, call, self._give_up), now_us + self._engine.command_expiry_us)
+
+    def _written(self, call: Call) -> bytes:
+        kept, ports = self._engine.calls.keep(call), sorted(self._known.get(call.runid, ()))
+        try:
+            return pack((call.awaiting, ports, kept))
+        except StateError:  # an output has no stored form: it was put out all the same
+            return pack((call.awaiting, ports, structs.replace(kept, outputs={})))
 
     # Calling elsewhere
 
@@ -143,7 +198,7 @@ class RemoteCalls:
     def waits(self, caller: AgentPath, receiver: AgentPath) -> bool:
         """Whether work for an agent elsewhere waits while this is not there."""
         engine = self._engine
-        return engine.delivers and caller in engine.durable and receiver in engine.edges.patient
+        return self.delivers and caller in engine.durable and receiver in engine.edges.patient
 
     def born(self, agent: AgentPath, now_us: int) -> None:
         """An agent elsewhere is there for the first time: what it was called for before has not reached it."""
@@ -169,6 +224,11 @@ class RemoteCalls:
 
     # Inside
 
+    def _note(self, runid: str, ports: set[str]) -> None:
+        self._known[runid] = ports
+        if len(self._known) > _KNOWN_MAX:
+            self._known.popitem(last=False)
+
     def _address(self, topic: str) -> tuple[AgentPath, str]:
         path, _, port = topic.removeprefix(f"{self._engine.root}/{Kind.IN}/").rpartition("/")
         return AgentPath(path), port
@@ -181,6 +241,8 @@ class RemoteCalls:
         if call is not None and not again:
             self._spread(call, message.topic)
             call.awaiting = max(call.awaiting - 1, 0)
+            if call.by is not None:
+                call.by.touched()
             if not call.awaiting:
                 engine.calls.look(call)
             return True
@@ -206,6 +268,8 @@ class RemoteCalls:
 
     def _over(self, call: Call, now_us: int) -> None:
         """A call from elsewhere is over."""
+        if call.by is not None:
+            call.by.touched()
         outcome = _DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
         for speaker in self._readers.pop(call.runid, (call.receiver,)):
             self._tell(speaker, call.runid, outcome, call.failure, now_us, gone=call.gone)
@@ -229,8 +293,8 @@ class RemoteCalls:
         if call.sent and not call.is_kept:
             expiry_us = now_us + self._engine.command_expiry_us
             for outbound in call.sent:
-                trail = None if outbound.trail is None else msgspec.structs.replace(outbound.trail, expiry_us=expiry_us)
-                self._engine.outbox.append(msgspec.structs.replace(outbound, at_us=now_us, trail=trail))
+                trail = None if outbound.trail is None else structs.replace(outbound.trail, expiry_us=expiry_us)
+                self._engine.outbox.append(structs.replace(outbound, at_us=now_us, trail=trail))
 
     def _unseen(self, call: Call, now_us: int) -> None:
         if call.receiver not in self.seen:
@@ -245,6 +309,20 @@ class RemoteCalls:
             self._engine.calls.look(call)  # agents here read some of its inputs only
         else:
             self._engine.calls.fail(call.runid, "not all of its inputs have come", now_us)
+
+
+class _Kept:
+    """One call from elsewhere, as it is kept for a restart."""
+
+    __slots__ = ("_remote", "_runid")
+
+    def __init__(self, remote: RemoteCalls, runid: str) -> None:
+        self._remote = remote
+        self._runid = runid
+
+    def touched(self) -> None:
+        """The call is no longer what it was."""
+        self._remote.touch(self._runid)
 
 
 class _Limit:

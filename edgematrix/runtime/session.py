@@ -208,9 +208,9 @@ class Session:
         message, reason = None, "no agent here has this input port"
         with suppress(CodecError):  # it is shown as it is
             message = decode(topic, payload, retained=False, qos=qos, limits=self._engine.limits)
-        if message is not None and self.courier is not None and message.epoch is not None and message.sequence is not None:
-            if self.courier.take(message) == _NOBODY:
-                return
+        is_of_edge = message is not None and message.epoch is not None and message.sequence is not None
+        if message is not None and is_of_edge and self.courier is not None and self.courier.take(message) == _NOBODY:
+            return
         is_refused = message is not None and self._owner(topic, self._inbox) in self._local
         if message is not None and is_refused and self._engine.remote.refuse(message, reason, now_us):
             self._engine.settled()  # whoever calls is told

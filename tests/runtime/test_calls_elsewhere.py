@@ -51,7 +51,8 @@ TOLD = """
       out: {mode: parallel, on: {r: {from: work}}, do: [{publish: {topic: t/out, payload: "${r.value}"}}]}
       error: {mode: parallel, on: {r: {from: work.error}}, do: [{publish: {topic: t/error, payload: "${r.value.reason}"}}]}
 """
-FLOW = """
+FLOW = (
+    """
 matrix: home
 agents:
   work:
@@ -60,7 +61,9 @@ agents:
     agents:
       far: {python: "code:work"}
       last: {python: "code:both"}
-""" + TOLD
+"""
+    + TOLD
+)
 FAR = {"home/work/far": "b"}
 Play = Callable[..., Net]
 
@@ -146,7 +149,9 @@ def test_its_deadline_is_told_by_itself(play) -> None:
 
 
 def test_it_is_tried_again_where_it_runs(play) -> None:
-    matrix = FLOW.replace('far: {python: "code:work"}', 'far: {python: "code:work", retry: {attempts: 3, wait_initial: 1s, wait_jitter: 0s}}')
+    matrix = FLOW.replace(
+        'far: {python: "code:work"}', 'far: {python: "code:work", retry: {attempts: 3, wait_initial: 1s, wait_jitter: 0s}}'
+    )
     net = play(matrix, FAR, [(1, "t/go", "fail")])
     assert ends(net) == [(4, "t/error", "ValueError: no way (after 3 attempts)")]
     nothing_is_left(net)
@@ -188,14 +193,20 @@ def test_what_its_group_makes_of_the_work(play, group: str, outcome: str | None)
 
 
 def test_it_is_paused(play) -> None:
-    pause = ("em/op/me/pause/home/work/far", {"specversion": "1.0", "id": "1", "source": "/home", "type": "em.op", "data": {"session": "s1"}})
+    pause = (
+        "em/op/me/pause/home/work/far",
+        {"specversion": "1.0", "id": "1", "source": "/home", "type": "em.op", "data": {"session": "s1"}},
+    )
     net = play(FLOW, FAR, [(1, *pause), (3, "t/go", 5)])
     assert ends(net) == [(3, "t/error", "home/work/far is paused")]
     nothing_is_left(net)
 
 
 def test_so_much_is_under_way_there_already(play) -> None:
-    matrix = "limits: {runs_max: 1}\n" + FLOW.strip().replace('last: {python: "code:both"}', "last: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{emit: {out: '${x.value}'}}]}}}")
+    matrix = "limits: {runs_max: 1}\n" + FLOW.strip().replace(
+        'last: {python: "code:both"}',
+        "last: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{emit: {out: '${x.value}'}}]}}}",
+    )
     matrix = matrix.replace("told:", "told:")
     net = play(matrix, FAR | {"home/work": "a"}, [(1, "t/go", "slow"), (2, "t/go", 5)], 30)
     assert any("runs_max" in str(reason) for _, _, reason in ends(net))
@@ -283,7 +294,8 @@ def test_a_call_for_an_input_that_nobody_reads(play) -> None:
 
 # Several inputs, several outputs
 
-JOIN = """
+JOIN = (
+    """
 matrix: home
 agents:
   work:
@@ -299,7 +311,9 @@ agents:
       a: {python: "code:both"}
       b: {python: "code:both"}
       far: {python: "code:both", inputs: {x: any, y: any}}
-""" + TOLD
+"""
+    + TOLD
+)
 
 
 def test_a_member_with_several_inputs_begins_with_those_that_are_given(play) -> None:
@@ -401,14 +415,17 @@ def test_every_kind_gives_what_it_gives_on_one_host(play, kind: str, split: dict
 
 
 def test_a_pool_gives_the_work_of_a_host_that_dies_to_another(play) -> None:
-    matrix = """
+    matrix = (
+        """
 matrix: home
 agents:
   work:
     triggers: {go: {mode: parallel, on: {in: {topic: t/go}}}}
     pool: {replicas: 2}
     agents: {far: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{delay: 10s}, {emit: {out: "${x.value}"}}]}}}}
-""" + TOLD
+"""
+        + TOLD
+    )
     net = play(matrix, {"home/work/far-1": "b", "home/work/far-2": "c"}, [(1, "t/go", 5), (3, lambda net: net.go("b")), (20, "t/go", 6)])
     assert ends(net) == [(13, "t/out", 5), (30, "t/out", 6)]
     nothing_is_left(net)
@@ -432,7 +449,11 @@ agents:
     inputs = [(1, "t/go", 5), (2, "t/go", "none"), (3, "t/go", "fail"), (4, "t/go", "slow"), (5, lambda net: net.go("b")), (6, "t/go", 5)]
     net = play(matrix, {"home/far": "b"}, inputs)
     assert ends(net) == [(1, "t/out", {"got": 5}), (2, "t/out", None)]
-    failed = [(ended.at_us // 1_000_000 % 60, ended.reason) for ended in net.of(RunEnded) if ended.outcome is Outcome.FAILED and ended.path == "home/asker"]
+    failed = [
+        (ended.at_us // 1_000_000 % 60, ended.reason)
+        for ended in net.of(RunEnded)
+        if ended.outcome is Outcome.FAILED and ended.path == "home/asker"
+    ]
     assert [at for at, _ in failed] == [3, 5, 6]
     assert "no way" in failed[0][1]
     assert all("offline" in reason for _, reason in failed[1:])
@@ -473,8 +494,11 @@ agents:
 
 def test_a_source_elsewhere_reads_an_output_inside_a_flow(play) -> None:
     """What a member puts out stays on its host, unless somebody on another one reads it."""
-    matrix = FLOW + """
+    matrix = (
+        FLOW
+        + """
   spy: {triggers: {t: {mode: parallel, on: {x: {from: work/last}}, do: [{publish: {topic: t/out, payload: {spied: "${x.value}"}}}]}}}
 """
+    )
     net = play(matrix, {"home/spy": "c"}, [(1, "t/go", 5)])
     assert sorted(map(repr, net.on("t/out"))) == sorted(map(repr, [{"got": 5}, {"spied": {"got": 5}}]))
