@@ -6,6 +6,7 @@ Nothing leaves before it is stored, and nothing is acknowledged before what it l
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 
 from edgematrix.delivery.ack import Ack, encode_ack, read_ack
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 _CACHED_MAX = 20_000
 _NOBODY: frozenset[AgentPath] = frozenset()
 _QOS = 1
+_HIGH = 90
+"""Percent of what may wait to be delivered, from which on no new work is taken."""
 
 
 class Courier:
@@ -49,6 +52,8 @@ class Courier:
         self._touched = touched
         limits = engine.limits
         bounds = {"entries_max": limits.outbox_durable_max, "bytes_max": limits.outbox_durable_bytes_max}
+        self._entries_high = limits.outbox_durable_max * _HIGH // 100
+        self._bytes_high = limits.outbox_durable_bytes_max * _HIGH // 100
         self.outbox = Outbox(engine.touched.append, epoch, **bounds)
         self.lane = Lane(engine.touched.append, **bounds)
         self.inbox = Inbox(engine.touched.append)
@@ -62,6 +67,10 @@ class Courier:
         """The edge of each sender and topic that is defined in the outbox."""
         self._receivers: dict[str, frozenset[AgentPath]] = {}
         """Who acknowledges here what comes on a topic."""
+        self._deferred: deque[tuple[int, Message]] = deque()
+        """Messages of the broker, each with its receipt, for which there was no room."""
+        self.is_stalled = False
+        """Whether nothing can be stored at present, so that nothing is promised."""
         self._linked = False
         engine.listen(TopicFilter.parse(f"{self._ack_head}{engine.matrix}/#"), _Acks(self, engine.matrix))
 
@@ -88,9 +97,13 @@ class Courier:
         self.pump()
 
     @property
-    def is_full(self) -> bool:
-        """Whether so much waits to be delivered that no new work is taken."""
-        return self.outbox.is_full or self.lane.is_full
+    def is_congested(self) -> bool:
+        """Whether so much waits to be delivered that no new work is taken; what is left of the room is for work under way."""
+        return (
+            self.is_stalled
+            or max(self.outbox.waiting, self.lane.waiting) >= self._entries_high
+            or (max(self.outbox.waiting_bytes, self.lane.waiting_bytes) >= self._bytes_high)
+        )
 
     # Going out
 
@@ -129,6 +142,7 @@ class Courier:
     def unlinked(self) -> None:
         """The broker is gone."""
         self._linked = False
+        self._deferred.clear()  # the broker sends them again
         self.outbox.unlinked()
         self.lane.unlinked()
         self._alarm.set(None)
@@ -173,10 +187,29 @@ class Courier:
             self._receivers[topic] = found
         return found
 
-    def holds(self, topic: str) -> None:
-        """A message without a sequence came with QoS 1: for a durable agent, the broker keeps it until what it led to is stored."""
-        if self.durable_here(topic):
-            self._touched()
+    def takes_bare(self, message: Message) -> bool:
+        """Whether a message with QoS 1 and no sequence is taken now: for a durable agent, the broker keeps it until that is stored.
+
+        One that is not taken comes again by `bare`, as soon as there is room; the broker sends no more than it may without a PUBACK.
+        """
+        if not self.durable_here(message.topic):
+            return True
+        if self._deferred or self.is_congested:
+            self._deferred.append((self._transport.receipt, message))
+            return False
+        self._touched()
+        return True
+
+    def bare(self) -> Message | None:
+        """The next message that was not taken when it came, if there is room now."""
+        if not self._deferred or self.is_congested:
+            return None
+        self._touched()
+        return self._deferred.popleft()[1]
+
+    def acknowledgeable(self, receipt: int) -> int:
+        """Up to where the broker may forget what it sent: not what still waits here to be taken."""
+        return min(receipt, self._deferred[0][0] - 1) if self._deferred else receipt
 
     def forget_routes(self) -> None:
         """Agents have come or gone, here or elsewhere: others may have to acknowledge what waits."""
@@ -201,8 +234,7 @@ class Courier:
         receivers = self.durable_here(topic)
         if not receivers:
             return None if self.inbox.follow(edge, message.epoch, message.sequence) else _NOBODY
-        if self.is_full:
-            self._touched()
+        if self.is_congested:
             return _NOBODY  # its sender keeps it, and sends it again
         sequence, epoch, base = message.sequence, message.epoch, message.base
         new = {receiver for receiver in receivers if self.inbox.take(receiver, edge, epoch, sequence, base) is Verdict.NEW}

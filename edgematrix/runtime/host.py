@@ -118,6 +118,7 @@ class Host:
     def acted(self) -> None:
         """Take up what the engine has to say after something happened."""
         self.session.flush()
+        self.session.catch_up()
         self._alarm.set(self.engine.deadline_us)
         keeper = self._keeper
         if keeper is None:
@@ -165,13 +166,19 @@ class Host:
         if self._courier is not None:
             self._courier.committed()
         self._acknowledge(receipt)
+        if not self._stopped.is_set():
+            self.session.catch_up()
 
     def _acknowledge(self, receipt: int) -> None:
+        if self._courier is not None:
+            receipt = self._courier.acknowledgeable(receipt)
         if receipt > self._acknowledged:
             self._acknowledged = receipt
             self._transport.acknowledge(receipt)
 
     def _store_failing(self, reason: str) -> None:
+        if self._courier is not None:
+            self._courier.is_stalled = bool(reason)
         if reason:
             self._changed(f"nothing can be stored, so no durable work is taken or acknowledged: {reason}")
         else:

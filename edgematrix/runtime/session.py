@@ -175,6 +175,13 @@ class Session:
         if self.is_linked:
             self._announce("online")
 
+    def catch_up(self) -> None:
+        """Work on what came when there was no room for what it leads to."""
+        if self.courier is not None:
+            while (message := self.courier.bare()) is not None:
+                self._work_on(message, None, self._clock.now_us())
+                self.flush()
+
     def farewell(self) -> None:
         """Say that the host goes on purpose."""
         self._announce("offline")
@@ -192,8 +199,12 @@ class Session:
                 for_whom = courier.take(message)
                 if for_whom is not None and not for_whom:
                     return
-            elif message.qos and engine.durable:
-                courier.holds(message.topic)
+            elif message.qos and engine.durable and not courier.takes_bare(message):
+                return
+        self._work_on(message, for_whom, now_us)
+
+    def _work_on(self, message: Message, for_whom: frozenset[AgentPath] | None, now_us: int) -> None:
+        engine = self._engine
         reason = self._refusal(message, now_us)
         if reason is not None:
             engine.dead_letter(engine.matrix, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
