@@ -48,4 +48,6 @@ class AnswerListener:
             return
         about = told if isinstance(told, Mapping) else {}
         failure = "" if about.get("outcome") == "done" else str(about.get("reason") or "it failed, and did not say why")
-        self._engine.calls.told(call, speaker, failure, now_us, gone=about.get("gone") is True)
+        named = about.get("outputs")
+        outputs = [str(port) for port in named] if isinstance(named, list) and speaker == call.receiver else []
+        self._engine.calls.told(call, speaker, failure, now_us, gone=about.get("gone") is True, outputs=outputs)

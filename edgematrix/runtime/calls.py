@@ -77,6 +77,7 @@ class Call:
         "loss",
         "outputs",
         "over_here",
+        "owed",
         "part_heard",
         "parts_heard",
         "receiver",
@@ -122,6 +123,9 @@ class Call:
         """Inputs that are yet to come, where the caller is elsewhere."""
         self.afar: set[AgentPath] | None = None
         """The agents elsewhere that are yet to tell that their work on it has ended; None where none tells it."""
+        self.owed: frozenset[str] = frozenset()
+        """The ports that the receiver, elsewhere, has put something out on before its end, and that are yet to come: each port is an edge
+        of its own, and one may overtake another."""
         self.over_here: Callable[[Call, int], None] | None = None
         """To be called when the work on it that is done here has ended, where somebody elsewhere waits for that word."""
         self.sent: tuple[Outbound, ...] = ()
@@ -180,6 +184,7 @@ class Calls:
         call.given, call.taint, call.loss, call.by = kept.given, kept.taint, kept.loss, by
         call.outputs.update(kept.outputs)
         call.is_kept, call.afar = kept.is_kept, None if kept.afar is None else set(map(AgentPath, kept.afar))
+        call.owed = frozenset(kept.owed)
         self.open[kept.runid] = self._reopened[kept.runid] = call
         return call
 
@@ -195,7 +200,7 @@ class Calls:
                 continue
             if call.is_here != (call.receiver not in elsewhere):
                 yield call, f"{call.receiver} was moved while it was under way"
-            elif call.afar and not call.is_kept and not call.is_here:
+            elif (call.afar or call.owed) and not call.is_kept and not call.is_here:
                 yield call, "the host went down while it was waited for"
             elif call.is_here and not call.runs and not call.held_by and not call.awaiting and not call.afar:
                 yield call, call.loss or "the host went down while it was under way"
@@ -216,6 +221,7 @@ class Calls:
             call.is_kept,
             None if call.afar is None else tuple(sorted(call.afar)),
             until_us,
+            tuple(sorted(call.owed)),
         )
 
     def of(self, runid: str, agent: AgentPath) -> Call | None:
@@ -230,15 +236,20 @@ class Calls:
             call.taint = taint if not call.taint else f"{call.taint} {taint}"
         if (port != ERROR or not (call.is_here or call.afar)) and call.wanted <= call.outputs.keys():
             self._end(call, now_us)
-        elif call.by is not None:
+            return
+        if port in call.owed:
+            call.owed -= {port}
+            self.look(call)
+        if call.by is not None:
             call.by.touched()
 
-    def told(self, call: Call, speaker: AgentPath, failure: str, now_us: int, *, gone: bool = False) -> None:
-        """An agent elsewhere has told how its work on a call has ended; no failure, it is done."""
+    def told(self, call: Call, speaker: AgentPath, failure: str, now_us: int, *, gone: bool = False, outputs: Collection[str] = ()) -> None:
+        """An agent elsewhere has told how its work on a call has ended; no failure, it is done, and has put out `outputs`."""
         if failure:
             self.fail(call.runid, failure, now_us, gone=gone)
         elif call.afar is None or speaker in call.afar:
             call.afar = (call.afar or set()) - {speaker}
+            call.owed |= frozenset(outputs) - call.outputs.keys()
             if call.by is not None:
                 call.by.touched()
             self.look(call)
@@ -361,7 +372,7 @@ class Calls:
             return
         if call.over_here is not None:
             self._tell_over(call, now_us)
-        if call.afar:
+        if call.afar or call.owed:
             return
         if not call.outputs and call.runs is None:
             call.failure = call.loss

@@ -25,3 +25,4 @@ class KeptCall(msgspec.Struct, frozen=True, array_like=True):
     is_kept: bool = False
     afar: tuple[str, ...] | None = None
     until_us: int | None = None
+    owed: tuple[str, ...] = ()

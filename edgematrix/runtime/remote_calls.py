@@ -2,13 +2,14 @@
 
 Work that comes over the bus with the mark of a call is called for here in the name of whoever called: all that a call is told
 reaches it. Once it is over, its end leaves on `em/out/{agent}/_end`, as `{"outcome": "done|failed|cancelled", "reason": ""}`
-with the run's id, after its outputs. `_end` is no name of the grammar, so no port is called so.
+with the run's id, after its outputs. Where there are any, `outputs` names their ports: what is put out on one port may
+overtake what is put out on another. `_end` is no name of the grammar, so no port is called so.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import structs
@@ -272,16 +273,21 @@ class RemoteCalls:
             call.by.touched()
         outcome = _DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
         for speaker in self._readers.pop(call.runid, (call.receiver,)):
-            self._tell(speaker, call.runid, outcome, call.failure, now_us, gone=call.gone)
+            outputs = sorted(call.outputs) if speaker == call.receiver else ()
+            self._tell(speaker, call.runid, outcome, call.failure, now_us, gone=call.gone, outputs=outputs)
 
     def _over_here(self, call: Call, now_us: int) -> None:
         """The part of a call that is worked on here is over."""
         for speaker in self._readers.pop(call.runid, ()):
             self._tell(speaker, call.runid, _FAILED if call.failure else _DONE, call.failure, now_us)
 
-    def _tell(self, speaker: AgentPath, runid: str, outcome: str, reason: str, now_us: int, *, gone: bool = False) -> None:
+    def _tell(
+        self, speaker: AgentPath, runid: str, outcome: str, reason: str, now_us: int, *, gone: bool = False, outputs: Sequence[str] = ()
+    ) -> None:
         engine = self._engine
         data: dict[str, object] = {"outcome": outcome, "reason": reason}
+        if outputs:
+            data["outputs"] = list(outputs)
         if gone:
             data["gone"] = True
         topic = topic_for(engine.root, Kind.OUT, speaker, END)
