@@ -15,7 +15,7 @@ from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.moment import parse_moment
 
-__all__ = ["as_read", "data_of", "decode", "decode_event", "decode_value", "encode_event", "encode_value"]
+__all__ = ["as_read", "check_bounds", "data_of", "decode", "decode_event", "decode_value", "encode_event", "encode_value"]
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
@@ -41,10 +41,7 @@ def decode_value(payload: bytes, limits: Limits = _DEFAULT_LIMITS) -> object:
     Raises:
         CodecError: too large, or nested too deeply.
     """
-    if len(payload) > limits.payload_bytes_max:
-        raise CodecError(f"the payload has {len(payload)} bytes, payload_bytes_max is {limits.payload_bytes_max}")
-    if payload.count(b"[") + payload.count(b"{") > limits.depth_max:
-        _check_depth(payload, limits.depth_max)
+    check_bounds(payload, limits)
     try:
         return _decode_json(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -53,6 +50,18 @@ def decode_value(payload: bytes, limits: Limits = _DEFAULT_LIMITS) -> object:
         return payload.decode()
     except UnicodeDecodeError:
         return payload
+
+
+def check_bounds(payload: bytes, limits: Limits) -> None:
+    """See whether whoever receives these bytes will take them.
+
+    Raises:
+        CodecError: too large, or nested too deeply.
+    """
+    if len(payload) > limits.payload_bytes_max:
+        raise CodecError(f"the payload has {len(payload)} bytes, payload_bytes_max is {limits.payload_bytes_max}")
+    if payload.count(b"[") + payload.count(b"{") > limits.depth_max:
+        _check_depth(payload, limits.depth_max)
 
 
 def decode_event(payload: bytes) -> Event:

@@ -326,3 +326,4 @@ class _Acks:
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells whose it is
         """Take an acknowledgement."""
         self._courier.acked(message)
+        self._engine.remote.unsent(outbound, reason, self._clock.now_us())

@@ -398,8 +398,10 @@ class Engine:
                 return
             qos, retain = self.deliveries.get(topic, _FORGOTTEN)
             if leaves:
-                qos = 1 if is_answer else qos
-                self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain, f"em.{Kind.OUT}.{port}", trail, cause.id))
+                outbound = Outbound(topic, value, agent, now_us, qos, retain, f"em.{Kind.OUT}.{port}", trail, cause.id)
+                if is_answer:
+                    outbound.qos, outbound.is_answer = 1, True
+                self.outbox.append(outbound)
             if self.observers:
                 self._show(Published(now_us, agent, topic, value))
             if local:

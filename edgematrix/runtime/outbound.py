@@ -38,6 +38,8 @@ class Outbound(msgspec.Struct, gc=False):
     """Of work that is called for elsewhere: how many input ports are given a value."""
     call_wants: str = ""
     """The output ports that are waited for, separated by spaces."""
+    is_answer: bool = False
+    """Whether somebody elsewhere has called for it."""
     epoch: int | None = None
     """That of the lease which stands behind it."""
 

@@ -223,6 +223,14 @@ class RemoteCalls:
 
         return changed
 
+    def unsent(self, outbound: Outbound, reason: str, now_us: int) -> None:
+        """What was called for elsewhere, or called for by somebody there, cannot leave this host: the call fails."""
+        runid = "" if outbound.trail is None else outbound.trail.runid
+        if outbound.call_inputs is not None:
+            self._engine.calls.fail(runid, f"what it is to be given cannot be sent: {reason}", now_us)
+        elif outbound.is_answer:  # this word comes before the one that its work is done
+            self._tell(AgentPath(outbound.source), runid, _FAILED, f"what it put out cannot be sent: {reason}", now_us)
+
     # Inside
 
     def _note(self, runid: str, ports: set[str]) -> None:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from edgematrix.errors import CodecError, QueueFullError, TopicError
 from edgematrix.hosting.capability import PROTOCOL_VERSION
-from edgematrix.protocol.codec import decode, encode_value
+from edgematrix.protocol.codec import check_bounds, decode, encode_value
 from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath, parent_of
@@ -22,6 +22,7 @@ from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.topology import Applied
 
+from edgematrix.runtime.outbound import Outbound
 __all__ = ["Session", "false_claim", "offline_will"]
 
 _NOBODY: frozenset[AgentPath] = frozenset()
@@ -168,7 +169,7 @@ class Session:
             try:
                 publish(outbound.publication(to_wall_us))
             except (CodecError, QueueFullError, TopicError) as error:
-                self._drop(outbound.topic, outbound.source, error.what)
+                self._lose(outbound, error.what)
 
     def announce(self) -> None:
         """Say again what there is to say of the host: something of it has changed."""
@@ -177,8 +178,16 @@ class Session:
 
     def catch_up(self) -> None:
         """Work on what came when there was no room for what it leads to."""
+            if (outbound.call_inputs is not None or outbound.is_answer) and not self._is_bounded(outbound):
+                continue
+            if leases is not None and not leases.may_leave(outbound, now_us):
+                self._lose(outbound, _NOT_HELD)
+                continue
         if self.courier is not None:
             while (message := self.courier.bare()) is not None:
+            if leases is not None and not leases.stamp(outbound, now_us):
+                self._lose(outbound, _NOT_LINKED)
+                continue
                 self._work_on(message, None, self._clock.now_us())
                 self.flush()
 
@@ -271,6 +280,19 @@ class Session:
         message.time_us = None if message.time_us is None else from_wall_us(message.time_us)
         if trail.expiry_us is not None:
             message.trail = structs.replace(trail, expiry_us=from_wall_us(trail.expiry_us))
+    def _is_bounded(self, outbound: Outbound) -> bool:
+        """Whether what a call leads to will be taken where it goes: else somebody would wait for what never comes."""
+        try:
+            check_bounds(outbound.publication(self._clock.to_wall_us).payload, self._engine.limits)
+        except CodecError as error:
+            self._lose(outbound, error.what)
+            return False
+        return True
+
+    def _lose(self, outbound: Outbound, reason: str) -> None:
+        self._drop(outbound.topic, outbound.source, reason)
+        self._engine.remote.unsent(outbound, reason, self._clock.now_us())
+
 
     def _refusal(self, message: Message, now_us: int) -> str | None:
         """Why an event may not come in; None if it may. On `in` the source is a claim, on `out` it is what the topic spells."""

@@ -183,7 +183,11 @@ class Net:
 
     def ends(self) -> list[tuple[str, Any]]:
         """The ends of calls that were told from host to host: path, outcome and reason."""
-        return [(topic[len("em/out/") : -len("/_end")], said["data"]) for _, topic, said in self.carried if topic.endswith("/_end")]
+        return [(path, said["data"]) for path, said in self.told_ends()]
+
+    def told_ends(self) -> list[tuple[str, Any]]:
+        """The same as events: by path."""
+        return [(topic[len("em/out/") : -len("/_end")], said) for _, topic, said in self.carried if topic.endswith("/_end")]
 
     # Inside
 
