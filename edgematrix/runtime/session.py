@@ -20,9 +20,9 @@ from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Dropped
+from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied
 
-from edgematrix.runtime.outbound import Outbound
 __all__ = ["Session", "false_claim", "offline_will"]
 
 _NOBODY: frozenset[AgentPath] = frozenset()
@@ -164,6 +164,8 @@ class Session:
         courier = self.courier if self._engine.durable else None
         while outbox:
             outbound = outbox.popleft()
+            if (outbound.call_inputs is not None or outbound.is_answer) and not self._is_bounded(outbound):
+                continue
             if courier is not None and courier.takes(outbound):
                 continue
             try:
@@ -178,16 +180,8 @@ class Session:
 
     def catch_up(self) -> None:
         """Work on what came when there was no room for what it leads to."""
-            if (outbound.call_inputs is not None or outbound.is_answer) and not self._is_bounded(outbound):
-                continue
-            if leases is not None and not leases.may_leave(outbound, now_us):
-                self._lose(outbound, _NOT_HELD)
-                continue
         if self.courier is not None:
             while (message := self.courier.bare()) is not None:
-            if leases is not None and not leases.stamp(outbound, now_us):
-                self._lose(outbound, _NOT_LINKED)
-                continue
                 self._work_on(message, None, self._clock.now_us())
                 self.flush()
 
@@ -266,6 +260,19 @@ class Session:
         except QueueFullError as error:
             self._drop(publication.topic, self._engine.matrix, error.what)
 
+    def _is_bounded(self, outbound: Outbound) -> bool:
+        """Whether what a call leads to will be taken where it goes: else somebody would wait for what never comes."""
+        try:
+            check_bounds(outbound.publication(self._clock.to_wall_us).payload, self._engine.limits)
+        except CodecError as error:
+            self._lose(outbound, error.what)
+            return False
+        return True
+
+    def _lose(self, outbound: Outbound, reason: str) -> None:
+        self._drop(outbound.topic, outbound.source, reason)
+        self._engine.remote.unsent(outbound, reason, self._clock.now_us())
+
     def _drop(self, topic: str, path: str, reason: str) -> None:
         self.dropped_count += 1
         self._engine.observe(Dropped(self._clock.now_us(), path, topic, reason))
@@ -280,19 +287,6 @@ class Session:
         message.time_us = None if message.time_us is None else from_wall_us(message.time_us)
         if trail.expiry_us is not None:
             message.trail = structs.replace(trail, expiry_us=from_wall_us(trail.expiry_us))
-    def _is_bounded(self, outbound: Outbound) -> bool:
-        """Whether what a call leads to will be taken where it goes: else somebody would wait for what never comes."""
-        try:
-            check_bounds(outbound.publication(self._clock.to_wall_us).payload, self._engine.limits)
-        except CodecError as error:
-            self._lose(outbound, error.what)
-            return False
-        return True
-
-    def _lose(self, outbound: Outbound, reason: str) -> None:
-        self._drop(outbound.topic, outbound.source, reason)
-        self._engine.remote.unsent(outbound, reason, self._clock.now_us())
-
 
     def _refusal(self, message: Message, now_us: int) -> str | None:
         """Why an event may not come in; None if it may. On `in` the source is a claim, on `out` it is what the topic spells."""
