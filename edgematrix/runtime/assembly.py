@@ -79,6 +79,8 @@ class Assembly:
     """Who follows whether its members elsewhere are there."""
     order: int = 0
     """The place of the last agent in the matrix as written."""
+    kept: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
+    """What groups that come go on with, by the key under which they are stored, and by part."""
 
     @property
     def elsewhere(self) -> frozenset[AgentPath]:
@@ -113,7 +115,9 @@ class Assembly:
         self.engine.remote.load(stored.get(RemoteCalls.STORE_KEY, {}), now_us, damaged)
         resumption = Resumption(self.engine, damaged)
         resumption.take_up(stored.get(Ledger.STORE_KEY, {}), now_us)
-        loaded = {runner for runner in self.groups if runner.store_key in stored and runner.load(stored[runner.store_key], damaged)}
+        loaded = dict.fromkeys(
+            runner for runner in self.groups if runner.store_key in stored and runner.load(stored[runner.store_key], damaged)
+        )
         for runner in loaded:
             runner.hold_calls()
         for runner in self.groups:

@@ -150,9 +150,11 @@ class Calls:
 
     Args:
         calls_max: how many may be under way.
+        left: told of calls that nobody waits for any more, though their work waits in trigger groups.
     """
 
-    def __init__(self, calls_max: int) -> None:
+    def __init__(self, calls_max: int, left: Callable[[str], None] = lambda runid: None) -> None:  # noqa: ARG005 - nobody is told
+        self._left = left
         self.open: dict[str, Call] = {}
         self.cancelled: OrderedDict[str, None] = OrderedDict()
         self.held: dict[Holder, dict[str, Call]] = {}
@@ -345,6 +347,8 @@ class Calls:
         """Wait for it no longer, and stop what works on it."""
         if self.open.pop(call.runid, None) is None:
             return
+        if call.held_by:
+            self._left(call.runid)
         self._close(call)
         self.forbid(call.runid)
         for run in call.runs or ():

@@ -95,7 +95,7 @@ class CodeBody:
         """
         progress.check(_KIND)
         agent = run.runner.agent
-        journal = CodeJournal.read(agent, self._engine.limits.journal_bytes_max, progress.state, list(progress.journal))
+        journal = CodeJournal.read(agent, self._engine.limits.journal_bytes_max, progress.state, progress.journal)
         try:
             argument = self._argument(run)
         except RunError as error:

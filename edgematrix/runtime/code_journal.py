@@ -7,7 +7,8 @@ is counted; its n-th call gives the answer that it gave, or waits for the one th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -40,6 +41,38 @@ class _Step(msgspec.Struct):
     number: int = 0
 
 
+class _Past:
+    """What was done before a restart: the steps that are yet to be done again, how calls ended, and what requests led to."""
+
+    def __init__(self) -> None:
+        self.steps: deque[_Step] = deque()
+        self.ends: dict[int, CallEnd] = {}
+        self.told: dict[int, str] = {}
+        self.numbers = 0
+
+    def read(self, record: list[object]) -> None:
+        """Take in a record.
+
+        Raises:
+            StateError: it is damaged.
+        """
+        try:
+            kind, first, second = record
+            if kind == _ENDED:
+                self.ends[msgspec.convert(first, int)] = msgspec.convert(second, CallEnd)
+            elif kind == _TOLD:
+                self.told[msgspec.convert(first, int)] = str(second)
+            else:
+                count = msgspec.convert(second, int)
+                if kind == _EFFECT:
+                    self.steps.append(_Step(_EFFECT, str(first), count))
+                else:
+                    self.steps.append(_Step(msgspec.convert(kind, int), str(first), 1, count))
+                    self.numbers = max(self.numbers, count)
+        except (ValueError, TypeError) as error:
+            raise StateError(f"a record of its journal is damaged: {error}") from None
+
+
 class CodeJournal:
     """The journal of one run.
 
@@ -48,46 +81,47 @@ class CodeJournal:
         bytes_max: what may be kept of it.
     """
 
-    __slots__ = ("_agent", "_bytes_max", "_ends", "_journal", "_numbers", "_past", "_told", "broken", "is_changed", "open")
+    __slots__ = ("_agent", "_bytes_max", "_journal", "_numbers", "_past", "broken", "open")
 
     def __init__(self, agent: AgentPath, bytes_max: int) -> None:
         self._agent = agent
         self._bytes_max = bytes_max
-        self._journal = Journal()
-        self._past: deque[_Step] = deque()
-        self._ends: dict[int, CallEnd] = {}
-        """How the calls of before the restart ended."""
-        self._told: dict[int, str] = {}
-        """What the requests of before the restart led to: an error, or nothing."""
+        self._journal: Journal | None = None
+        self._past: _Past | None = None
+        """None when all of it is done again."""
         self._numbers = 0
-        self.open: dict[int, KeptCall] = {}
-        """The calls of before the restart that are open, by number."""
+        self.open: Mapping[int, KeptCall] = _NOTHING_OPEN
+        """The calls of before the restart that were open, by number."""
         self.broken = ""
         """Why the run cannot go on."""
 
     @classmethod
-    def read(cls, agent: AgentPath, bytes_max: int, state: bytes, parts: list[bytes]) -> CodeJournal:
+    def read(cls, agent: AgentPath, bytes_max: int, state: bytes, parts: Sequence[bytes]) -> CodeJournal:
         """The journal of a run that begins anew.
 
         Raises:
             StateError: it is damaged.
         """
         journal = cls(agent, bytes_max)
+        past = _Past()
         for record in read_journal(parts):
-            journal._read(record)
+            past.read(record)
         journal.open = unpack(state, dict[int, KeptCall])
-        for step in journal._past:
-            if step.kind == _CALL and step.number not in journal._ends and step.number not in journal.open:
+        for step in past.steps:
+            if step.kind == _CALL and step.number not in past.ends and step.number not in journal.open:
                 raise StateError(f"nothing is known of call {step.number}")
+        if past.steps:
+            journal._past = past
+        journal._numbers = past.numbers
         return journal
 
-    def keep(self, open_calls: dict[int, KeptCall]) -> tuple[bytes, list[bytes]]:
+    def keep(self, open_calls: dict[int, KeptCall]) -> tuple[bytes, tuple[bytes, ...]]:
         """Its state, and what has come since the last call.
 
         Raises:
             StateError: something of it has no stored form.
         """
-        return pack(open_calls), self._journal.take()
+        return pack(open_calls), () if self._journal is None else self._journal.take()
 
     def again(self, what: str) -> bool:
         """Code is about to do something. Whether it has done so before the restart; else it is noted.
@@ -97,9 +131,9 @@ class CodeJournal:
         """
         if self._follow(_EFFECT, what) is not None:
             return True
-        tail = self._journal.tail
+        tail = () if self._journal is None else self._journal.tail
         if tail and tail[-1][0] == _EFFECT and tail[-1][1] == what:
-            tail[-1][2] = int(str(tail[-1][2])) + 1
+            tail[-1][2] = msgspec.convert(tail[-1][2], int) + 1
         else:
             self._add([_EFFECT, what, 1])
         return False
@@ -110,12 +144,11 @@ class CodeJournal:
         Raises:
             RunError: it did something else then.
         """
-        before = self._follow(_CALL, what)
-        if before is not None:
-            return before.number, self._ends.pop(before.number, None), True
-        self._numbers += 1
-        self._add([_CALL, what, self._numbers])
-        return self._numbers, None, False
+        found = self._follow(_CALL, what)
+        if found is not None:
+            before, past = found
+            return before.number, past.ends.get(before.number), True
+        return self._number(_CALL, what), None, False
 
     def ended(self, number: int, end: CallEnd) -> None:
         """A call is over."""
@@ -127,12 +160,11 @@ class CodeJournal:
         Raises:
             RunError: it did something else then.
         """
-        before = self._follow(_ASKED, what)
-        if before is not None:
-            return before.number, self._told.pop(before.number, None)
-        self._numbers += 1
-        self._add([_ASKED, what, self._numbers])
-        return self._numbers, None
+        found = self._follow(_ASKED, what)
+        if found is not None:
+            before, past = found
+            return before.number, past.told.get(before.number)
+        return self._number(_ASKED, what), None
 
     def told(self, number: int, error: str) -> None:
         """What a request has led to; no error, it was done."""
@@ -140,17 +172,18 @@ class CodeJournal:
 
     def undone(self) -> str:
         """What the code did before the restart and has not done now, though it has come to its end; empty for nothing."""
-        return f"before the restart it went on with {self._past[0].what}" if self._past else ""
+        return f"before the restart it went on with {self._past.steps[0].what}" if self._past is not None else ""
 
     # Inside
 
-    def _follow(self, kind: int, what: str) -> _Step | None:
+    def _follow(self, kind: int, what: str) -> tuple[_Step, _Past] | None:
         """The step of before the restart that this one is; None when all of them are done."""
         if self.broken:
             raise RunError(self.broken, where=self._agent)
-        if not self._past:
+        past = self._past
+        if past is None:
             return None
-        before = self._past[0]
+        before = past.steps[0]
         if before.kind != kind or before.what != what:
             self.broken = (
                 f"begun anew after a restart, the code did {what} where it did {before.what} before; "
@@ -159,30 +192,26 @@ class CodeJournal:
             raise RunError(self.broken, where=self._agent)
         before.count -= 1
         if not before.count:
-            self._past.popleft()
-        return before
+            past.steps.popleft()
+            if not past.steps:
+                self._past = None
+        return before, past
+
+    def _number(self, kind: int, what: str) -> int:
+        self._numbers += 1
+        self._add([kind, what, self._numbers])
+        return self._numbers
 
     def _add(self, record: list[object]) -> None:
+        journal = self._journal
+        if journal is None:
+            journal = self._journal = Journal()
         try:
-            self._journal.add(record)
+            journal.add(record)
         except StateError as error:
             self.broken = f"it cannot be kept for a restart: {error.what}"
-        if self._journal.size > self._bytes_max:
-            self.broken = f"what has to be kept of it for a restart has {self._journal.size} bytes, journal_bytes_max is {self._bytes_max}"
+        if journal.size > self._bytes_max:
+            self.broken = f"what has to be kept of it for a restart has {journal.size} bytes, journal_bytes_max is {self._bytes_max}"
 
-    def _read(self, record: list[object]) -> None:
-        try:
-            kind, first, second = record
-            if kind == _EFFECT:
-                self._past.append(_Step(_EFFECT, str(first), msgspec.convert(second, int)))
-                return
-            if kind in (_CALL, _ASKED):
-                number = msgspec.convert(second, int)
-                self._past.append(_Step(_CALL if kind == _CALL else _ASKED, str(first), 1, number))
-                self._numbers = max(self._numbers, number)
-            elif kind == _ENDED:
-                self._ends[msgspec.convert(first, int)] = msgspec.convert(second, CallEnd)
-            else:
-                self._told[msgspec.convert(first, int)] = str(second)
-        except (ValueError, TypeError) as error:
-            raise StateError(f"a record of its journal is damaged: {error}") from None
+
+_NOTHING_OPEN: Final[Mapping[int, KeptCall]] = {}

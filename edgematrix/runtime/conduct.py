@@ -97,8 +97,8 @@ class Conduct:
         self._events: deque[Event] | None = None
         """What has happened while effects are carried out; None while none are."""
         self._began_us = 0
-        self._journal = Journal() if run.runner.keeps and not body.is_placing else None
-        """What the course was told; None where that is not kept, or where the course stands is kept itself."""
+        self._journal: Journal | None = None
+        """What the course was told; None before the first, and where that is not kept."""
 
     def begin(self, inputs: Mapping[str, object], now_us: int) -> None:
         """Start the course."""
@@ -226,7 +226,11 @@ class Conduct:
 
     def _tell(self, event: Event, now_us: int) -> list[Effect]:
         """Tell the course, and keep that it was told."""
-        journal = self._journal
+        run, journal = self.run, self._journal
+        if not run.runner.keeps:
+            return self.course.take(event, now_us)
+        if journal is None and not self._body.is_placing:
+            journal = self._journal = Journal()
         if journal is not None:
             taint = self._taints.get(event.step, "") if self._taints and isinstance(event, (Done, Failed)) else ""
             try:
@@ -236,7 +240,7 @@ class Conduct:
             size_max = self._body.engine.limits.journal_bytes_max
             if journal.size > size_max:
                 return [Fail(f"what has to be kept of it for a restart has {journal.size} bytes, journal_bytes_max is {size_max}")]
-        self.run.touched()
+        run.touched()
         return self.course.take(event, now_us)
 
     def _reopen(self, kept: list[_KeptStep]) -> None:

@@ -116,12 +116,12 @@ class Engine:
         """The trigger groups of each agent."""
         self.desk: Desk | None = None
         """Where changes of the running matrix are asked for; None where there are none."""
-        self.calls = Calls(self.limits.calls_max)
+        self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
+        self.calls = Calls(self.limits.calls_max, self.ledger.leave)
         self.remote = RemoteCalls(self)
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
         self.letters = DeadLetters(self.limits, self.touched.append)
-        self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
         self._chains = Chains()
         self._new_id = new_id
         self._echo = echo

@@ -19,7 +19,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.tail: list[list[object]] = []
-        self._packed: list[bytes] = []
+        self._packed: tuple[bytes, ...] = ()
         self.size = 0
         """Bytes of all that has become bytes here so far, written or not."""
 
@@ -33,7 +33,7 @@ class Journal:
         if len(self.tail) >= _TAIL_MAX:
             self._pack()
 
-    def take(self) -> list[bytes]:
+    def take(self) -> tuple[bytes, ...]:
         """What was noted since the last call.
 
         Raises:
@@ -41,13 +41,13 @@ class Journal:
         """
         if self.tail:
             self._pack()
-        packed, self._packed = self._packed, []
+        packed, self._packed = self._packed, ()
         return packed
 
     def _pack(self) -> None:
         data = pack(self.tail)
         self.tail = []
-        self._packed.append(data)
+        self._packed = (*self._packed, data)
         self.size += len(data)
 
 

@@ -6,20 +6,21 @@ dead letter when the host comes back. A run that is over before the next write c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Protocol
 
 from edgematrix.errors import StateError
 from edgematrix.protocol.limits import Limits
-from edgematrix.runtime.ledger_entry import Entry, StoredRun, read_run
+from edgematrix.runtime.ledger_entry import BETWEEN, RUN, Entry, StoredRun, key_of, read_run
+from edgematrix.runtime.left_behind import LeftBehind
 from edgematrix.runtime.partial_inputs import PartialInputs, StoredInputs, read_inputs
 from edgematrix.runtime.run import Body, Run
 from edgematrix.runtime.timers import Timer
 
 __all__ = ["Ledger", "Page"]
 
-_RUN, _INPUTS = "run", "inputs"
+_INPUTS, _LEFT = "inputs", "left"
 
 
 class Page(Protocol):
@@ -50,12 +51,16 @@ class Ledger:
         self._touched = touched
         self._schedule = schedule
         self._is_touched = False
+        self._count = 0
+        """Of the runs that were opened, those of before a restart included: they are taken up in that order."""
         self._changed: dict[Page, None] = {}
         self._gone: dict[str, bytes | None] = {}
+        self._left = LeftBehind(f"{_LEFT}{BETWEEN}")
 
     def open(self, run: Run, body: Body | None) -> None:
         """A run has begun, and is under way. `body` is what it can go on with after a restart; None where it cannot."""
-        entry = Entry(self, run, body, _key(_RUN, run.runner.agent, run.runner.name, str(run.number)))
+        self._count += 1
+        entry = Entry(self, run, body, self._count)
         run.entry = entry
         self.change(entry)
 
@@ -68,8 +73,23 @@ class Ledger:
     def hold(self, agent: str, inputs: PartialInputs) -> None:
         """Inputs of a run have come, and others have not."""
         if not inputs.key:
-            inputs.key = _key(_INPUTS, agent, "", blake2b(inputs.runid.encode(errors="surrogatepass"), digest_size=16).hexdigest())
+            inputs.key = key_of(_INPUTS, agent, "", blake2b(inputs.runid.encode(errors="surrogatepass"), digest_size=16).hexdigest())
         self.change(inputs)
+
+    def leave(self, runid: str) -> None:
+        """Nobody waits any more for a call whose work waits in a trigger group."""
+        self._left.add(runid)
+        self.change(self._left)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The runs of such calls."""
+        return tuple(self._left.runids)
+
+    def leave_only(self, runids: Iterable[str]) -> None:
+        """Work of no other run waits in trigger groups."""
+        self._left.keep_only(runids)
+        self.change(self._left)
 
     def change(self, page: Page) -> None:
         """What is stored of it is no longer what it was."""
@@ -122,10 +142,10 @@ class Ledger:
         runs: dict[str, dict[str, bytes]] = {}
         inputs: list[StoredInputs] = []
         for key, data in parts.items():
-            kind, _, rest = key.partition(_BETWEEN)
-            names, _, part = rest.partition(_BETWEEN)
-            head = f"{kind}{_BETWEEN}{names}{_BETWEEN}"
-            if kind == _RUN:
+            kind, _, rest = key.partition(BETWEEN)
+            names, _, part = rest.partition(BETWEEN)
+            head = f"{kind}{BETWEEN}{names}{BETWEEN}"
+            if kind == RUN:
                 runs.setdefault(head, {})[part] = data
             elif kind == _INPUTS:
                 try:
@@ -133,11 +153,22 @@ class Ledger:
                 except StateError as error:
                     damaged(f"{self.STORE_KEY} {names}", error)
                     self.drop(key)
-            else:
+            elif kind != _LEFT:
                 damaged(f"{self.STORE_KEY} {key!r}", StateError("it is of an unknown kind"))
                 self.drop(key)
-        found = [read_run(head, head.split(_BETWEEN)[1], its) for head, its in runs.items()]
-        return sorted(found, key=lambda stored: (stored.agent, stored.group, stored.number)), inputs
+        self._load_left(parts, damaged)
+        found = [read_run(head, head.split(BETWEEN)[1], its) for head, its in runs.items()]
+        self._count = max([self._count, *(stored.ordinal for stored in found)])
+        return sorted(found, key=lambda stored: stored.ordinal), inputs
+
+    def _load_left(self, parts: Mapping[str, bytes], damaged: Callable[[str, Exception], None]) -> None:
+        data = parts.get(self._left.key)
+        if data is not None:
+            try:
+                self._left.read(data)
+            except StateError as error:
+                damaged(f"{self.STORE_KEY} {_LEFT}", error)
+                self.drop(self._left.key)
 
     def adopt(self, run: Run, body: Body, stored: StoredRun) -> None:
         """A stored run goes on."""
@@ -153,14 +184,6 @@ class Ledger:
         if not self._is_touched:
             self._is_touched = True
             self._touched(self)
-
-
-_BETWEEN = "\x1e"
-"""Between the kind, the names, and the part in a key; no path and no group's name has it."""
-
-
-def _key(kind: str, agent: str, group: str, last: str) -> str:
-    return f"{kind}{_BETWEEN}{agent}#{group}#{last}{_BETWEEN}"
 
 
 class _Refusal:

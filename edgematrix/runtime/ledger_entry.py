@@ -6,7 +6,7 @@ It has a head, which is written once; a state, which is written anew when it has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -19,10 +19,18 @@ from edgematrix.runtime.run import Body, Run
 from edgematrix.runtime.stored_form import pack, unpack
 from edgematrix.triggers import Firing
 
-__all__ = ["Book", "Entry", "StoredRun", "read_run"]
+__all__ = ["BETWEEN", "RUN", "Book", "Entry", "StoredRun", "key_of", "read_run"]
 
 _VERSION = 1
 _HEAD, _STATE = "head", "state"
+RUN: Final = "run"
+BETWEEN: Final = "\x1e"
+"""Between the kind, the names, and the part in a key; no path and no group's name has it."""
+
+
+def key_of(kind: str, agent: str, group: str, last: str) -> str:
+    """How the keys of what is kept begin."""
+    return f"{kind}{BETWEEN}{agent}#{group}#{last}{BETWEEN}"
 
 
 class Book(Protocol):
@@ -42,6 +50,7 @@ class Book(Protocol):
 class _Head(msgspec.Struct, array_like=True):
     version: int
     is_kept: bool
+    ordinal: int
     firing: Firing
 
 
@@ -65,6 +74,7 @@ class StoredRun(msgspec.Struct):
     number: int
     keys: list[str]
     firing: Firing
+    ordinal: int = 0
     trail: Trail = NO_TRAIL
     progress: Progress = Progress("", b"")
     size: int = 0
@@ -77,16 +87,16 @@ class Entry:
 
     Args:
         body: what works on it; None where it cannot go on after a restart.
-        key: how the keys of its parts begin.
+        ordinal: its place among all runs of the host, in the order in which they were opened.
     """
 
-    __slots__ = ("_attempt", "_book", "_parts", "_size", "body", "is_changed", "is_stored", "key", "refusal", "run")
+    __slots__ = ("_attempt", "_book", "_parts", "_size", "body", "is_changed", "is_stored", "ordinal", "refusal", "run")
 
-    def __init__(self, book: Book, run: Run, body: Body | None, key: str) -> None:
+    def __init__(self, book: Book, run: Run, body: Body | None, ordinal: int) -> None:
         self._book = book
         self.run = run
         self.body = body
-        self.key = key
+        self.ordinal = ordinal
         self.is_changed = False
         self.is_stored = False
         self.refusal = ""
@@ -100,12 +110,18 @@ class Entry:
     @classmethod
     def of(cls, book: Book, run: Run, body: Body, stored: StoredRun) -> Entry:
         """The entry of a run that goes on."""
-        entry = cls(book, run, body, stored.head)
+        entry = cls(book, run, body, stored.ordinal)
         entry.is_stored = True
         entry._attempt = stored.progress.attempt
         entry._parts = len(stored.progress.journal)
         entry._size = stored.size
         return entry
+
+    @property
+    def key(self) -> str:
+        """How the keys of its parts begin."""
+        run = self.run
+        return key_of(RUN, run.runner.agent, run.runner.name, str(run.number))
 
     def touch(self) -> None:
         """Its body has gone on."""
@@ -116,7 +132,7 @@ class Entry:
         """What is to be written now."""
         parts: dict[str, bytes | None] = {}
         if not self.is_stored:
-            head = _head(self.run, is_kept=self.body is not None)
+            head = _head(self.run, self.ordinal, is_kept=self.body is not None)
             self._size += len(head)
             parts[self.key + _HEAD] = head
         if self.body is not None:
@@ -131,13 +147,13 @@ class Entry:
         return dict.fromkeys([self.key + _HEAD, self.key + _STATE, *self._journal_keys()])
 
     def _add(self, parts: dict[str, bytes | None], body: Body) -> None:
-        run = self.run
+        run, key = self.run, self.key
         progress = body.keep(run)
         if progress.attempt != self._attempt:
             parts.update(dict.fromkeys(self._journal_keys()))
             self._attempt, self._parts = progress.attempt, 0
         for data in progress.journal:
-            parts[f"{self.key}{self._parts}"] = data
+            parts[f"{key}{self._parts}"] = data
             self._parts += 1
             self._size += len(data)
         state = pack(_State(_VERSION, run.trail, progress.kind, progress.attempt, progress.state))
@@ -155,15 +171,16 @@ class Entry:
         self._book.refuse(self, reason)
 
     def _journal_keys(self) -> list[str]:
-        return [f"{self.key}{number}" for number in range(self._parts)]
+        key = self.key
+        return [f"{key}{number}" for number in range(self._parts)]
 
 
-def _head(run: Run, *, is_kept: bool) -> bytes:
+def _head(run: Run, ordinal: int, *, is_kept: bool) -> bytes:
     try:
-        return pack(_Head(_VERSION, is_kept, run.firing))
+        return pack(_Head(_VERSION, is_kept, ordinal, run.firing))
     except StateError:
         # What has no stored form is at least told of.
-        return pack(_Head(_VERSION, False, msgspec.structs.replace(run.firing, sources={}, captures={})))
+        return pack(_Head(_VERSION, False, ordinal, msgspec.structs.replace(run.firing, sources={}, captures={})))
 
 
 def read_run(head: str, names: str, parts: Mapping[str, bytes]) -> StoredRun:
@@ -182,7 +199,7 @@ def read_run(head: str, names: str, parts: Mapping[str, bytes]) -> StoredRun:
 def _read_into(stored: StoredRun, parts: Mapping[str, bytes]) -> None:
     about = unpack(_part(parts, _HEAD), _Head)
     _check(about.version)
-    stored.firing, stored.trail = about.firing, about.firing.trail
+    stored.ordinal, stored.firing, stored.trail = about.ordinal, about.firing, about.firing.trail
     if not about.is_kept:
         stored.trouble = "the host went down while it was under way"
         return

@@ -67,6 +67,7 @@ class Resumption:
         runs = [run for run in (self._run(found, now_us) for found in stored) if run is not None]
         for run in runs:
             engine.calls.begun(run)
+        engine.calls.cancelled.update(dict.fromkeys(engine.ledger.left))
         for waiting in inputs:
             if not any(isinstance(holder, _Collector) and holder.take_up_inputs(waiting) for holder in self._holders(waiting.agent)):
                 self._lost_inputs.append(waiting)
@@ -75,6 +76,8 @@ class Resumption:
     def finish(self, now_us: int) -> None:
         """All is there: tell whoever waits for what is lost."""
         engine = self._engine
+        if engine.ledger.left:
+            engine.ledger.leave_only(runid for holders in engine.holders.values() for holder in holders for runid in holder.runs_held())
         for stored in self._lost:
             self._tell(stored, now_us)
         for waiting in self._lost_inputs:

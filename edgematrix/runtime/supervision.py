@@ -6,6 +6,7 @@ import msgspec
 
 from edgematrix.composition.retry import may_retry, wait_us
 from edgematrix.composition.spec import RetrySpec
+from edgematrix.errors import StateError
 from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
@@ -99,12 +100,16 @@ class Supervision:
         stored = unpack(progress.state, _Stored)
         attempts = _Attempts(self, run, stored.began_us)
         attempts.count, attempts.until_us, attempts.again_us = stored.count, stored.until_us, stored.again_us
-        if stored.work is not None:
-            attempts.go_on(stored.work.trail, Progress(stored.work.kind, stored.work.state, progress.journal), now_us)
-        self._attempts[run] = attempts
         for due_us in (stored.until_us, stored.again_us):
             if due_us is not None:
-                self._engine.schedule(attempts, due_us)
+                self._engine.schedule(attempts, due_us)  # before the body's own moments, as when it began
+        try:
+            if stored.work is not None:
+                attempts.go_on(stored.work.trail, Progress(stored.work.kind, stored.work.state, progress.journal), now_us)
+        except StateError:
+            run.over = True  # so that nothing is due any more
+            raise
+        self._attempts[run] = attempts
 
     def resume(self, attempt: Run, progress: Progress, now_us: int) -> None:
         """Go on with an attempt.

@@ -331,11 +331,13 @@ def orders_of(random: Random, played: Outcomes) -> list[Recorded]:
 class Outcomes:
     """One play of a matrix, and what is left of it."""
 
-    def __init__(self, folder: Path, matrix: dict[str, Any], said: list[Recorded], restarts: tuple[Restart, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, matrix: dict[str, Any], said: list[Recorded], restarts: tuple[Restart, ...] = (), more: str = ""
+    ) -> None:
         self.matrix = matrix
         file = folder / "matrix.yaml"
         file.write_text(json.dumps(matrix))
-        (folder / "members.py").write_text(MEMBERS)
+        (folder / "members.py").write_text(MEMBERS + more)
         opened = open_matrix(file)
         self.observations: list[Observation] = []
         simulation = Simulation(opened.spec, loader=opened.loader, watch=("#",), observer=self.observations.append)
