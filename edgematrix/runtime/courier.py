@@ -314,6 +314,7 @@ class Courier:
         self._engine.dead_letter(
             AgentPath(outbound.source), outbound.topic, outbound.value, f"it cannot be delivered: {reason}", self._clock.now_us(), origin
         )
+        self._engine.remote.unsent(outbound, reason, self._clock.now_us())
 
 
 class _Acks:
@@ -326,4 +327,3 @@ class _Acks:
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells whose it is
         """Take an acknowledgement."""
         self._courier.acked(message)
-        self._engine.remote.unsent(outbound, reason, self._clock.now_us())
