@@ -16,10 +16,10 @@ from edgematrix.protocol.codec import decode_event, decode_value, encode_event
 from edgematrix.protocol.event import Event
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.moment import format_moment
+from edgematrix.protocol.ports import Transport
 from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.ids import id_maker
-from edgematrix.transport.paho import PahoTransport
 
 __all__ = ["FEED", "FEED_TOPIC", "SINK", "SINK_TOPIC", "Boards"]
 
@@ -37,7 +37,7 @@ class Boards:
         came: told how many different numbers have come through, each time one comes.
     """
 
-    def __init__(self, transport: PahoTransport, *, messages: int, window_max: int, came: Callable[[int], None]) -> None:
+    def __init__(self, transport: Transport, *, messages: int, window_max: int, came: Callable[[int], None]) -> None:
         self.messages = messages
         self.taken: Counter[int] = Counter()
         """How often each number was new to the sink."""
@@ -122,6 +122,8 @@ class Boards:
         raise AssertionError(f"the broker refuses {topic_filter}: {reason}")
 
     def dropped(self, topic: str, reason: str) -> None: ...
+
+    def confirmed(self, number: int) -> None: ...
 
     # Inside
 
