@@ -174,3 +174,19 @@ def test_twenty_thousand_mutated_payloads_raise_nothing_but_codec_errors() -> No
 @pytest.mark.slow
 def test_a_million_mutated_payloads_raise_nothing_but_codec_errors() -> None:
     assert 0 < fuzz(1_000_000) < 1_000_000
+
+
+_HEAD = b'{"specversion":"1.0","id":"a","source":"/home/a","type":"em.out.out","data":'
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"n":1,"n":2}', b'[{"n":1,"n":2}]', b'{"a":{"n" : 1,"n":2}}', rb'{"n":1,"\u006e":2}', rb'{"s":"\":","n":1,"n":2}']
+)
+def test_a_key_that_is_there_twice_is_found_wherever_it_stands(data: bytes) -> None:
+    with pytest.raises(CodecError, match="twice"):
+        decode("em/out/home/a/out", _HEAD + data + b"}")
+
+
+@pytest.mark.parametrize("data", [b'{"n":1}', b'{"s":":x","n" : 1}', rb'{"s":"\":","n":1}', b'[{"n":1},{"n":2}]'])
+def test_keys_that_are_there_once_are_no_fault(data: bytes) -> None:
+    assert decode("em/out/home/a/out", _HEAD + data + b"}").value == json.loads(data)
