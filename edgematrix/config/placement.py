@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 
 from edgematrix.config.planning import Plan
@@ -16,6 +17,8 @@ from edgematrix.runtime.streams import PartListener
 from edgematrix.runtime.topology import Applied
 
 __all__ = ["put_in_place"]
+
+_log = logging.getLogger(__name__)
 
 _ATTENDING = (AnswerListener, PartListener, Presence)
 """With which agents hear others elsewhere."""
@@ -117,7 +120,16 @@ def _recompose(assembly: Assembly, plan: Plan, former: dict[AgentPath, Presence]
 def _begin(assembly: Assembly, parts: Parts, now_us: int) -> None:
     """Start what is new."""
     for runner in parts.groups:
-        runner.start(now_us)
+        kept = assembly.kept.pop(runner.store_key, None)
+        if kept is not None and runner.load(kept, _say_damaged):
+            runner.touch()
+            runner.resume(now_us)
+        else:
+            runner.start(now_us)
     for opening in parts.openings:
         opening(now_us)
     assembly.openings.clear()
+
+
+def _say_damaged(key: str, error: Exception) -> None:
+    _log.warning("the state of %s that came from another host is of no use, and it starts afresh: %s", key, error)

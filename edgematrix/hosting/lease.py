@@ -183,7 +183,10 @@ class Tenure:
         self._confirmed_us = 0
         self._next_beat_us = 0
         self._short = False
-        """Whether the claim takes up this host's own lease, of an earlier life."""
+        """Whether nobody else had the lease before the claim: it was laid down, or is this host's own, of an earlier life."""
+        self.is_former = False
+        """Whether it was the latter."""
+        self._barred_us = 0
         self._given = ("", 0)
         """The session to which the lease was handed over, and when: in vain, until that is heard."""
 
@@ -279,6 +282,17 @@ class Tenure:
         effects = self._begin(now_us)
         if self.phase is Phase.HOLDING and self.successor:
             self._hand_over(self.successor, now_us, effects)
+        return effects
+
+    def decline(self, now_us: int) -> list[Effect]:
+        """The unit cannot run on this host: another is to have it, and this one claims it no more for `AGAIN_US`."""
+        effects = self._begin(now_us)
+        self._barred_us = now_us + AGAIN_US
+        if self.phase is Phase.HOLDING:
+            effects.append(Suspend(self.epoch, "it cannot run here"))
+            if self._linked:
+                self._leave(Lease(self.epoch + 1, "", "", 0, self.session), now_us, effects)
+        self._withdraw()
         return effects
 
     def stop(self, now_us: int) -> list[Effect]:
@@ -387,6 +401,10 @@ class Tenure:
 
     def _claim_us(self) -> int | None:
         """When this host is to claim the lease; None while it is not."""
+        free_us = self._free_us()
+        return None if free_us is None else max(free_us, self._barred_us)
+
+    def _free_us(self) -> int | None:
         view_us = self._view_us
         if view_us is None:
             return None
@@ -420,10 +438,10 @@ class Tenure:
 
     def _claim(self, now_us: int) -> None:
         seen = self.seen
-        is_former = seen.holder == self.host and seen.session != self.session
-        if is_former:
+        self.is_former = self._known and seen.holder == self.host and seen.session != self.session
+        if self.is_former:
             self._heard_us.pop(seen.session, None)
-        self._short = self._known and (is_former or not seen.holder)
+        self._short = self.is_former or (self._known and not seen.holder)
         is_given = seen.session == self.session and seen.giver != ""
         self.epoch = seen.epoch if is_given else min(max(seen.epoch + 1, now_us // 1_000), _EPOCH_MAX)
         self.seen = Lease(self.epoch, self.host, self.session)

@@ -105,6 +105,23 @@ class Courier:
             or (max(self.outbox.waiting_bytes, self.lane.waiting_bytes) >= self._bytes_high)
         )
 
+    # Agents that move
+
+    def cursors(self, receiver: str) -> bytes:
+        """What an agent here has taken so far, to go with its state to another host."""
+        return self.inbox.cursors(receiver)
+
+    def adopt(self, receiver: str, cursors: bytes, epoch: int) -> None:
+        """An agent has come: it goes on with what it had taken elsewhere (empty: nothing is known), and speaks in a new epoch.
+
+        Raises:
+            StateError: what it had taken is damaged: nothing is known.
+        """
+        self.outbox.raise_epoch(receiver, epoch)
+        self.inbox.forget(receiver)
+        if cursors:
+            self.inbox.adopt(receiver, cursors)
+
     # Going out
 
     def takes(self, outbound: Outbound) -> bool:

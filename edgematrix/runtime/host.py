@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Store, Transport
 from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.aside import Aside
@@ -15,6 +17,7 @@ from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_desk import DeadDesk
 from edgematrix.runtime.keeper import StateKeeper
+from edgematrix.runtime.leases import Leases, Replan
 from edgematrix.runtime.operations import Operations
 from edgematrix.runtime.session import Session
 from edgematrix.runtime.topology import Applied, Topology
@@ -88,8 +91,39 @@ class Host:
         )
         self.session.courier = self._courier
         self._changed = changed
+        self._name = name
+        self._leases: Leases | None = None
         self.tracer = Tracer(engine, assembly.groups, assembly.agents, clock, host=name, is_linked=lambda: self.session.is_linked)
         self.dead_desk = DeadDesk(engine, host=name)
+
+    def lead(self, units: Iterable[LeasedUnit], replan: Replan) -> None:
+        """Take part in who has these agents, which move to another host when theirs is gone.
+
+        What is to run here must not be among what the host starts with: it comes when its lease is held.
+
+        Args:
+            units: all that the matrix has now.
+            replan: builds what is to run here, in a thread.
+        """
+        assert self.operations is not None  # noqa: S101 - a host whose agents may move can be changed
+        if self._leases is None:
+            self._leases = self.session.leases = Leases(
+                self.assembly,
+                self._transport,
+                self._clock.now_us,
+                host=self._name,
+                session=self.session.id,
+                changes=self.operations,
+                deliveries=self._courier,
+                told=self._changed,
+            )
+            self._leases.epochs = self.session.epochs
+        self._leases.follow(units, replan)
+
+    @property
+    def holders(self) -> dict[AgentPath, str]:
+        """Who is to have each of the agents that may move: this host, or the empty text for somebody else or nobody."""
+        return {} if self._leases is None else self._leases.holders()
 
     async def run(self) -> None:
         """Run until `stop` is called.
@@ -150,6 +184,8 @@ class Host:
             self._keeper.forget(applied.forgotten)
         self.session.follow(applied)
         self.tracer.follow(applied.agents, applied.removed)
+        if self._leases is not None:
+            self._leases.placed(applied)
 
     def _took_long(self, over: Callable[[], None]) -> None:
         """Something is done that was done beside the event loop."""
@@ -190,11 +226,15 @@ class Host:
 
     def _start_groups(self) -> None:
         stored = {} if self._keeper is None else self._keeper.load()
+        if self._leases is not None:
+            self._leases.load(stored)
         if self._courier is not None:
             self._courier.load(stored, self._clock.now_us(), _say_damaged)
         self.assembly.start(stored, self._clock.now_us(), _say_damaged)
 
     async def _close(self, link: asyncio.Task[None]) -> None:
+        if self._leases is not None:
+            self._leases.close()
         self._alarm.set(None)
         self.tracer.close()
         self._aside.close()

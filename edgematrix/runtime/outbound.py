@@ -42,6 +42,8 @@ class Outbound(msgspec.Struct, gc=False):
     """Whether somebody elsewhere has called for it."""
     epoch: int | None = None
     """That of the lease which stands behind it."""
+    fresh_s: float | None = None
+    """How long that lease still stands, unless it is renewed."""
 
     def publication(self, to_wall_us: Callable[[int], int]) -> Publication:
         """The bytes that travel.
@@ -53,11 +55,11 @@ class Outbound(msgspec.Struct, gc=False):
             CodecError: the value has no JSON form.
         """
         if not self.type:
-            return Publication(self.topic, encode_value(self.value), self.qos, self.retain)
+            return Publication(self.topic, encode_value(self.value), self.qos, self.retain, fresh_s=self.fresh_s)
         at_us = to_wall_us(self.at_us)
         expiry_us = None if self.trail is None or self.trail.expiry_us is None else to_wall_us(self.trail.expiry_us)
         expiry_s = None if expiry_us is None else max(1, (expiry_us - at_us) // SECOND_US)
-        return Publication(self.topic, encode_event(self._event(at_us, expiry_us)), self.qos, self.retain, expiry_s)
+        return Publication(self.topic, encode_event(self._event(at_us, expiry_us)), self.qos, self.retain, expiry_s, fresh_s=self.fresh_s)
 
     def payload(self, to_wall_us: Callable[[int], int], epoch: int, sequence: int) -> bytes:
         """The bytes of an event of a durable edge.

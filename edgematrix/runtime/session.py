@@ -19,6 +19,8 @@ from edgematrix.runtime.birth import Announcer, host_topic
 from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.epochs import Epochs
+from edgematrix.runtime.leases import Leases
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied
@@ -26,6 +28,8 @@ from edgematrix.runtime.topology import Applied
 __all__ = ["Session", "false_claim", "offline_will"]
 
 _NOBODY: frozenset[AgentPath] = frozenset()
+_NOT_HELD = "its agent's lease is not confirmed: another host may have it"
+_NOT_LINKED = "its agent may move to another host, and there is no broker: it does not wait for one"
 _PAYLOAD_SHOWN_MAX = 200
 """Bytes of an unreadable payload that its dead letter quotes."""
 
@@ -62,6 +66,9 @@ class Session:
         """What delivers for durable agents; None where nothing is kept, so that there is nothing to promise."""
         self.announcer: Announcer | None = None
         """What the host says of itself, where it follows deployments."""
+        self.leases: Leases | None = None
+        """Of the agents that may move to another host; None where none may."""
+        self.epochs = Epochs()
         self._engine = engine
         self._transport = transport
         self._clock = clock
@@ -77,6 +84,8 @@ class Session:
         self._definitions = f"{engine.root}/{Kind.SPEC}/{engine.matrix}"
         self.deployed: Callable[[str, bytes], None] | None = None
         """Takes definitions and manifests as they are, by topic: their hashes are those of the bytes."""
+        self.asked: Callable[[], None] | None = None
+        """Asks at each connection for the manifest that stands."""
         self.dropped_count = 0
         self.is_linked = False
         """Whether the broker is there."""
@@ -111,6 +120,8 @@ class Session:
         """Announce the host and its agents; the broker may have forgotten them."""
         self.is_linked = True
         self._changed("connected" if not session_present else "connected, session resumed")
+        if self.leases is not None:
+            self.leases.linked(self._clock.now_us())
         self._announce("online")
         for path in self._agents:
             self._tell(path)
@@ -119,6 +130,8 @@ class Session:
         if self._was_linked and not session_present:
             self._engine.remote.unheard(self._clock.now_us())
         self._was_linked = True
+        if self.asked is not None:
+            self.asked()
         self._engine.settled()
 
     def disconnected(self, reason: str) -> None:
@@ -127,6 +140,9 @@ class Session:
         if self.courier is not None:
             self.courier.unlinked()
         self._changed(f"disconnected: {reason}")
+        if self.leases is not None:
+            self.leases.unlinked(self._clock.now_us())
+            self._engine.settled()
 
     def refused(self, topic_filter: str, reason: str) -> None:
         """Say which subscription the broker refuses: what listens to it will hear nothing."""
@@ -162,11 +178,19 @@ class Session:
         outbox = self._engine.outbox
         publish, to_wall_us = self._transport.publish, self._clock.to_wall_us
         courier = self.courier if self._engine.durable else None
+        leases = self.leases
+        now_us = 0 if leases is None else self._clock.now_us()
         while outbox:
             outbound = outbox.popleft()
             if (outbound.call_inputs is not None or outbound.is_answer) and not self._is_bounded(outbound):
                 continue
+            if leases is not None and not leases.may_leave(outbound, now_us):
+                self._lose(outbound, _NOT_HELD)
+                continue
             if courier is not None and courier.takes(outbound):
+                continue
+            if leases is not None and not leases.stamp(outbound, now_us):
+                self._lose(outbound, _NOT_LINKED)
                 continue
             try:
                 publish(outbound.publication(to_wall_us))
@@ -293,6 +317,10 @@ class Session:
         hops_max = self._engine.limits.hops_max
         if message.trail.hops > hops_max:
             return f"{message.trail.hops} hops, hops_max is {hops_max}"
+        if message.epoch is not None and message.sequence is None and not message.retained:
+            newer = self.epochs.over(message.source, message.epoch)
+            if newer is not None:
+                return f"/{message.source} is on another host now: this is of its epoch {message.epoch}, and it speaks in {newer}"
         expiry_us = message.trail.expiry_us
         if expiry_us is not None and expiry_us <= now_us and message.topic.startswith(self._inbox):
             return "it came too late: its expirytime has passed"

@@ -1,0 +1,509 @@
+"""The leases of failover units on one host: what it holds runs here, and nothing else of these (docs/design.md, decision 2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError, StateError
+from edgematrix.hosting.lease import Activate, Effect, Phase, Publish, Sever, Suspend, Tenure, read_lease
+from edgematrix.hosting.leased import LeasedUnit, members_of, unit_of
+from edgematrix.protocol.codec import encode_value
+from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.message import Message, Publication
+from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.protocol.ports import Transport
+from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.dead_letter import Origin
+from edgematrix.runtime.engine import NEVER_US, Hits
+from edgematrix.runtime.epochs import Epochs
+from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.snapshot import (
+    SNAPSHOT_EVERY_US,
+    Snapshot,
+    encode_snapshot,
+    read_snapshot,
+    snapshot_of,
+    snapshot_topic,
+)
+from edgematrix.runtime.topology import Applied, Prepared
+
+__all__ = ["Leases", "Replan"]
+
+_log = logging.getLogger(__name__)
+
+_FRESH_S = 1.0
+"""How long a lease, or a snapshot, may wait for its turn at the socket."""
+Replan = Callable[[Mapping[AgentPath, str]], Prepared]
+"""Builds what is to run where units are held by these hosts, by their paths; the empty text is nobody. Called in a thread."""
+
+
+class Changes(Protocol):
+    """Puts in place what was built, in turn with other changes."""
+
+    def replace(self, prepare: Callable[[], Prepared], told: Callable[[Applied | None, EdgeMatrixError | None], None]) -> None:
+        """Put in place what `prepare` builds."""
+
+
+class Deliveries(Protocol):
+    """What has been delivered to durable agents, and is to be."""
+
+    def cursors(self, receiver: str) -> bytes:
+        """What an agent has taken so far."""
+
+    def adopt(self, receiver: str, cursors: bytes, epoch: int) -> None:
+        """An agent is here now: it goes on with these (empty: with nothing), and speaks in this epoch."""
+
+
+class _Held:
+    """One unit, as this host stands to it."""
+
+    __slots__ = ("heard", "is_here", "kept", "members", "published", "snapshot_us", "tenure", "unit", "wants")
+
+    def __init__(self, unit: LeasedUnit, tenure: Tenure) -> None:
+        self.unit = unit
+        self.tenure = tenure
+        self.members: frozenset[AgentPath] = frozenset()
+        """Its agents that are built here."""
+        self.is_here = False
+        self.wants = False
+        """Whether the snapshot is subscribed to."""
+        self.heard: Snapshot | None = None
+        """The newest snapshot that came over the bus since the claim."""
+        self.kept: Snapshot | None = None
+        """What it was like here when it was suspended."""
+        self.published = b""
+        self.snapshot_us = 0
+
+
+class Leases:
+    """Drives the lease of each failover unit that this host may have. A listener and a timer of the engine, before all others.
+
+    Args:
+        host: this host's name.
+        session: the life of this process.
+        changes: where what is held is put in place.
+        deliveries: of durable agents; None where nothing is kept.
+        told: called with a sentence when a unit comes or goes.
+    """
+
+    order = -1
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        transport: Transport,
+        now_us: Callable[[], int],
+        *,
+        host: str,
+        session: str,
+        changes: Changes,
+        deliveries: Deliveries | None = None,
+        told: Callable[[str], None] = _log.info,
+    ) -> None:
+        engine = self._engine = assembly.engine
+        self.agent = engine.matrix
+        self.epochs = Epochs()
+        """Told what leases say."""
+        self._assembly = assembly
+        self._transport = transport
+        self._now_us = now_us
+        self._host = host
+        self._session = session
+        self._changes = changes
+        self._deliveries = deliveries
+        self._told = told
+        self._units: dict[AgentPath, _Held] = {}
+        self._replan: Replan | None = None
+        self._owners: dict[str, _Held | None] = {}
+        self._by_topic: dict[str, _Held] = {}
+        self._stored: dict[str, Mapping[str, bytes]] = {}
+        self._lost: list[tuple[_Held, str]] = []
+        """Units that were suspended, whose runs are still to be ended: outside any message."""
+        self._due_us: int | None = None
+        self._is_linked = False
+        self._is_watching = False
+        self._is_placing = False
+        self._is_closed = False
+        self._host_head = f"{engine.root}/{Kind.HOST}/"
+        engine.listen(TopicFilter.parse(f"{self._host_head}+"), self)
+        transport.subscribe({f"{self._host_head}+": 1})
+        engine.lapsed = self._look
+
+    # What it is about
+
+    def follow(self, units: Iterable[LeasedUnit], replan: Replan) -> None:
+        """These are the units that this host may have, from now on; what is held of those that were so before is held on."""
+        now_us = self._now_us()
+        wanted = {unit.path: unit for unit in units if self._host in unit.hosts}
+        self._replan = replan
+        for path in [path for path in self._units if path not in wanted]:
+            self._give_up(self._units.pop(path), now_us)
+        for path, unit in wanted.items():
+            held = self._units.get(path)
+            if held is None:
+                self._units[path] = self._begin(unit, now_us)
+            else:
+                held.unit = unit
+                held.tenure.order, held.tenure.returns = unit.hosts, unit.returns
+        self._owners.clear()
+        self._members(self._assembly.agents)
+        self._settle(now_us)
+        self._place()
+
+    def load(self, stored: Mapping[str, Mapping[str, bytes]]) -> None:
+        """What the host's store holds, by owner and part: units that it held before may go on from there."""
+        self._stored = {key: parts for key, parts in stored.items() if "#" in key and self._of(key.partition("#")[0]) is not None}
+
+    def holders(self) -> dict[AgentPath, str]:
+        """Who is to have each unit now: this host, or the empty text."""
+        return {path: self._host if self._is_due_here(held) else "" for path, held in self._units.items()}
+
+    # What a host asks
+
+    def is_held(self, path: str, now_us: int) -> bool:
+        """Whether an agent may have effects now: it is in no unit that moves, or its lease is held."""
+        held = self._of(path)
+        return held is None or held.tenure.is_held(now_us)
+
+    def epoch_of(self, path: str) -> int | None:
+        """The epoch in which an agent speaks; None where it is in no unit that moves."""
+        held = self._of(path)
+        return None if held is None else held.tenure.epoch
+
+    def may_leave(self, outbound: Outbound, now_us: int) -> bool:
+        """Whether what an agent wants on the bus may leave the host. That something died may always be told."""
+        return outbound.type == "em.dead" or self.is_held(outbound.source, now_us)
+
+    def stamp(self, outbound: Outbound, now_us: int) -> bool:
+        """Let the lease stand behind something that leaves at once; False where it may not, for it would have to wait."""
+        held = self._of(outbound.source)
+        if held is None or outbound.type == "em.dead":
+            return True
+        lapse_us = held.tenure.lapse_us
+        if not self._is_linked or lapse_us is None or lapse_us <= now_us:
+            return False
+        outbound.fresh_s = (lapse_us - now_us) / SECOND_US
+        if outbound.type and outbound.sequence is None:
+            outbound.epoch = held.tenure.epoch
+        return True
+
+    def give_back(self, path: AgentPath, now_us: int) -> str:
+        """Hand a unit over to the best choice that is online: its name.
+
+        Raises:
+            PathError: there is no such unit.
+            RunError: it is not here, or there is no better choice.
+        """
+        held = self._units.get(path)
+        if held is None:
+            known = ", ".join(sorted(self._units)) or "none"
+            raise PathError(f"{path} has no `failover` that this host takes part in", remedy=f"those that have are {known}")
+        tenure = held.tenure
+        if tenure.phase is not Phase.HOLDING:
+            raise RunError("it is not on this host", where=path)
+        name = tenure.successor
+        if not name:
+            better = ", ".join(held.unit.hosts[: held.unit.hosts.index(self._host)])
+            raise RunError(f"no better choice is online: {better}" if better else "this host is the first choice", where=path)
+        self._carry_out(held, tenure.give_back(now_us), now_us)
+        self._settle(now_us)
+        return name
+
+    # What happens
+
+    def linked(self, now_us: int) -> None:
+        """The broker is there, and the host is about to announce itself: that announcement tells when all else was heard."""
+        self._is_linked, self._is_watching = True, False
+        self._each(lambda tenure: tenure.linked(now_us), now_us)
+
+    def unlinked(self, now_us: int) -> None:
+        """The connection is gone."""
+        self._is_linked, self._is_watching = False, False
+        self._each(lambda tenure: tenure.unlinked(now_us), now_us)
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells what it is
+        """Take a lease, a snapshot, or what a host says of itself."""
+        held = self._by_topic.get(message.topic)
+        if held is None:
+            if message.topic.startswith(self._host_head):
+                self._host_said(message.topic.removeprefix(self._host_head), message, now_us)
+            return
+        if message.value in ("", None):
+            return  # somebody has cleared the topic: that says nothing
+        try:
+            if message.topic.startswith(f"{self._engine.root}/{Kind.LEASE}/"):
+                lease = read_lease(message.value)
+                self.epochs.note(held.unit.path, lease.epoch)
+                self._carry_out(held, held.tenure.heard(lease, now_us, retained=message.retained), now_us)
+            else:
+                found = read_snapshot(message.value)
+                if held.heard is None or found.epoch >= held.heard.epoch:
+                    held.heard = found
+        except CodecError as error:
+            self._engine.dead_letter(self._engine.matrix, message.topic, message.value, str(error), now_us, Origin(message.trail))
+            return
+        self._settle(now_us)
+
+    def awaits(self, due_us: int) -> bool:
+        """Whether it waits for that moment."""
+        return due_us == self._due_us
+
+    def due(self, due_us: int, now_us: int) -> None:
+        """A moment of one of the leases, or the end of runs that are no longer this host's."""
+        if due_us == self._due_us:
+            self._due_us = None
+        self._retire(now_us)
+        self._look(now_us)
+
+    def placed(self, applied: Applied) -> None:
+        """What runs here has changed."""
+        self._owners.clear()
+        self._members(applied.agents)
+        pauses = self._engine.pauses
+        pauses.suspended = pauses.suspended & frozenset(applied.agents)
+        now_us = self._now_us()
+        for held in self._units.values():
+            if held.is_here and held.tenure.is_held(now_us) and not held.snapshot_us:
+                held.snapshot_us = now_us + SNAPSHOT_EVERY_US
+        self._settle(now_us)
+        self._place()
+
+    def close(self) -> None:
+        """The host goes on purpose: others need not wait for what it held."""
+        now_us = self._now_us()
+        self._is_closed = True
+        self._each(lambda tenure: tenure.stop(now_us), now_us)
+        self._retire(now_us)
+
+    # Its units
+
+    def _begin(self, unit: LeasedUnit, now_us: int) -> _Held:
+        root = self._engine.root
+        held = _Held(unit, Tenure(self._host, self._session, unit.hosts, returns=unit.returns))
+        lease, snapshot = topic_for(root, Kind.LEASE, unit.path), snapshot_topic(root, unit.path)
+        self._by_topic |= {lease: held, snapshot: held}
+        for topic in (lease, snapshot):
+            self._engine.listen(TopicFilter.parse(topic), self)
+        self._transport.subscribe({lease: 1})
+        if self._is_linked:
+            held.tenure.linked(now_us)
+            self._is_watching = False
+        return held
+
+    def _give_up(self, held: _Held, now_us: int) -> None:
+        """This host may not have it any more."""
+        self._carry_out(held, held.tenure.stop(now_us), now_us)
+        topics = [topic for topic, other in self._by_topic.items() if other is held]
+        for topic in topics:
+            del self._by_topic[topic]
+        self._transport.unsubscribe(topics)
+        self.epochs.forget(held.unit.path)
+
+    def _of(self, path: str) -> _Held | None:
+        try:
+            return self._owners[path]
+        except KeyError:
+            apart = frozenset().union(*(held.unit.apart for held in self._units.values()))
+            unit = unit_of(path, self._units, apart)
+            found = self._owners[path] = None if unit is None else self._units[unit]
+            return found
+
+    def _members(self, agents: Iterable[AgentPath]) -> None:
+        present = tuple(agents)
+        for held in self._units.values():
+            held.members = frozenset(members_of(held.unit, present))
+            held.is_here = held.unit.path in held.members
+
+    def _is_due_here(self, held: _Held) -> bool:
+        """Whether it is to run here: what was suspended is taken out first, and comes anew."""
+        return held.tenure.phase is Phase.HOLDING and not (held.members & self._engine.pauses.suspended)
+
+    # Their leases
+
+    def _host_said(self, name: str, message: Message, now_us: int) -> None:
+        about = message.value if isinstance(message.value, Mapping) else {}
+        session, status = about.get("session"), about.get("status")
+        if not isinstance(session, str):
+            return
+        is_online = status == "online"
+        self._each(lambda tenure: tenure.host_seen(name, session, now_us, online=is_online), now_us)
+        if is_online and name == self._host and session == self._session and not message.retained and not self._is_watching:
+            self._is_watching = True
+            self._each(lambda tenure: tenure.watching(now_us), now_us)
+
+    def _look(self, now_us: int) -> None:
+        """Let time pass for all leases."""
+        self._each(lambda tenure: tenure.tick(now_us), now_us)
+
+    def _each(self, step: Callable[[Tenure], list[Effect]], now_us: int) -> None:
+        for held in list(self._units.values()):
+            self._carry_out(held, step(held.tenure), now_us)
+        self._settle(now_us)
+
+    def _carry_out(self, held: _Held, effects: list[Effect], now_us: int) -> None:
+        if held.tenure.phase is Phase.CLAIMING and not held.wants:
+            held.wants = True
+            held.heard = None
+            self._transport.subscribe({snapshot_topic(self._engine.root, held.unit.path): 1})  # it comes before the echo of the claim
+        for effect in effects:
+            if isinstance(effect, Publish):
+                lease = effect.lease
+                if lease.giver == self._session and held.kept is not None:
+                    self._publish(snapshot_topic(self._engine.root, held.unit.path), encode_snapshot(held.kept))
+                self.epochs.note(held.unit.path, lease.epoch)
+                self._publish(topic_for(self._engine.root, Kind.LEASE, held.unit.path), encode_value(lease.as_value()))
+            elif isinstance(effect, Activate):
+                self._activate(held, effect.epoch)
+            elif isinstance(effect, Suspend):
+                self._suspend(held, effect, now_us)
+            elif isinstance(effect, Sever):
+                self._transport.sever(effect.reason)
+        if held.tenure.phase is not Phase.CLAIMING and held.wants:
+            held.wants = False
+            self._transport.unsubscribe([snapshot_topic(self._engine.root, held.unit.path)])
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        try:
+            self._transport.publish(Publication(topic, payload, 1, retain=True, fresh_s=_FRESH_S))
+        except QueueFullError as error:
+            _log.warning("%s is not published: %s", topic, error.what)
+
+    def _activate(self, held: _Held, epoch: int) -> None:
+        self._told(f"{held.unit.path} is here now, with the epoch {epoch}{self._restore(held, epoch)}")
+        self._place()
+
+    def _suspend(self, held: _Held, effect: Suspend, now_us: int) -> None:
+        """At once: from here on nothing that its agents put out is heard, and none of their runs begins."""
+        self._told(f"{held.unit.path} is not here any more: {effect.reason}")
+        if held.is_here:
+            held.kept = self._snapshot(held, effect.epoch)
+        pauses = self._engine.pauses
+        pauses.suspended = pauses.suspended | held.members
+        held.snapshot_us, held.published = 0, b""
+        self._lost.append((held, effect.reason))
+        if not self._is_closed:
+            self._wake(now_us)
+            self._place()
+
+    def _retire(self, now_us: int) -> None:
+        """End the runs of what was suspended. Those that were promised are told of: they can be begun again."""
+        lost, self._lost = self._lost, []
+        engine = self._engine
+        for held, reason in lost:
+            for path in sorted(held.members & engine.pauses.suspended):
+                for holder in list(engine.holders.get(path, ())):
+                    for run in holder.runs():
+                        if run.entry is not None and engine.calls.of(run.trail.runid, path) is None:
+                            values = {name: None if found is None else found.value for name, found in run.firing.sources.items()}
+                            origin = Origin(run.trail, firing=run.firing)
+                            engine.dead_letter(path, f"{engine.root}/run/{path}", values, f"it went on elsewhere: {reason}", now_us, origin)
+                    holder.retire(now_us)
+
+    def _settle(self, now_us: int) -> None:
+        """Wait for whatever comes next, and let the engine know until when what is held is held."""
+        lapses = [lapse_us for held in self._units.values() if (lapse_us := held.tenure.lapse_us) is not None]
+        self._engine.lapse_us = min(lapses, default=NEVER_US)
+        if self._is_closed:
+            return
+        dues = [due_us for held in self._units.values() if (due_us := held.tenure.deadline_us) is not None]
+        for held in self._units.values():
+            if held.snapshot_us and held.is_here:
+                if now_us >= held.snapshot_us:
+                    self._share(held, now_us)
+                dues.append(held.snapshot_us)
+        if dues:
+            self._wake(min(dues))
+
+    def _wake(self, due_us: int) -> None:
+        if self._due_us is None or due_us < self._due_us:
+            self._due_us = due_us
+            self._engine.schedule(self, due_us)
+
+    # What runs
+
+    def _place(self) -> None:
+        """Have run here what is to, and nothing else."""
+        if self._is_placing or self._is_closed or self._replan is None:
+            return
+        if all(held.is_here == self._is_due_here(held) for held in self._units.values()):
+            return
+        self._is_placing = True
+        holders, replan = self.holders(), self._replan
+        self._changes.replace(lambda: replan(holders), self._was_placed)
+
+    def _was_placed(self, applied: Applied | None, error: EdgeMatrixError | None) -> None:
+        self._is_placing = False
+        now_us = self._now_us()
+        if error is not None:
+            for held in self._units.values():
+                if self._is_due_here(held) and not held.is_here:
+                    self._told(f"{held.unit.path} cannot run here: {error}")
+                    self._carry_out(held, held.tenure.decline(now_us), now_us)
+            self._settle(now_us)
+        elif applied is not None:
+            self._place()
+
+    # Their states
+
+    def _snapshot(self, held: _Held, epoch: int) -> Snapshot:
+        deliveries, durable = self._deliveries, held.members & self._engine.durable
+        cursors: dict[str, bytes] = {} if deliveries is None else {path: deliveries.cursors(path) for path in sorted(durable)}
+        return snapshot_of(epoch, held.unit.definition, self._assembly.groups, held.members, cursors)
+
+    def _share(self, held: _Held, now_us: int) -> None:
+        """Publish what a unit is like, if that has changed."""
+        held.snapshot_us = now_us + SNAPSHOT_EVERY_US
+        if not self._is_linked or not held.tenure.is_held(now_us):
+            return
+        snapshot = self._snapshot(held, held.tenure.epoch)
+        data = encode_snapshot(snapshot)
+        if data != held.published:
+            if snapshot.left_out and not held.published:
+                self._told(f"the state of {', '.join(snapshot.left_out)} is too large to go with {held.unit.path} to another host")
+            held.published = data
+            self._publish(snapshot_topic(self._engine.root, held.unit.path), data)
+
+    def _restore(self, held: _Held, epoch: int) -> str:
+        """Lay out what its trigger groups go on with; in words, what that is."""
+        kept = self._assembly.kept
+        for key in [key for key in kept if self._of(key.partition("#")[0]) is held]:
+            del kept[key]
+        own = {key: parts for key, parts in self._stored.items() if self._of(key.partition("#")[0]) is held}
+        for key in own:
+            del self._stored[key]
+        if own and (held.tenure.is_former or held.heard is None):
+            kept.update(own)
+            return ", with what this host had stored of it"
+        found = max((one for one in (held.heard, held.kept) if one is not None), key=lambda one: one.epoch, default=None)
+        if held.kept is not None and found is not None and held.kept.epoch == found.epoch:
+            found = held.kept  # it was taken when the unit was suspended here: nobody had it since
+        held.kept = None
+        self._adopt(held, found, epoch)
+        if found is None:
+            return ", and begins afresh: nothing is known of its state"
+        if found.definition != held.unit.definition:
+            return ", and begins afresh: its state is that of another definition"
+        kept.update(found.groups)
+        left_out = f"; without {', '.join(found.left_out)}, whose state was too large" if found.left_out else ""
+        return f", and goes on with its state{left_out}"
+
+    def _adopt(self, held: _Held, found: Snapshot | None, epoch: int) -> None:
+        """Let its durable agents go on where they stood elsewhere."""
+        if self._deliveries is None:
+            return
+        fits = found is not None and found.definition == held.unit.definition
+        cursors = found.cursors if found is not None and fits else {}
+        for path in self._agents_of(held):
+            try:
+                self._deliveries.adopt(path, cursors.get(path, b""), epoch)
+            except StateError as error:
+                _log.warning("what %s had taken elsewhere is not known: %s", path, error)
+
+    def _agents_of(self, held: _Held) -> list[AgentPath]:
+        engine = self._engine
+        everywhere = {*self._assembly.agents, *engine.elsewhere}
+        return members_of(held.unit, sorted(path for path in everywhere if path == held.unit.path or is_below(path, held.unit.path)))
