@@ -17,7 +17,7 @@ EXAMPLE = """edgematrix deploy home.yaml --broker mqtt://192.168.1.10
 edgematrix deploy home.yaml --plan        # who would go where, and what would change
 edgematrix deploy home.yaml --remove      # take it from the hosts"""
 
-_WAIT = Duration(20_000_000)
+_WAIT_S = 20.0
 
 
 def command(
@@ -29,9 +29,9 @@ def command(
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the matrix from the hosts, with all its agents.")] = False,
     wait: Annotated[
-        Duration,
-        typer.Option("--wait", metavar="DURATION", parser=read_duration, help="How long hosts may take.", show_default="20s"),
-    ] = _WAIT,
+        Duration | None,
+        typer.Option("--wait", metavar="DURATION", parser=read_duration, help="How long hosts may take. Default: 20s."),
+    ] = None,
     allow: Annotated[
         list[str] | None, typer.Option("--allow", metavar="MODULE", help="An installed module whose types are compared here.")
     ] = None,
@@ -48,5 +48,7 @@ def command(
     opened = open_matrix(matrix, allow or ())
     for warning in opened.warnings:
         show_issue(warning)
-    deploying = Deploying(opened.spec, broker_of(opened.spec, broker), is_plan=plan, is_removal=remove, wait_s=wait.seconds)
+    deploying = Deploying(
+        opened.spec, broker_of(opened.spec, broker), is_plan=plan, is_removal=remove, wait_s=_WAIT_S if wait is None else wait.seconds
+    )
     raise typer.Exit(asyncio.run(deploying.run()))

@@ -154,6 +154,7 @@ class _Process:
 
         following = Following(
             host,
+            launched.transport,
             self._announcer,
             deployment,
             name=self._how.name,
@@ -161,7 +162,6 @@ class _Process:
             try_anew=self._try,
             changed=self._how.changed,
         )
-        launched.transport.subscribe({following.filter: 1})
         self._announcer.runs(manifest.matrix, manifest.revision)
         self._stop, self._announce = host.stop, host.session.announce
         if self._is_stopped:

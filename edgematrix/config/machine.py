@@ -51,7 +51,7 @@ def _memory_mb() -> int:
 def _packages() -> Iterator[str]:
     """What is installed, by the names of folders and files: nothing is imported, and no list of distributions is read."""
     places = [place for place in sys.path if place.endswith(("site-packages", "dist-packages"))]
-    return (found.name for found in pkgutil.iter_modules(places) if not found.name.startswith("_"))
+    return (found.name for found in pkgutil.iter_modules(places) if found.name.isidentifier() and not found.name.startswith("_"))
 
 
 def _modules(code: Path) -> Iterator[str]:

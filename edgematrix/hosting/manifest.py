@@ -168,10 +168,10 @@ def _places(matrix: str, value: object) -> dict[AgentPath, tuple[str, ...]]:
     found: dict[AgentPath, tuple[str, ...]] = {}
     for text, names in value.items():
         path = _path(matrix, text)
-        if not isinstance(names, list) or len(names) > _HOSTS_MAX:
+        if not isinstance(names, list) or len(names) > _HOSTS_MAX or not all(isinstance(name, str) for name in names):
             raise CodecError(f"the manifest of {matrix}: the places of {path} have to be a list of at most {_HOSTS_MAX} hosts")
         try:
-            found[path] = tuple(check_name(name if isinstance(name, str) else repr(name), "host") for name in names)
+            found[path] = tuple(check_name(name, "host") for name in names)
         except PathError as error:
             raise CodecError(f"the manifest of {matrix}: the places of {path}: {error.what}") from None
     return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from edgematrix.errors import EdgeMatrixError
-from edgematrix.hosting.manifest import Manifest
+from edgematrix.errors import CodecError, EdgeMatrixError, QueueFullError
+from edgematrix.hosting.manifest import Manifest, encode_manifest, read_manifest
 from edgematrix.hosting.revision import Deployment, Gathering
+from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.ports import Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.host import Host
@@ -18,6 +20,8 @@ __all__ = ["Following"]
 
 _GRACE_S = 3.0
 """How long definitions may come after their manifest before that is told."""
+_TURN_S = 1.0
+"""A broker that has forgotten what is deployed is told by the hosts in turn, each after the one before it had so long."""
 
 
 class Following:
@@ -33,6 +37,7 @@ class Following:
     def __init__(
         self,
         host: Host,
+        transport: Transport,
         announcer: Announcer,
         known: Deployment,
         *,
@@ -42,6 +47,7 @@ class Following:
         changed: Callable[[str], None],
     ) -> None:
         self._host = host
+        self._transport = transport
         self._announcer = announcer
         self._name = name
         self._prepare = prepare
@@ -59,10 +65,12 @@ class Following:
         self._declined: Manifest | None = None
         self._is_busy = False
         self._grace: asyncio.TimerHandle | None = None
+        self._turn: asyncio.TimerHandle | None = None
         engine = host.engine
         self._head = f"{engine.root}/{Kind.SPEC}/"
-        self.filter = f"{self._head}{engine.matrix}/#"
-        host.session.deployed = self.heard
+        self._topic = f"{self._head}{engine.matrix}"
+        host.session.deployed, host.session.asked = self.heard, self._ask
+        transport.subscribe({f"{self._topic}/+/#": 1, self._topic: 1})
 
     def heard(self, topic: str, payload: bytes) -> None:
         """Take a definition or a manifest."""
@@ -71,13 +79,53 @@ class Following:
             self._gathering.take_definition(AgentPath(path), payload)
         else:
             self._gathering.take_manifest(payload)
+            if self._is_older(payload):
+                self._wait_for_turn()
+            elif self._turn is not None:
+                self._turn.cancel()
         self._look()
 
     def close(self) -> None:
         """Follow nothing any more."""
-        self._host.session.deployed = None
-        if self._grace is not None:
-            self._grace.cancel()
+        self._host.session.deployed = self._host.session.asked = None
+        for timer in (self._grace, self._turn):
+            if timer is not None:
+                timer.cancel()
+
+    # A broker that has forgotten
+
+    def _ask(self) -> None:
+        """Ask for the manifest that stands: the broker may have started with an older one, or with none."""
+        self._transport.subscribe({self._topic: 1})
+        self._wait_for_turn()
+
+    def _is_older(self, payload: bytes) -> bool:
+        """Whether a manifest is of a revision that was followed before, or is gone."""
+        try:
+            return not payload or read_manifest(self._gathering.matrix, payload).revision < self.deployment.revision
+        except CodecError:
+            return False  # it is told, and another deployment takes its place
+
+    def _wait_for_turn(self) -> None:
+        hosts = sorted(self.deployment.manifest.hosts)
+        turn = hosts.index(self._name) if self._name in hosts else len(hosts)
+        if self._turn is not None:
+            self._turn.cancel()
+        self._turn = asyncio.get_running_loop().call_later(_TURN_S * (turn + 1), self._restore)
+
+    def _restore(self) -> None:
+        """Publish again what is deployed: no manifest has come that is as new."""
+        self._turn = None
+        if not self._host.session.is_linked:
+            return
+        deployment = self.deployment
+        self._changed(f"the broker has forgotten revision {deployment.revision} of {self._gathering.matrix}: it is published again")
+        try:
+            for path, data in deployment.definitions.items():
+                self._transport.publish(Publication(f"{self._head}{path}", data, 1, retain=True))
+            self._transport.publish(Publication(self._topic, encode_manifest(deployment.manifest), 1, retain=True))
+        except QueueFullError as error:
+            self._changed(f"it cannot be published now: {error}")
 
     # Inside
 
