@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from edgematrix.errors import CodecError
+from edgematrix.protocol.event import NUMBER_MAX
 
-__all__ = ["NUMBER_MAX", "Ack", "encode_ack", "read_ack"]
+__all__ = ["Ack", "encode_ack", "read_ack"]
 
-NUMBER_MAX = 2**53 - 1
-"""The largest epoch and sequence: what every reader of JSON holds exactly."""
 _EDGE_LENGTH_MAX = 4_096
 _VERSION = 1
 

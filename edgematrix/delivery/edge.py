@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from edgematrix.errors import PathError, TopicError
-from edgematrix.protocol.path import parse_path
+from edgematrix.protocol.path import check_name, parse_path
 from edgematrix.protocol.topic import Kind, parse_topic, topic_for
 
 __all__ = ["edge_of", "sender_of", "topic_of"]
@@ -22,8 +22,9 @@ def edge_of(source: str, topic: str, root: str) -> str:
     """
     try:
         out_head = f"{root}/{Kind.OUT}/"
-        if topic.startswith(out_head):  # the port may be the one that tells the end of a call, which is no name of the grammar
+        if topic.startswith(out_head):  # the port may be the one that tells the end of a call: a name with `_` before it
             path, _, port = topic.removeprefix(out_head).rpartition("/")
+            check_name(port.removeprefix("_"), "port")
             return f"{parse_path(path)}.{port}"
         address = parse_topic(topic, root)
         if address.kind is Kind.IN:

@@ -74,7 +74,7 @@ class Inbox:
         self._cursors: OrderedDict[tuple[str, str], _Cursor] = OrderedDict()
         self._of: dict[str, dict[str, _Cursor]] = {}
         self._followed: OrderedDict[str, dict[int, int]] = OrderedDict()
-        self._unsaved: dict[str, _Cursor] = {}
+        self._unsaved: dict[str, _Cursor | None] = {}
         self._saved: list[tuple[_Cursor, dict[int, int]]] = []
         self._due: dict[tuple[str, str, int], None] = {}
         self.forgotten_count = 0
@@ -102,7 +102,7 @@ class Inbox:
                 cursor = self._make(receiver, edge)
             cursor.advance(epoch, seq)
             self._cursors.move_to_end((receiver, edge))
-            self._change(cursor)
+            self._change(cursor.part, cursor)
             return Verdict.NEW
         if seq > had:
             self._ask(receiver, edge, epoch)
@@ -157,11 +157,11 @@ class Inbox:
         unsaved, self._unsaved = self._unsaved, {}
         changed: dict[str, bytes | None] = {}
         for part, cursor in unsaved.items():
-            if self._cursors.get((cursor.receiver, cursor.edge)) is cursor:
+            if cursor is None:
+                changed[part] = None
+            else:
                 changed[part] = _encode(cursor.taken)
                 self._saved.append((cursor, dict(cursor.taken)))
-            else:
-                changed[part] = None
         return changed
 
     def committed(self) -> None:
@@ -183,7 +183,7 @@ class Inbox:
                 taken = _decode(data)
             except StateError as error:
                 damaged(f"inbox {part}", error)
-                self._forget(_Cursor(receiver, edge))
+                self._change(part, None)
                 continue
             cursor = self._make(receiver, edge)
             cursor.taken, cursor.safe = taken, dict(taken)
@@ -194,7 +194,7 @@ class Inbox:
         """The receiver is no longer here, or begins anew."""
         for cursor in self._of.pop(receiver, {}).values():
             del self._cursors[receiver, cursor.edge]
-            self._forget(cursor)
+            self._change(cursor.part, None)
 
     def cursors(self, receiver: str) -> bytes:
         """What a receiver has taken so far, to go with its state to another host."""
@@ -211,7 +211,7 @@ class Inbox:
         for edge, taken in found.items():
             cursor = self._make(receiver, edge)
             cursor.taken = taken
-            self._change(cursor)
+            self._change(cursor.part, cursor)
 
     # Inside
 
@@ -222,19 +222,16 @@ class Inbox:
             del siblings[stalest.edge]
             if not siblings:
                 del self._of[stalest.receiver]
-            self._forget(stalest)
+            self._change(stalest.part, None)
             self.forgotten_count += 1
         cursor = self._cursors[receiver, edge] = _Cursor(receiver, edge)
         self._of.setdefault(receiver, {})[edge] = cursor
         return cursor
 
-    def _forget(self, cursor: _Cursor) -> None:
-        self._change(cursor)
-
-    def _change(self, cursor: _Cursor) -> None:
+    def _change(self, part: str, cursor: _Cursor | None) -> None:
         if not self._unsaved:
             self._touched(self)
-        self._unsaved[cursor.part] = cursor
+        self._unsaved[part] = cursor
 
     def _ask(self, receiver: str, edge: str, epoch: int) -> None:
         """Let an acknowledgement be sent. Whoever goes without one sends again, and is then answered."""

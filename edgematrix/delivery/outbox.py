@@ -66,8 +66,15 @@ class Outbox:
         self._look(queue)
 
     def number(self, edge: str) -> tuple[int, int]:
-        """The epoch and the sequence of the next entry."""
-        tail = self._queues[edge].segments[-1]
+        """The epoch and the sequence of the next entry.
+
+        Raises:
+            UsageError: the edge is not defined.
+        """
+        queue = self._queues.get(edge)
+        if queue is None:
+            raise UsageError("nobody has said who is to have had what is put out here", where=edge)
+        tail = queue.segments[-1]
         return tail.epoch, tail.last + 1
 
     def put(self, edge: str, payload: bytes) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-__all__ = ["Event", "Trail"]
+__all__ = ["NUMBER_MAX", "Event", "Trail"]
+
+NUMBER_MAX = 2**53 - 1
+"""The largest epoch and sequence: what every reader of JSON holds exactly."""
+
+_Epoch = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+_Sequence = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
 
 
 class Trail(msgspec.Struct, frozen=True, gc=False):
@@ -48,8 +56,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expirytime: str | None = None
     traceparent: str = ""
     taint: str = ""
-    edgeepoch: int | None = None
-    sequence: int | None = None
-    edgebase: int | None = None
+    edgeepoch: _Epoch | None = None
+    sequence: _Sequence | None = None
+    edgebase: _Sequence | None = None
     callinputs: int | None = None
     callwants: str = ""
