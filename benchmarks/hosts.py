@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+from benchmarks.hosted.failover import measure_failover
 from benchmarks.hosted.idle import measure_idle
 from benchmarks.hosted.pair import Pair, bare, hosts
 from benchmarks.hosted.recovery import measure_recovery
@@ -27,6 +28,7 @@ __all__ = ["main"]
 
 _SECONDS = 4.0
 _KILLS = 5
+_FAILOVERS = 4
 _IDLE_S = 60.0
 _DELIVERIES = (("best_effort", 0), ("durable", 1))
 """With the QoS of what the sensor publishes: only with 1 the broker keeps a reading until it is stored."""
@@ -34,7 +36,7 @@ _DELIVERIES = (("best_effort", 0), ("durable", 1))
 
 def main() -> None:
     """Measure and print."""
-    parts = {"traffic": _traffic, "disk": _disk, "recovery": _recovery, "idle": _idle}
+    parts = {"traffic": _traffic, "disk": _disk, "recovery": _recovery, "failover": _failover, "idle": _idle}
     parser = argparse.ArgumentParser(prog="python -m benchmarks hosts", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="*", choices=parts, default=list(parts), help="what is measured")
     options = parser.parse_args()
@@ -89,6 +91,12 @@ def _recovery(place: Path) -> None:
                 found = measure_recovery(pair, pair.programs[index], qos=qos, kills=_KILLS)
             times = f"{statistics.median(found.seconds):9.2f} {max(found.seconds):8.2f}"
             print(f"{what:28} {victim:>7} {times} {found.sent:6} {found.lost:5} {found.twice:6}", flush=True)
+
+
+def _failover(place: Path) -> None:
+    print(f"\n{'an agent with failover':28} {'median s':>9} {'worst s':>8} {'answered by both':>17}")
+    for found in measure_failover(place / "failover", _FAILOVERS):
+        print(f"{found.what:28} {statistics.median(found.seconds):9.2f} {max(found.seconds):8.2f} {found.twice:17}", flush=True)
 
 
 def _idle(place: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.hosted.broker import Broker
+from benchmarks.hosted.deployment import deploy
 from benchmarks.hosted.program import Program
 from benchmarks.hosted.proxy import CountingProxy
 
@@ -17,6 +18,11 @@ __all__ = ["Idle", "measure_idle"]
 _SETTLE_S = 5.0
 _MINUTE_S = 60.0
 _MANY = 100
+_MATRIX = """
+matrix: {name}
+agents:
+  guard: {{{more}, triggers: {{t: {{on: {{s: {{topic: bench/never}}}}, do: [{{emit: {{out: 1}}}}]}}}}}}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +40,43 @@ class Idle:
 
 def measure_idle(place: Path, seconds: float) -> list[Idle]:
     """Count for so long, for all of them at once."""
+    counted: dict[str, CountingProxy] = {}
     with ExitStack() as stack:
         broker = stack.enter_context(Broker(place))
-        counted = {}
-        for what, agents in (("a host without agents", 0), ("a host of one agent", 1), (f"a host of {_MANY} agents", _MANY)):
+
+        def count(what: str) -> int:
             proxy = counted[what] = stack.enter_context(CountingProxy(broker.port))
-            stack.enter_context(_host(place, f"idle{agents}", agents, proxy.port))
+            return proxy.port
+
+        for what, agents in (("run: no agents", 0), (f"run: {_MANY} agents", _MANY)):
+            stack.enter_context(_host(place, f"idle{agents}", agents, count(what)))
+        through = [("a", count("deployed: one agent")), ("b", count("deployed: nothing"))]
+        stack.enter_context(deploy(_folder(place, "plain"), _MATRIX.format(name="plain", more="host: a"), through, broker.port))
+        through = [("c", count("deployed: holds a lease")), ("d", count("deployed: would take it"))]
+        _, observer = stack.enter_context(
+            deploy(_folder(place, "moving"), _MATRIX.format(name="moving", more="failover: [c, d]"), through, broker.port)
+        )
+        observer.until_held("moving/guard")
         time.sleep(_SETTLE_S)
         before = {what: (proxy.bytes_passed, proxy.pieces) for what, proxy in counted.items()}
         time.sleep(seconds)
-        found = {
+        each_s = {
             what: ((proxy.bytes_passed - before[what][0]) / seconds, (proxy.pieces - before[what][1]) / seconds)
             for what, proxy in counted.items()
         }
-    empty, *_, many = found.values()
-    lines = [Idle(what, each[0] * _MINUTE_S, each[1] * _MINUTE_S, None) for what, each in found.items()]
-    last = lines.pop()
-    return [*lines, Idle(last.what, last.bytes_minute, last.pieces_minute, (many[0] - empty[0]) / _MANY * 3_600)]
+    compared = {f"run: {_MANY} agents": ("run: no agents", _MANY), "deployed: holds a lease": ("deployed: one agent", 1)}
+    lines = []
+    for what, (bytes_s, pieces_s) in each_s.items():
+        floor, agents = compared.get(what, (what, 0))
+        each_hour = (bytes_s - each_s[floor][0]) / agents * 3_600 if agents else None
+        lines.append(Idle(what, bytes_s * _MINUTE_S, pieces_s * _MINUTE_S, each_hour))
+    return lines
+
+
+def _folder(place: Path, name: str) -> Path:
+    folder = place / name
+    folder.mkdir()
+    return folder
 
 
 def _host(place: Path, name: str, agents: int, port: int) -> Program:

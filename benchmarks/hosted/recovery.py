@@ -10,7 +10,7 @@ from benchmarks.hosted.pair import Pair
 from benchmarks.hosted.program import Program
 from benchmarks.load import Load
 
-__all__ = ["Recovery", "measure_recovery"]
+__all__ = ["Recovery", "Steady", "measure_recovery"]
 
 _RATE = 200
 _PATIENCE_S = 30.0
@@ -37,7 +37,7 @@ def measure_recovery(pair: Pair, victim: Program, *, qos: int, kills: int) -> Re
     Raises:
         TimeoutError: nothing came through any more.
     """
-    load = _Steady(pair.broker.port, qos=qos)
+    load = Steady(pair.broker.port, qos=qos)
     try:
         load.wait_for_answer(_PATIENCE_S)
         seconds = []
@@ -53,7 +53,7 @@ def measure_recovery(pair: Pair, victim: Program, *, qos: int, kills: int) -> Re
         load.close()
 
 
-class _Steady(Load):
+class Steady(Load):
     """A load that finds its broker again. With QoS 1 it sends again what the broker has not confirmed."""
 
     def __init__(self, port: int, *, qos: int) -> None:
@@ -61,7 +61,7 @@ class _Steady(Load):
         """When each reading was sent."""
         self._unconfirmed: dict[int, bytes] = {}
         self._seen: set[int] = set()
-        self._twice = 0
+        self.twice = 0
         self._killed_s = float("inf")
         self._back_s: float | None = None
         self._due_s = 0.0
@@ -87,7 +87,7 @@ class _Steady(Load):
         with suppress(ConnectionError):
             self._await_silence(_CALM_S)
         lost = sum(number not in self._seen for number in self._times)
-        return Recovery(seconds, len(self._times), lost, self._twice)
+        return Recovery(seconds, len(self._times), lost, self.twice)
 
     def _step(self) -> None:
         """Wait for the moment of the next reading, and send it."""
@@ -120,7 +120,7 @@ class _Steady(Load):
         super()._answered(number, now_s)
         if number not in self._times:
             return  # it was asked before the load was steady
-        self._twice += number in self._seen
+        self.twice += number in self._seen
         self._seen.add(number)
         if self._back_s is None and self._times[number] > self._killed_s:
             self._back_s = now_s
