@@ -110,7 +110,7 @@ class Host:
             self._leases = self.session.leases = Leases(
                 self.assembly,
                 self._transport,
-                self._clock.now_us,
+                self._clock,
                 host=self._name,
                 session=self.session.id,
                 changes=self.operations,

@@ -10,11 +10,10 @@ from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullE
 from edgematrix.hosting.lease import Activate, Effect, Phase, Publish, Sever, Suspend, Tenure, read_lease
 from edgematrix.hosting.leased import LeasedUnit, members_of, unit_of
 from edgematrix.protocol.codec import encode_value
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.path import AgentPath, is_below
-from edgematrix.protocol.ports import Transport
+from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.dead_letter import Origin
@@ -96,7 +95,7 @@ class Leases:
         self,
         assembly: Assembly,
         transport: Transport,
-        now_us: Callable[[], int],
+        clock: Clock,
         *,
         host: str,
         session: str,
@@ -110,7 +109,7 @@ class Leases:
         """Told what leases say."""
         self._assembly = assembly
         self._transport = transport
-        self._now_us = now_us
+        self._clock = clock
         self._host = host
         self._session = session
         self._changes = changes
@@ -137,7 +136,7 @@ class Leases:
 
     def follow(self, units: Iterable[LeasedUnit], replan: Replan) -> None:
         """These are the units that this host may have, from now on; what is held of those that were so before is held on."""
-        now_us = self._now_us()
+        now_us = self._clock.now_us()
         wanted = {unit.path: unit for unit in units if self._host in unit.hosts}
         self._replan = replan
         for path in [path for path in self._units if path not in wanted]:
@@ -186,7 +185,7 @@ class Leases:
         lapse_us = held.tenure.lapse_us
         if not self._is_linked or lapse_us is None or lapse_us <= now_us:
             return False
-        outbound.fresh_s = (lapse_us - now_us) / SECOND_US
+        outbound.fresh_s = self._clock.wait_s(lapse_us)
         if outbound.type and outbound.sequence is None:
             outbound.epoch = held.tenure.epoch
         return True
@@ -265,7 +264,7 @@ class Leases:
         self._members(applied.agents)
         pauses = self._engine.pauses
         pauses.suspended = pauses.suspended & frozenset(applied.agents)
-        now_us = self._now_us()
+        now_us = self._clock.now_us()
         for held in self._units.values():
             if held.is_here and held.tenure.is_held(now_us) and not held.snapshot_us:
                 held.snapshot_us = now_us + SNAPSHOT_EVERY_US
@@ -274,7 +273,7 @@ class Leases:
 
     def close(self) -> None:
         """The host goes on purpose: others need not wait for what it held."""
-        now_us = self._now_us()
+        now_us = self._clock.now_us()
         self._is_closed = True
         self._each(lambda tenure: tenure.stop(now_us), now_us)
         self._retire(now_us)
@@ -437,7 +436,7 @@ class Leases:
 
     def _was_placed(self, applied: Applied | None, error: EdgeMatrixError | None) -> None:
         self._is_placing = False
-        now_us = self._now_us()
+        now_us = self._clock.now_us()
         if error is not None:
             for held in self._units.values():
                 if self._is_due_here(held) and not held.is_here:
