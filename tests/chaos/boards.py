@@ -37,7 +37,7 @@ class Boards:
         came: told how many different numbers have come through, each time one comes.
     """
 
-    def __init__(self, transport: Transport, *, messages: int, window_max: int, came: Callable[[int], None]) -> None:
+    def __init__(self, transport: Transport, *, messages: int, window_max: int, came: Callable[[int], None] = lambda count: None) -> None:
         self.messages = messages
         self.taken: Counter[int] = Counter()
         """How often each number was new to the sink."""
@@ -50,6 +50,8 @@ class Boards:
         """What hosts could not handle: topic and reason."""
         self.first_at_s = self.last_at_s = time.monotonic()
         """When the first and the newest number came to the sink."""
+        self.is_deaf = False
+        """Whether the sink takes nothing at present."""
         self._transport = transport
         self._window_max = window_max
         self._came = came
@@ -93,7 +95,8 @@ class Boards:
 
     def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
         if topic == SINK_TOPIC:
-            self._take(payload)
+            if not self.is_deaf:
+                self._take(payload)
         elif topic.startswith(f"{ROOT}/ack/"):
             receiver = topic.removeprefix(f"{ROOT}/ack/")
             self._outbox.acked(receiver, read_ack(decode_value(payload)), self._clock.now_us())

@@ -22,7 +22,6 @@ from edgematrix.transport.connection import Backoff
 from edgematrix.transport.memory import MemoryTransport
 from edgematrix.transport.memory_bus import MemoryBus
 from edgematrix.transport.settings import Settings
-from tests.chaos.boards import Boards
 from tests.chaos.places import places_of
 
 __all__ = ["Disk", "World"]
@@ -91,29 +90,32 @@ class _Mortal(MemoryTransport):
 
 
 class World:
-    """Hosts, bus and boards. A host that dies is started again at once.
+    """Hosts, the bus, and a client of the test's own. A host that dies is started again at once.
 
     Args:
         disks: of each host, by name.
-        window_max: how many numbers are under way at once.
     """
 
-    def __init__(self, matrix: Path, disks: Mapping[str, Disk], *, messages: int, window_max: int = 1_000, seed: int = 0) -> None:
+    def __init__(self, matrix: Path, disks: Mapping[str, Disk], *, seed: int = 0) -> None:
         self.bus = MemoryBus(seed=seed)
         self.disks = disks
         self.deaths = 0
         self.said: list[str] = []
         """What hosts told whoever started them."""
+        self.transport = MemoryTransport(self.bus, Settings(client_id="harness", backoff=Backoff(0.01, 0.1)))
+        """The test's own connection."""
+        self.hosts: dict[str, Host] = {}
+        """Those that live."""
         self._matrix = matrix
-        transport = MemoryTransport(self.bus, Settings(client_id="harness", backoff=Backoff(0.01, 0.1)))
-        self.transport = transport
-        self.boards = Boards(transport, messages=messages, window_max=window_max, came=lambda count: None)
 
-    async def run(self, until: Callable[[], bool], timeout_s: float) -> None:
-        """Go on until that holds, or it takes too long, which is told by what has come by then."""
+    async def run(self, link: Link, until: Callable[[], bool], timeout_s: float) -> None:
+        """Go on until that holds, or it takes too long, which is told by what has come by then.
+
+        Args:
+            link: what hears the test's own connection.
+        """
         tasks = [asyncio.create_task(self._live(name)) for name in self.disks]
-        tasks.append(asyncio.create_task(self.transport.run(self.boards)))
-        self.boards.begin()
+        tasks.append(asyncio.create_task(self.transport.run(link)))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
@@ -134,6 +136,7 @@ class World:
         disk = self.disks[name]
         while True:
             host, transport = self._make(name)
+            self.hosts[name] = host
             life = asyncio.create_task(host.run())
             try:
                 while not disk.is_dead:

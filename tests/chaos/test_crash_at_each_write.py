@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.boards import Boards
 from tests.chaos.in_memory import Disk, World
 
 HERE = Path(__file__).parent
@@ -51,9 +52,10 @@ def matrix(tmp_path: Path) -> Path:
 async def play(matrix: Path, die_at: Iterable[tuple[int, bool]] = ()) -> tuple[Writes, str]:
     """One run; what is wrong with it, if anything is."""
     writes = Writes(frozenset(die_at))
-    world = World(matrix, writes.disks(), messages=MESSAGES, window_max=WINDOW)
-    boards = world.boards
-    await world.run(lambda: boards.is_complete, TIMEOUT_S)
+    world = World(matrix, writes.disks())
+    boards = Boards(world.transport, messages=MESSAGES, window_max=WINDOW)
+    boards.begin()
+    await world.run(boards, lambda: boards.is_complete, TIMEOUT_S)
     wrong = []
     if boards.lost or boards.twice:
         wrong.append(f"{boards.lost} lost {boards.missing()}, {boards.twice} twice")
