@@ -83,7 +83,9 @@ class CodeCall:
     def reopen(self, kept: KeptCall, now_us: int) -> None:
         """Go on with a call that was open when the host went down; its time goes on too."""
         self._began_us = now_us
-        self._call = self._engine.calls.reopen(kept, self._answered, self._run)
+        run = self._run
+        call = self._call = self._engine.calls.reopen(kept, self._answered, run)
+        self._engine.trace(StepBegan(now_us, run.runner.agent, run.trail.runid, self._number, call.receiver, call.runid, ()))
         self._until_us = kept.until_us
         if kept.until_us is not None:
             self._engine.schedule(self, kept.until_us)
@@ -114,7 +116,7 @@ class CodeCall:
         except asyncio.CancelledError:
             self._hang_up(CallEnd(given_up=True))
             raise
-        except BaseException as error:
+        except Exception as error:
             self._hang_up(CallEnd(failure=f"{type(error).__name__}: {error}"))
             raise
         return answer_of(_end_of(call), self._run)

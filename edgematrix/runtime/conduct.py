@@ -130,7 +130,7 @@ class Conduct:
         journal = () if self._journal is None else self._journal.take()
         return Progress(_KIND, pack(_Stored(self._began_us, steps, standing)), journal)
 
-    def go_on(self, inputs: Mapping[str, object], progress: Progress) -> None:
+    def go_on(self, inputs: Mapping[str, object], progress: Progress, now_us: int) -> None:
         """Bring the course to where it was, and reopen its calls. Where that cannot be, the run fails when all runs were taken up.
 
         Raises:
@@ -146,12 +146,12 @@ class Conduct:
         else:
             found = replay(course, inputs, stored.began_us, records)
         self._taints = found.taints or None
-        self._reopen(stored.steps)
+        self._reopen(stored.steps, now_us)
         if found.is_over or found.steps != {step.number: step.member for step in stored.steps} or len(self._steps) < len(stored.steps):
             self._body.engine.schedule(_Failing(self, _CHANGED), 0)
             return
         for choice in found.choices.values():
-            self._choose_again(choice)
+            self._choose_again(choice, now_us)
         if found.asked is not None and self._body.questions is not None:
             self._body.questions.stand(self._question(found.asked), self._answered)
         self._wait()
@@ -243,7 +243,7 @@ class Conduct:
         run.touched()
         return self.course.take(event, now_us)
 
-    def _reopen(self, kept: list[_KeptStep]) -> None:
+    def _reopen(self, kept: list[_KeptStep], now_us: int) -> None:
         """Go on with the calls that were open."""
         engine = self._body.engine
         for found in kept:
@@ -253,16 +253,18 @@ class Conduct:
             step = self._steps[found.number] = _Step(self, found.number, found.member, member)
             call = step.call = engine.calls.reopen(found.call, step.answered, self.run)
             call.part_heard = step.part_heard
+            run = self.run
+            engine.trace(StepBegan(now_us, run.runner.agent, run.trail.runid, found.number, member.path, call.runid, ()))
             if found.call.until_us is not None:
                 step.until_us = found.call.until_us
                 engine.schedule(step, step.until_us)
 
-    def _choose_again(self, effect: Choose) -> None:
+    def _choose_again(self, effect: Choose, now_us: int) -> None:
         """A model that had not answered is asked anew."""
         if self._body.chooser is None:
             self._body.engine.schedule(_Failing(self, "no model chooses here"), 0)
         else:
-            self._choose(effect, self._began_us)
+            self._choose(effect, now_us)
 
     def _act(self, effect: Effect, now_us: int) -> None:
         if isinstance(effect, Invoke):

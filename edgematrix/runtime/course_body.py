@@ -92,7 +92,7 @@ class CourseBody:
         """
         return self.under_way[run.trail.runid].keep()
 
-    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:  # noqa: ARG002 - it goes by the moments of its journal
+    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:
         """Take up a course that was under way when the host went down.
 
         Raises:
@@ -102,7 +102,7 @@ class CourseBody:
         if runid in self.under_way:
             raise StateError("this run goes through it already")
         conduct = Conduct(self, run, self.composition.course(runid))
-        conduct.go_on(_inputs_of(run.firing, self._inputs), progress)
+        conduct.go_on(_inputs_of(run.firing, self._inputs), progress, now_us)
         self.under_way[runid] = conduct
 
     def gone_on(self, now_us: int) -> None:

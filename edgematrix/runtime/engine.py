@@ -29,7 +29,18 @@ from edgematrix.runtime.dead_letter import UNKNOWN, Origin
 from edgematrix.runtime.dead_letters import DeadLetters
 from edgematrix.runtime.edges import NO_EDGES, Edges
 from edgematrix.runtime.ledger import Ledger
-from edgematrix.runtime.observation import DeadLettered, Dropped, Emitted, Noted, Observation, Observer, Published, Received
+from edgematrix.runtime.observation import (
+    DeadLettered,
+    Dropped,
+    Emitted,
+    Fired,
+    Noted,
+    Observation,
+    Observer,
+    Published,
+    Received,
+    StepBegan,
+)
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
 from edgematrix.runtime.remote_calls import RemoteCalls
@@ -338,6 +349,11 @@ class Engine:
         for observer in self.observers:
             observer(observation)
 
+    def trace(self, observation: Emitted | Fired | StepBegan) -> None:
+        """Tell those who follow runs alone: it has happened before, or is told to others in another way."""
+        for tracer in self.tracers:
+            tracer(observation)
+
     def _show(self, message: Published | Received) -> None:
         """Tell those who are told everything of a message."""
         for observer in self.observers:
@@ -412,8 +428,7 @@ class Engine:
             what = f"`{port}` was put out of turn: no step waits for it"
             self.observe(Noted(now_us, agent, cause.runid, what))
         elif call is None and cause.runid:
-            for tracer in self.tracers:
-                tracer(Emitted(now_us, agent, cause.runid, port, value))
+            self.trace(Emitted(now_us, agent, cause.runid, port, value))
 
     def _is_mute(self, agent: AgentPath, topic: str, now_us: int) -> bool:
         """Whether an agent may put nothing out, for it is not this host's any more: that is told."""

@@ -110,6 +110,7 @@ class GroupRunner:
         """
         run = Run(self, stored.number, stored.firing)
         run.trail = stored.trail
+        self.engine.trace(Fired(now_us, self.agent, self.group.name, run.number, run.firing, run.trail.runid))
         self.body.go_on(run, stored.progress, now_us)
         if self._runs is None:
             self._runs = {}
@@ -286,7 +287,7 @@ class GroupRunner:
         if engine.calls.begun(run):
             self.body.begin(run, now_us)
             if self.keeps and not run.over:
-                engine.ledger.open(run, self.body)
+                engine.ledger.open(run, self.body, is_called=run.trail.runid in engine.calls.open)
         else:
             run.end(Outcome.CANCELLED, now_us, "whoever asked for it does not wait any more")
 

@@ -57,10 +57,15 @@ class Ledger:
         self._gone: dict[str, bytes | None] = {}
         self._left = LeftBehind(f"{_LEFT}{BETWEEN}")
 
-    def open(self, run: Run, body: Body | None) -> None:
-        """A run has begun, and is under way. `body` is what it can go on with after a restart; None where it cannot."""
+    def open(self, run: Run, body: Body | None, *, is_called: bool) -> None:
+        """A run has begun, and is under way.
+
+        Args:
+            body: what it can go on with after a restart; None where it cannot.
+            is_called: whether somebody on this host waits for its end.
+        """
         self._count += 1
-        entry = Entry(self, run, body, self._count)
+        entry = Entry(self, run, body, self._count, is_called=is_called)
         run.entry = entry
         self.change(entry)
 

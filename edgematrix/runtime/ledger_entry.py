@@ -5,7 +5,7 @@ It has a head, which is written once; a state, which is written anew when it has
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.run import Body, Run
 from edgematrix.runtime.stored_form import pack, unpack
-from edgematrix.triggers import Firing
+from edgematrix.triggers import Firing, Reading
 
 __all__ = ["BETWEEN", "RUN", "Book", "Entry", "StoredRun", "key_of", "read_run"]
 
@@ -48,10 +48,14 @@ class Book(Protocol):
 
 
 class _Head(msgspec.Struct, array_like=True):
+    """`whole` names the sources whose value is the whole payload: that is written once."""
+
     version: int
     is_kept: bool
+    is_called: bool
     ordinal: int
     firing: Firing
+    whole: list[str]
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -65,7 +69,7 @@ class _State(msgspec.Struct, array_like=True):
 
 class StoredRun(msgspec.Struct):
     """A run that was under way when the host went down. `trouble` says why it cannot go on; empty if it may.
-    `is_damaged` tells that not all of it could be read.
+    `is_called` tells that somebody on this host waited for its end, `is_damaged` that not all of it could be read.
     """
 
     head: str
@@ -78,6 +82,7 @@ class StoredRun(msgspec.Struct):
     trail: Trail = NO_TRAIL
     progress: Progress = Progress("", b"")
     size: int = 0
+    is_called: bool = False
     trouble: str = ""
     is_damaged: bool = False
 
@@ -88,15 +93,17 @@ class Entry:
     Args:
         body: what works on it; None where it cannot go on after a restart.
         ordinal: its place among all runs of the host, in the order in which they were opened.
+        is_called: whether somebody on this host waits for its end.
     """
 
-    __slots__ = ("_attempt", "_book", "_parts", "_size", "body", "is_changed", "is_stored", "ordinal", "refusal", "run")
+    __slots__ = ("_attempt", "_book", "_parts", "_size", "body", "is_called", "is_changed", "is_stored", "ordinal", "refusal", "run")
 
-    def __init__(self, book: Book, run: Run, body: Body | None, ordinal: int) -> None:
+    def __init__(self, book: Book, run: Run, body: Body | None, ordinal: int, *, is_called: bool) -> None:
         self._book = book
         self.run = run
         self.body = body
         self.ordinal = ordinal
+        self.is_called = is_called
         self.is_changed = False
         self.is_stored = False
         self.refusal = ""
@@ -110,7 +117,7 @@ class Entry:
     @classmethod
     def of(cls, book: Book, run: Run, body: Body, stored: StoredRun) -> Entry:
         """The entry of a run that goes on."""
-        entry = cls(book, run, body, stored.ordinal)
+        entry = cls(book, run, body, stored.ordinal, is_called=stored.is_called)
         entry.is_stored = True
         entry._attempt = stored.progress.attempt
         entry._parts = len(stored.progress.journal)
@@ -132,7 +139,7 @@ class Entry:
         """What is to be written now."""
         parts: dict[str, bytes | None] = {}
         if not self.is_stored:
-            head = _head(self.run, self.ordinal, is_kept=self.body is not None)
+            head = self._head()
             self._size += len(head)
             parts[self.key + _HEAD] = head
         if self.body is not None:
@@ -170,17 +177,24 @@ class Entry:
         parts[self.key + _STATE] = pack(_State(_VERSION, self.run.trail, "", 0, b"", reason))
         self._book.refuse(self, reason)
 
+    def _head(self) -> bytes:
+        firing = self.run.firing
+        whole = [name for name, reading in firing.sources.items() if reading is not None and reading.payload is reading.value]
+        sources = {
+            name: Reading(reading.value, None, reading.topic, reading.time_us) if reading is not None and name in whole else reading
+            for name, reading in firing.sources.items()
+        }
+        head = _Head(_VERSION, self.body is not None, self.is_called, self.ordinal, msgspec.structs.replace(firing, sources=sources), whole)
+        try:
+            return pack(head)
+        except StateError:
+            # What has no stored form is at least told of.
+            head.is_kept, head.firing, head.whole = False, msgspec.structs.replace(firing, sources={}, captures={}), []
+            return pack(head)
+
     def _journal_keys(self) -> list[str]:
         key = self.key
         return [f"{key}{number}" for number in range(self._parts)]
-
-
-def _head(run: Run, ordinal: int, *, is_kept: bool) -> bytes:
-    try:
-        return pack(_Head(_VERSION, is_kept, ordinal, run.firing))
-    except StateError:
-        # What has no stored form is at least told of.
-        return pack(_Head(_VERSION, False, ordinal, msgspec.structs.replace(run.firing, sources={}, captures={})))
 
 
 def read_run(head: str, names: str, parts: Mapping[str, bytes]) -> StoredRun:
@@ -199,7 +213,8 @@ def read_run(head: str, names: str, parts: Mapping[str, bytes]) -> StoredRun:
 def _read_into(stored: StoredRun, parts: Mapping[str, bytes]) -> None:
     about = unpack(_part(parts, _HEAD), _Head)
     _check(about.version)
-    stored.ordinal, stored.firing, stored.trail = about.ordinal, about.firing, about.firing.trail
+    stored.ordinal, stored.is_called, stored.trail = about.ordinal, about.is_called, about.firing.trail
+    stored.firing = msgspec.structs.replace(about.firing, sources=_with_payloads(about.firing.sources, about.whole))
     if not about.is_kept:
         stored.trouble = "the host went down while it was under way"
         return
@@ -212,6 +227,13 @@ def _read_into(stored: StoredRun, parts: Mapping[str, bytes]) -> None:
     journal = [parts[str(number)] for number in numbers]
     stored.progress = Progress(state.kind, state.state, journal, state.attempt)
     stored.size = len(parts[_HEAD]) + sum(map(len, journal))
+
+
+def _with_payloads(sources: Mapping[str, Reading | None], whole: Collection[str]) -> dict[str, Reading | None]:
+    return {
+        name: Reading(reading.value, reading.value, reading.topic, reading.time_us) if reading is not None and name in whole else reading
+        for name, reading in sources.items()
+    }
 
 
 def _part(parts: Mapping[str, bytes], name: str) -> bytes:

@@ -15,6 +15,7 @@ from edgematrix.runtime.calls import Holder
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.ledger_entry import StoredRun
+from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.partial_inputs import StoredInputs
 from edgematrix.runtime.run import Run
 
@@ -121,6 +122,9 @@ class Resumption:
         call = engine.calls.of(stored.trail.runid, stored.agent)
         if call is not None:
             engine.calls.fail(call.runid, stored.trouble, now_us)
+            return
+        if stored.is_called:  # whoever called is lost too, and told of
+            engine.observe(Dropped(now_us, stored.agent, f"{engine.root}/run/{stored.agent}", stored.trouble))
             return
         values = {name: None if reading is None else reading.value for name, reading in stored.firing.sources.items()}
         origin = Origin(stored.trail, firing=stored.firing)

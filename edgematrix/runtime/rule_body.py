@@ -59,7 +59,7 @@ class RuleBody:
         call = None if position.call is None else self._engine.calls.keep(position.call)
         return Progress(_KIND, pack(_Stored(position.actions.dump(), position.step, call)))
 
-    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
+    def go_on(self, run: Run, progress: Progress, now_us: int) -> None:
         """Take up a run that waited when the host went down; what is overdue comes in its turn.
 
         Raises:
@@ -73,7 +73,9 @@ class RuleBody:
             raise StateError("it waited for nothing")
         position.step = stored.step
         if stored.call is not None:
-            position.call = self._engine.calls.reopen(stored.call, position.answered, run)
+            call = position.call = self._engine.calls.reopen(stored.call, position.answered, run)
+            step = StepBegan(now_us, run.runner.agent, run.trail.runid, stored.step, call.receiver, call.runid, ())
+            self._engine.trace(step)
         self._wait(position, pause)
 
     def cancel(self, run: Run, now_us: int) -> None:

@@ -134,6 +134,7 @@ class WorkRunner:
         """
         run = Run(self, stored.number, stored.firing)
         run.trail = stored.trail
+        self.engine.trace(Fired(now_us, self.agent, OWN_WORK, run.number, run.firing, run.trail.runid))
         self.body.go_on(run, stored.progress, now_us)
         self._runs[run.number] = run
         self._count = max(self._count, run.number)
@@ -185,10 +186,9 @@ class WorkRunner:
             self.body.begin(run, now_us)
             if run.over:
                 return
-            if self.keeps:
-                engine.ledger.open(run, self.body)
-            elif trail.runid not in engine.calls.open:
-                engine.ledger.open(run, None)
+            is_called = trail.runid in engine.calls.open
+            if self.keeps or not is_called:
+                engine.ledger.open(run, self.body if self.keeps else None, is_called=is_called)
         else:
             run.end(Outcome.CANCELLED, now_us, "whoever asked for it does not wait any more")
 
