@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+from benchmarks.hosted.capacity import measure_capacity
 from benchmarks.hosted.failover import measure_failover
 from benchmarks.hosted.idle import measure_idle
 from benchmarks.hosted.pair import Pair, bare, hosts
@@ -36,7 +37,7 @@ _DELIVERIES = (("best_effort", 0), ("durable", 1))
 
 def main() -> None:
     """Measure and print."""
-    parts = {"traffic": _traffic, "disk": _disk, "recovery": _recovery, "failover": _failover, "idle": _idle}
+    parts = {"traffic": _traffic, "disk": _disk, "recovery": _recovery, "failover": _failover, "idle": _idle, "broker": _broker}
     parser = argparse.ArgumentParser(prog="python -m benchmarks hosts", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="*", choices=parts, default=list(parts), help="what is measured")
     options = parser.parse_args()
@@ -106,6 +107,13 @@ def _idle(place: Path) -> None:
     for line in measure_idle(place, _IDLE_S):
         each = "" if line.each_hour is None else f"{line.each_hour:24.0f}"
         print(f"{line.what:28} {line.bytes_minute:15.0f} {line.pieces_minute:16.0f} {each}", flush=True)
+
+
+def _broker(place: Path) -> None:
+    found = measure_capacity(place / "capacity")
+    print(f"\nthe broker, with {found.retained:,} retained definitions of 300 bytes: {found.retained_bytes:.0f} bytes each in memory,")
+    print(f"{found.taken_a_second:,.0f} a second taken, {found.handed_a_second:,.0f} a second handed to a client that comes;")
+    print(f"{found.client_bytes:,.0f} bytes for a client that is connected")
 
 
 if __name__ == "__main__":
