@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.exchange import dump, dump_agent, load
 from edgematrix.config.places import Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.errors import CodecError, ConfigError, Issue
+from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.hosting.manifest import Manifest, definition_hash, encode_definition, grown
 from edgematrix.hosting.revision import Deployment
-from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.path import AgentPath, is_below
 
-__all__ = ["deployment_of", "places_of", "spec_of"]
+__all__ = ["deployment_of", "leased_units", "places_of", "spec_of"]
 
 _NOT_DEPLOYED = frozenset({"agents", "broker"})
 """What of a matrix is no part of a deployment: a broker's address may hold a password, and every host has its own."""
@@ -76,3 +77,40 @@ def places_of(manifest: Manifest, spec: MatrixSpec, here: str, holders: Mapping[
         if name:
             hosts[node.path] = name
     return Places(here, hosts)
+
+
+def leased_units(manifest: Manifest, spec: MatrixSpec) -> list[LeasedUnit]:
+    """The units that move to another host when theirs is gone.
+
+    Args:
+        manifest: what is deployed.
+        spec: its matrix.
+    """
+    moving = {
+        node.path: node.spec.failover for node in AgentTree.of(spec) if node.spec.failover is not None and manifest.places.get(node.path)
+    }
+    definitions = _definitions(manifest, moving) if moving else {}
+    return [
+        LeasedUnit(
+            path,
+            manifest.places[path],
+            returns=failover.failback == "auto",
+            definition=definitions[path],
+            apart=frozenset(other for other in manifest.places if is_below(other, path)),
+        )
+        for path, failover in moving.items()
+    ]
+
+
+def _definitions(manifest: Manifest, moving: Iterable[AgentPath]) -> dict[AgentPath, str]:
+    """A hash of all that is defined of each unit; of a replica those of the pool's one child."""
+    owner: dict[str, str] = {}
+    parts: dict[str, list[str]] = {}
+    defined = {path: path if path in manifest.paths else AgentPath(path.rpartition("-")[0]) for path in moving}
+    wanted = set(defined.values())
+    for path, hashed in manifest.paths.items():
+        above = owner.get(path.rpartition("/")[0], "")
+        unit = owner[path] = path if path in wanted else "" if path in manifest.places else above
+        if unit:
+            parts.setdefault(unit, []).append(f"{path} {hashed}")
+    return {path: definition_hash("\n".join(parts[base]).encode()) for path, base in defined.items()}

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
-from edgematrix.config.deployed import places_of, spec_of
+from edgematrix.config.deployed import leased_units, places_of, spec_of
 from edgematrix.config.kept_deployment import KeptDeployment
 from edgematrix.config.launch import Launch, Launched, client_id, launch, workshop_maker
 from edgematrix.config.opened import Opened
+from edgematrix.config.places import Places
+from edgematrix.config.spec import MatrixSpec
 from edgematrix.errors import BusError, EdgeMatrixError, StateError
 from edgematrix.hosting.capability import Capability
+from edgematrix.hosting.manifest import Manifest
 from edgematrix.hosting.revision import Deployment
 from edgematrix.protocol.moment import format_moment
+from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.following import Following
@@ -147,10 +151,18 @@ class _Process:
 
         def prepare(newer: Deployment) -> Prepared:
             spec = spec_of(newer)
-            places = places_of(newer.manifest, spec, self._how.name, {})
-            prepared = topology.replan(places, spec, revision=newer.revision)
+            prepared = topology.replan(self._places(newer.manifest, spec, host.holders), spec, revision=newer.revision)
             self._kept.write(newer)
             return prepared
+
+        def held(holders: Mapping[AgentPath, str]) -> Prepared:
+            spec = topology.definition()
+            return topology.replan(self._places(following.deployment.manifest, spec, holders), before=spec)
+
+        def lead(followed: Deployment) -> None:
+            units = leased_units(followed.manifest, topology.definition())
+            if units or host.holders:
+                host.lead(units, held)
 
         following = Following(
             host,
@@ -162,6 +174,8 @@ class _Process:
             try_anew=self._try,
             changed=self._how.changed,
         )
+        following.followed = lead
+        lead(deployment)
         self._announcer.runs(manifest.matrix, manifest.revision)
         self._stop, self._announce = host.stop, host.session.announce
         if self._is_stopped:
@@ -179,7 +193,7 @@ class _Process:
             folder=how.folder,
             url=how.url,
             changed=how.changed,
-            places=places_of(manifest, spec_of(deployment), how.name, {}),
+            places=self._places(manifest, spec_of(deployment), {}),
             announcer=self._announcer,
             revision=manifest.revision,
         )
@@ -192,11 +206,17 @@ class _Process:
             new_id=id_maker(),
             workshop=workshop_maker(clock),
             loader=self._loader,
-            places=places_of(deployment.manifest, spec, self._how.name, {}),
+            places=self._places(deployment.manifest, spec, {}),
         )
         build(spec, around)
 
     # Inside
+
+    def _places(self, manifest: Manifest, spec: MatrixSpec, holders: Mapping[AgentPath, str]) -> Places:
+        """Where agents run. What moves runs on the host that holds its lease: on none, as long as nobody is known to."""
+        nobody = {unit.path: "" for unit in leased_units(manifest, spec)}
+        known = {path: name for path, name in holders.items() if path in nobody}
+        return places_of(manifest, spec, self._how.name, nobody | known)
 
     def _read(self) -> Deployment | None:
         try:

@@ -49,7 +49,7 @@ class LiveTopology:
         self._manifest: dict[AgentPath, str] = {}
         engine = assembly.engine
         if self._record.paused:
-            known = {engine.matrix, *assembly.agents}
+            known = {engine.matrix, *assembly.agents, *engine.elsewhere}
             engine.pauses.parts.update(path for path in map(AgentPath, self._record.paused) if path in known)
         if restored is not None and restored.is_dropped:
             self._take_back(restored.record)
@@ -97,7 +97,9 @@ class LiveTopology:
             raise UsageError(_DEPLOYED, where=path, remedy="change the matrix file, then edgematrix deploy")
         return plan(self.definition(), path, edit, self._around, self.assembly, base=self._record.base, manifest=self._manifest)
 
-    def replan(self, places: Places, spec: MatrixSpec | None = None, *, revision: int | None = None) -> Prepared:
+    def replan(
+        self, places: Places, spec: MatrixSpec | None = None, *, revision: int | None = None, before: MatrixSpec | None = None
+    ) -> Prepared:
         """Build what is to run here from now on, and was not; nothing that runs is touched, so it may be done beside the event loop.
 
         Agents that stay where they are, and as they are, keep states and runs; who hears one that came or went hears it on.
@@ -106,13 +108,14 @@ class LiveTopology:
             places: where agents are to run.
             spec: another definition; None for the same.
             revision: the number of the deployment that it comes with.
+            before: what runs, where whoever calls has made it already.
 
         Raises:
             EdgeMatrixError: it is wrong, or cannot be built here; why.
         """
         from edgematrix.config.planning import replan  # noqa: PLC0415 - see above
 
-        return replan(self.definition(), spec, self._around, self.assembly, self.places, places, revision)
+        return replan(before or self.definition(), spec, self._around, self.assembly, self.places, places, revision)
 
     def definition(self) -> MatrixSpec:
         """What runs, made anew: a host holds none.

@@ -73,11 +73,6 @@ class Manifest(msgspec.Struct, frozen=True):
         """All that run anything, or may have to."""
         return frozenset(name for names in self.places.values() for name in names)
 
-    @property
-    def first_hosts(self) -> frozenset[str]:
-        """All that run something from the beginning."""
-        return frozenset(names[0] for names in self.places.values() if names)
-
 
 def definition_hash(data: bytes) -> str:
     """The hash of the bytes of a definition."""

@@ -251,7 +251,7 @@ class Operations:
     def _pause(self, order: Order) -> Answer:
         path, engine = order.path, self._engine
         self._check(path)
-        if path in engine.elsewhere:
+        if path in engine.elsewhere and not any(is_below(agent, path) for agent in self._assembly.agents):
             raise RunError("it runs elsewhere and speaks for itself", where=path, remedy="pause whoever sends work to it")
         parts = engine.pauses.parts
         before = frozenset(parts)

@@ -342,3 +342,20 @@ def test_wrong_usage_is_told(tmp_path: Path, arguments: tuple[str, ...], told: s
     no_traceback(done)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_an_agent_with_failover_goes_on_elsewhere_when_its_host_is_killed(site: Site) -> None:
+    site.started("a", "b")
+    told = site.deploy({"one": {**says("t/one", "${v.value}"), "failover": ["a", "b"]}, "two": says("t/two", 2)})
+    assert "home/one moves to b when a is gone" in told
+    site.ear.wait(
+        lambda: site.ear.of("em/state/home/one")[-1:] != [] and site.ear.of("em/state/home/one")[-1]["host"] == "a", "it is not there"
+    )
+    site.ear.say("t/in", 1)
+    site.ear.wait_for("t/one", 1)
+    killed_s = time.monotonic()
+    site.hosts["a"].kill()
+    site.ear.wait(lambda: site.ear.of("em/state/home/one")[-1]["host"] == "b", "it does not move")
+    assert time.monotonic() - killed_s < 8  # the aim is 5 s; a test machine is shared
+    site.ear.say("t/in", 2)
+    site.ear.wait_for("t/one", 1, 2)

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgematrix.config.agent_tree import AgentTree
-from edgematrix.config.deployed import deployment_of, places_of, spec_of
+from edgematrix.config.deployed import deployment_of, leased_units, places_of, spec_of
 from edgematrix.config.exchange import dump, load
 from edgematrix.config.kept_deployment import KeptDeployment
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.errors import CodecError, ConfigError, StateError
 from edgematrix.hosting.capability import BIRTH_BYTES_MAX, Birth, Capability, Refused, encode_birth, read_birth
 from edgematrix.hosting.change import Change, Move
+from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.hosting.manifest import ProtocolMismatchError, encode_manifest, read_manifest
 from edgematrix.hosting.revision import Deployment, Gathering
 from edgematrix.protocol.path import AgentPath
@@ -190,6 +191,27 @@ def test_definitions_that_make_no_matrix_are_refused() -> None:
         spec_of(wrong)
     with pytest.raises(ConfigError, match="without agents"):
         spec_of(Deployment(deployment.manifest, {AgentPath("home/z"): b'{"agents":{}}'}))
+
+
+def test_who_moves_is_known_with_what_its_agents_are() -> None:
+    def units(topic: str, back: str = "manual") -> dict[str, LeasedUnit]:
+        spec = matrix(
+            hall={"agents": {"x": rule("t/x"), "y": {**rule(topic), "host": "b"}}, "failover": {"hosts": ["a", "b"], "failback": back}},
+            pool={"pool": {"replicas": 2}, "agents": {"worker": {**rule(topic), "failover": True}}},
+        )
+        places = {"hall": ("a", "b"), "hall/y": ("b",), "pool": ("a",), "pool/worker-1": ("a", "b"), "pool/worker-2": ("b", "a")}
+        deployment = deployment_of(spec, {AgentPath(f"home/{at}"): hosts for at, hosts in places.items()}, 1, "")
+        return {unit.path: unit for unit in leased_units(deployment.manifest, spec)}
+
+    before, after = units("t/1"), units("t/2", "auto")
+    assert list(before) == ["home/hall", "home/pool/worker-1", "home/pool/worker-2"]
+    hall = AgentPath("home/hall")
+    assert (before[hall].hosts, before[hall].returns, before[hall].apart) == (("a", "b"), False, {"home/hall/y"})
+    assert after[hall].returns
+    worker = AgentPath("home/pool/worker-1")
+    assert before[worker].hosts == ("a", "b")
+    assert before[worker].definition != after[worker].definition
+    assert units("t/1") == before
 
 
 def test_what_changes_is_told() -> None:
