@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dead": ("edgematrix.cli.dead", "Steer", "List, show, retry or drop messages that could not be handled."),
     "cancel": ("edgematrix.cli.cancel", "Steer", "End a run, and the runs that it has begun."),
     "pause": ("edgematrix.cli.pause", "Steer", "Let an agent begin no more work."),
+    "failback": ("edgematrix.cli.failback", "Steer", "Bring an agent back to the first choice of its hosts."),
     "resume": ("edgematrix.cli.resume", "Steer", "Let an agent that was paused work again."),
     "create": ("edgematrix.cli.create", "Steer", "Add an agent to a running matrix."),
     "duplicate": ("edgematrix.cli.duplicate", "Steer", "Add a copy of an agent."),

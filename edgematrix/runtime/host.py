@@ -16,6 +16,7 @@ from edgematrix.runtime.aside import Aside
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_desk import DeadDesk
+from edgematrix.runtime.failback_desk import FailbackDesk
 from edgematrix.runtime.keeper import StateKeeper
 from edgematrix.runtime.leases import Leases, Replan
 from edgematrix.runtime.operations import Operations
@@ -118,6 +119,7 @@ class Host:
                 told=self._changed,
             )
             self._leases.epochs = self.session.epochs
+            self._transport.subscribe({FailbackDesk(self.engine, self._leases, host=self._name).filter: 1})
         self._leases.follow(units, replan)
 
     @property

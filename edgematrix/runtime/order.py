@@ -26,6 +26,7 @@ __all__ = [
     "Disconnect",
     "Duplicate",
     "Edit",
+    "Failback",
     "Order",
     "Pause",
     "Remove",
@@ -95,6 +96,12 @@ class Resume(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     session: str = ""
 
 
+class Failback(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Bring an agent that moved to another host back to the best choice of its hosts that is online."""
+
+    session: str = ""
+
+
 class Cancel(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """End a run, or a step's run, with all its steps."""
 
@@ -132,7 +139,7 @@ class Dead(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 Edit: TypeAlias = Create | Remove | Duplicate | Connect | Disconnect
-Verb: TypeAlias = Edit | Pause | Resume | Cancel | Approve | Dead
+Verb: TypeAlias = Edit | Pause | Resume | Cancel | Approve | Dead | Failback
 
 DEFINES: tuple[type[Edit], ...] = (Create, Remove, Duplicate, Connect, Disconnect)
 """What changes the definition."""
@@ -149,8 +156,8 @@ VERBS: dict[str, type[Verb]] = {
     "approve": Approve,
 }
 
-_OF_OPERATORS: dict[str, type[Verb]] = VERBS | {"dead": Dead}
-"""Agents do not handle dead letters: people do."""
+_OF_OPERATORS: dict[str, type[Verb]] = VERBS | {"dead": Dead, "failback": Failback}
+"""Agents do not handle dead letters, and do not move one another: people do."""
 
 
 class Order(msgspec.Struct):
