@@ -66,7 +66,8 @@ def of_matrix(line: str) -> str:
         (of_matrix("timezone: ¶../../etc/passwd"), "timezone", "expected a time zone"),
         (of_matrix("broker: ¶http://x"), "broker", "expected a broker's address with mqtt:// or mqtts://, found http://"),
         (of_matrix("broker: ¶mqtt://"), "broker", "names no host"),
-        (of_matrix("broker: ¶mqtt://x:99999"), "broker", "cannot be read"),
+        (of_matrix("broker: ¶mqtt://one:1883,two:0"), "broker", "the broker's port is 0"),
+        (of_matrix("broker: ¶mqtt://x:99999"), "broker", "its host or port is not valid"),
         (of_matrix("broker: ¶My Broker"), "broker", "expected embedded, mosquitto, nats, mqtt://host or mqtts://host"),
         (of_matrix("root: ¶em/#"), "root", "expected a text such as 'em', found 'em/#'"),
         (
