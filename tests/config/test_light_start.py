@@ -58,3 +58,33 @@ def test_a_host_of_rules_imports_nothing_for_code_sentences_calendars_or_errors(
         "typer",
     }
     assert loaded & unneeded == set()
+
+
+def test_a_light_host_imports_nothing_that_heavy_agents_need(tmp_path: Path) -> None:
+    """From the command line to a deployment that runs: numpy, model runtimes and web servers need not be installed."""
+    loaded = modules_after(
+        "import asyncio, os, signal\n"
+        "from pathlib import Path\n"
+        "import edgematrix.cli.host\n"
+        "from edgematrix.cli.hosting import Wanted, run_host\n"
+        "from edgematrix.config.deployed import deployment_of\n"
+        "from edgematrix.config.kept_deployment import KeptDeployment\n"
+        "from edgematrix.config.reading import read_matrix\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        f"(folder / 'home.yaml').write_text({MATRIX!r})\n"
+        "spec = read_matrix(folder / 'home.yaml').spec\n"
+        "KeptDeployment(folder).write(deployment_of(spec, {'home/rule': ('pi',)}, 1, 'me'))\n"
+        "said = []\n"
+        "def tell(text):\n"
+        "    said.append(text)\n"
+        "    if 'running revision 1' in text:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "none = dict(matrix='', labels=(), devices=(), allowed=(), code=None, state=None)\n"
+        "wanted = Wanted(name='pi', broker='mqtt://127.0.0.1:1', root='em', **none)\n"
+        "asyncio.run(run_host(wanted, folder, tell))\n"
+        "assert any('running revision 1 of home: agents 1' in text for text in said), said"
+    )
+    heavy = {"fastapi", "llama_cpp", "numpy", "onnxruntime", "pandas", "scipy", "starlette", "torch", "uvicorn"}
+    assert "edgematrix.runtime.following" in loaded
+    assert loaded & heavy == set()
+    assert loaded & {"edgematrix.config.agent", "edgematrix.runtime.model_chooser", "edgematrix.runtime.workshop"} == set()
