@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.opening import open_matrix
+from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.protocol.message import Publication
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.runtime.broker import EmbeddedBroker
 from edgematrix.runtime.clock import SystemClock
@@ -114,13 +116,23 @@ class Bus:
             await transport.close()
             await running
 
-    def make(self, matrix: str, *, name: str = "pi", store: bool = False, clock: Clock | None = None) -> tuple[Host, list[Observation]]:
-        """A host that is built and not yet running."""
+    def make(
+        self,
+        matrix: str,
+        *,
+        name: str = "pi",
+        store: bool = False,
+        clock: Clock | None = None,
+        hosts: Mapping[AgentPath, str] | None = None,
+    ) -> tuple[Host, list[Observation]]:
+        """A host that is built and not yet running. `hosts` has the host of each agent; None: all run here."""
         file = self.folder / f"{name}.yaml"
         file.write_text(matrix)
         opened = open_matrix(file)
         clock, new_id = clock or SystemClock(), id_maker()
-        around = Surroundings(clock=clock, new_id=new_id, workshop=lambda limits, told: Workshop(clock, limits, told), loader=opened.loader)
+        places = EVERYTHING_HERE if hosts is None else Places(name, hosts)
+        workshop = lambda limits, told: Workshop(clock, limits, told)  # noqa: E731 - it belongs to these surroundings
+        around = Surroundings(clock=clock, new_id=new_id, workshop=workshop, loader=opened.loader, places=places)
         kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
         restored = restore(opened.spec, None if kept is None else kept.read(LiveRecord.STORE_KEY + PART_SEPARATOR))
         assembly = build(restored.spec, around)
@@ -143,9 +155,11 @@ class Bus:
         return host, observations
 
     @asynccontextmanager
-    async def host(self, matrix: str, *, name: str = "pi", store: bool = False) -> AsyncIterator[tuple[Host, list[Observation]]]:
+    async def host(
+        self, matrix: str, *, name: str = "pi", store: bool = False, hosts: Mapping[AgentPath, str] | None = None
+    ) -> AsyncIterator[tuple[Host, list[Observation]]]:
         """A host that runs, and is announced."""
-        host, observations = self.make(matrix, name=name, store=store)
+        host, observations = self.make(matrix, name=name, store=store, hosts=hosts)
         async with self.ear(f"+/host/{name}", f"+/+/host/{name}", client_id=f"midwife-{name}") as midwife:
             running = asyncio.create_task(host.run())
             await midwife.until(

@@ -30,6 +30,7 @@ from edgematrix.testing.simulator import START_US
 from edgematrix.testing.virtual_loop import VirtualLoop
 
 TURNS_MAX = 100_000
+BROKER = "broker"
 
 
 class Wire:
@@ -41,8 +42,14 @@ class Wire:
         self._net = net
         self._name = name
 
+        self.queue: list[Publication] | None = None
+        """What waits for the connection; None while it stands."""
+
     def publish(self, publication: Publication) -> None:
-        self._net.carry(self._name, publication)
+        if self.queue is None:
+            self._net.carry(self._name, publication)
+        else:
+            self.queue.append(publication)
 
     def acknowledge(self, receipt: int) -> None: ...
 
@@ -50,7 +57,7 @@ class Wire:
 class SplitHost:
     """One host: what it runs, and its session on the bus."""
 
-    def __init__(self, net: Net, name: str, opened: Any, hosts: Mapping[AgentPath, str]) -> None:
+    def __init__(self, net: Net, name: str, opened: Any, hosts: Mapping[AgentPath, str], lives: int = 0) -> None:
         self.name = name
         clock, loop = net.clock, net.loop
         around = Surroundings(
@@ -69,7 +76,7 @@ class SplitHost:
         self.router: Router[bool] = Router()
         for text in (*self.assembly.filters, *self.operations.filters):
             self.router.add(TopicFilter.parse(text), listener=True)
-        self.lives = 0
+        self.lives = lives
         self.is_on = True
         self.wire = Wire(net, name)
         self.session = self._session(clock)
@@ -121,7 +128,9 @@ class Net:
         self._last_us: dict[tuple[str, str], int] = defaultdict(int)
         self.cut: set[tuple[str, str]] = set()
         """Topics that do not reach a host: `(host, topic)`."""
+        self._opened, self._places = opened, hosts
         self.hosts = {name: SplitHost(self, name, opened, hosts) for name in names}
+        self.gone: list[SplitHost] = []
 
     def carry(self, sender: str, publication: Publication) -> None:
         topic = publication.topic
@@ -129,11 +138,7 @@ class Net:
         self.carried.append((sender, topic, value))
         if not topic.startswith("em/"):
             self.told.append(((self.clock.now_us() - START_US) / SECOND_US, topic, value))
-        if publication.retain:
-            self._retained[topic] = publication
-        for name, host in self.hosts.items() if hasattr(self, "hosts") else ():
-            if host.is_on and (name, topic) not in self.cut and host.router.match(topic):
-                self._put(sender, name, publication, retained=False)
+        self._put(sender, BROKER, publication, retained=False)
 
     def start(self) -> None:
         for host in self.hosts.values():
@@ -143,9 +148,7 @@ class Net:
 
     def say(self, topic: str, value: object) -> None:
         payload = json.dumps(value).encode() if not isinstance(value, str) else value.encode()
-        for name, host in self.hosts.items():
-            if host.is_on and host.router.match(topic):
-                self._put("world", name, Publication(topic, payload, 1), retained=False)
+        self._put("world", BROKER, Publication(topic, payload, 1), retained=False)
 
     def go(self, name: str, *, farewell: bool = False) -> None:
         """A host dies."""
@@ -153,9 +156,44 @@ class Net:
         if farewell:
             host.session.farewell()
         host.is_on = False
+        self._under_way = [entry for entry in self._under_way if entry[2] != name]
         if not farewell:
             self.carry(name, offline_will("em", name, host.session.id))
         self._settle()
+
+    def back(self, name: str) -> None:
+        """A host that died begins anew; what it had under way is gone."""
+        older = self.hosts[name]
+        self.gone.append(older)
+        host = self.hosts[name] = SplitHost(self, name, self._opened, self._places, older.lives)
+        self._tell_retained(host)
+        host.assembly.start({}, self.clock.now_us(), _refuse)
+        host.session.connected(session_present=False)
+        self._settle()
+
+    def unlink(self, name: str) -> None:
+        """A host's connection breaks: the broker says that it is gone, and forgets it."""
+        host = self.hosts[name]
+        host.wire.queue = []
+        self._under_way = [entry for entry in self._under_way if entry[2] != name]
+        host.session.disconnected("cut")
+        self.carry(name, offline_will("em", name, host.session.id))
+        self._settle()
+
+    def link(self, name: str) -> None:
+        """It is connected again; what waited for that is sent."""
+        host = self.hosts[name]
+        queue, host.wire.queue = host.wire.queue or [], None
+        self._tell_retained(host)
+        for publication in queue:
+            self.carry(name, publication)
+        host.session.connected(session_present=False)
+        self._settle()
+
+    def _tell_retained(self, host: SplitHost) -> None:
+        for topic, publication in self._retained.items():
+            if host.router.match(topic):
+                self._put(BROKER, host.name, publication, retained=True)
 
     def play(self, inputs: Sequence[tuple[Any, ...]], until: float | str = 60) -> Net:
         """Let the world say `(at, topic, payload)`, or do `(at, callable)`, and time pass."""
@@ -179,7 +217,7 @@ class Net:
         return [payload for _, seen, payload in self.told if seen == topic]
 
     def of(self, kind: type[Any]) -> list[Any]:
-        return [found for host in self.hosts.values() for found in host.observations if type(found) is kind]
+        return [found for host in (*self.gone, *self.hosts.values()) for found in host.observations if type(found) is kind]
 
     def ends(self) -> list[tuple[str, Any]]:
         """The ends of calls that were told from host to host: path, outcome and reason."""
@@ -193,10 +231,20 @@ class Net:
 
     def _put(self, sender: str, name: str, publication: Publication, *, retained: bool) -> None:
         drawn_us = self._random.randrange(self._delay_us + 1) if self._delay_us else 0
-        due_us = max(self.clock.now_us() + drawn_us, self._last_us[sender, name])
-        self._last_us[sender, name] = due_us
+        way = (sender, name)
+        due_us = max(self.clock.now_us() + drawn_us, self._last_us[way])
+        self._last_us[way] = due_us
         self._count += 1
         self._under_way.append((due_us, self._count, name, publication, retained))
+
+    def _spread(self, publication: Publication) -> None:
+        """The broker has got it."""
+        topic = publication.topic
+        if publication.retain:
+            self._retained[topic] = publication
+        for name, host in self.hosts.items():
+            if host.is_on and host.wire.queue is None and (name, topic) not in self.cut and host.router.match(topic):
+                self._put(BROKER, name, publication, retained=False)
 
     def _settle(self) -> None:
         """Let all that is to happen at this instant happen."""
@@ -212,6 +260,9 @@ class Net:
             entry = min(due)
             self._under_way.remove(entry)
             _, _, name, publication, retained = entry
+            if name == BROKER:
+                self._spread(publication)
+                continue
             host = self.hosts[name]
             if host.is_on:
                 host.session.received(publication.topic, publication.payload, publication.qos, retained)

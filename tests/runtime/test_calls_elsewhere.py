@@ -385,7 +385,13 @@ KINDS = {
       far:
         inputs: {in: any}
         outputs: {out: {from: inner}}
-        agents: {inner: {inputs: {in: any}, triggers: {t: {mode: parallel, on: {x: {from: parent.in}}, do: [{delay: 2s}, {emit: {out: "${x.value}"}, when: "${x.value != 3}"}]}}}}
+        agents:
+          inner:
+            triggers:
+              t:
+                mode: parallel
+                on: {x: {from: parent.in}}
+                do: [{delay: 2s}, {emit: {out: "${x.value}"}, when: "${x.value != 3}"}]
       near: {python: "code:talk"}
 """,
 }

@@ -57,6 +57,38 @@ class SteadyMaker(Maker):
         return made
 
 
+class PatientMaker(Maker):
+    """Makes matrices in which nothing but the end of a call ends the waiting for it."""
+
+    def code(self, path: str) -> dict[str, Any]:
+        made = super().code(path)
+        made.pop("deadline", None)
+        return made | {"python": self.random.choice(["members:quick", "members:while_"])}
+
+    def bounds(self) -> dict[str, Any]:
+        return {key: bound for key, bound in super().bounds().items() if key != "deadline"}
+
+    def flow(self, level: int, path: str) -> dict[str, Any]:
+        made = super().flow(level, path)
+        made["flow"].pop("deadline", None)
+        return made
+
+    def chat(self, level: int, path: str) -> dict[str, Any]:
+        made = super().chat(level, path)
+        made["chat"].pop("deadline", None)
+        return made
+
+
+PATIENCE = """
+async def while_(value: object, context) -> object:
+    tags, tag, random = begun(value, context, "while")
+    await asyncio.sleep(random.choice((0.5, 2, 9)))
+    if random.random() < 0.1:
+        raise ValueError("while fails")
+    return None if random.random() < 0.2 else answer(tag, random)
+"""
+
+
 def places_of(random: Random, matrix: dict[str, Any]) -> dict[str, str]:
     """A host for some of the agents; with each goes what is in it, unless that has one of its own."""
     found: dict[str, str] = {}
@@ -153,6 +185,43 @@ def faults_of_any(seed: int, breadth: int, depth: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         delay_us = random.choice([0, 1_000, 100_000, 3 * SECOND_US])
         return faults_of(played(folder, matrix, places, said, END_S, delay_us=delay_us, seed=seed))
+
+
+def left_after_trouble(seed: int, breadth: int, depth: int) -> list[str]:
+    """Hosts die and begin anew, and connections break."""
+    random = Random(seed)
+    maker = PatientMaker(random, breadth, depth)
+    matrix = maker.matrix()
+    places = places_of(random, matrix)
+    note(json.dumps(matrix))
+    note(json.dumps(places))
+    said: list[Any] = [
+        (recorded.at_us / SECOND_US, recorded.topic, recorded.payload) for recorded in world_of(random, matrix, maker.people)
+    ]
+    said += [(at_s, f"t/go/{at_s % len(matrix['agents'])}", {"tag": 100 + at_s, "n": random.randrange(4)}) for at_s in range(5, 65, 3)]
+    for name in "abc":
+        at_s = random.uniform(0, 70)
+        end_s = at_s + random.choice([0.0, 0.5, 8, 30])
+        kind = random.choice(["none", "dies", "breaks", "breaks"])
+        if kind == "dies":
+            said += [(at_s, lambda net, name=name: net.go(name)), (end_s, lambda net, name=name: net.back(name))]
+        elif kind == "breaks":
+            said += [(at_s, lambda net, name=name: net.unlink(name)), (end_s, lambda net, name=name: net.link(name))]
+    note(str(said))
+    with tempfile.TemporaryDirectory() as folder:
+        delay_us = random.choice([0, 1_000, 100_000, 3 * SECOND_US])
+        net = Net(Path(folder), matrix, places, modules={"members": MEMBERS + PATIENCE}, delay_us=delay_us, seed=seed)
+        try:
+            net.play(said, END_S)
+        finally:
+            net.close()
+        return list(left_open(net))
+
+
+@settings(QUIET, max_examples=40)
+@given(SEEDS, BREADTHS, DEPTHS)
+def test_nothing_stays_open_when_hosts_die_and_connections_break(seed: int, breadth: int, depth: int) -> None:
+    assert left_after_trouble(seed, breadth, depth) == []
 
 
 @settings(QUIET, max_examples=40)
