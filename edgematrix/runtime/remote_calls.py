@@ -62,6 +62,9 @@ class Caller(Protocol):
     def listeners(self, topic: str) -> Iterator[Listener]:
         """Who listens to `topic`."""
 
+    def advance(self, now_us: int) -> None:
+        """Do what follows at this instant."""
+
     def schedule(self, timer: _Limit, due_us: int) -> None:
         """Call `timer.due` when `due_us` has come."""
 
@@ -228,6 +231,7 @@ class RemoteCalls:
         runid = "" if outbound.trail is None else outbound.trail.runid
         if outbound.call_inputs is not None:
             self._engine.calls.fail(runid, f"what it is to be given cannot be sent: {reason}", now_us)
+            self._engine.advance(now_us)
         elif outbound.is_answer:  # this word comes before the one that its work is done
             self._tell(AgentPath(outbound.source), runid, _FAILED, f"what it put out cannot be sent: {reason}", now_us)
 

@@ -95,7 +95,8 @@ class Net:
 
     Args:
         places: the host of each part of the tree that is not on the first of `names`.
-        delay_us: how long a message may take at most; drawn, in order between two hosts.
+        delay_us: how long a message may take at most to the broker, and from there; drawn, in order on each way.
+        late: hosts that are not there at the start; `back` brings them.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Net:
         modules: Mapping[str, str] | None = None,
         delay_us: int = 0,
         seed: int = 0,
+        late: Sequence[str] = (),
     ) -> None:
         (folder / "matrix.yaml").write_text(matrix if isinstance(matrix, str) else json.dumps(matrix))
         for name, text in (modules or {}).items():
@@ -131,6 +133,8 @@ class Net:
         self._opened, self._places = opened, hosts
         self.hosts = {name: SplitHost(self, name, opened, hosts) for name in names}
         self.gone: list[SplitHost] = []
+        for name in late:
+            self.hosts[name].is_on = False
 
     def carry(self, sender: str, publication: Publication) -> None:
         topic = publication.topic
@@ -142,6 +146,8 @@ class Net:
 
     def start(self) -> None:
         for host in self.hosts.values():
+            if not host.is_on:
+                continue  # it comes later
             host.assembly.start({}, self.clock.now_us(), _refuse)
             host.session.connected(session_present=False)
         self._settle()

@@ -25,6 +25,14 @@ async def work(value: object, context) -> object:
         await context.emit("out", "first")
         await asyncio.sleep(1)
         raise ValueError("too late")
+    if value == "later":
+        await asyncio.sleep(5)
+    if value == "large":
+        return "x" * 5_000
+    if value == "deep":
+        for _ in range(100):
+            value = [value]
+        return value
     if value == "other":
         await context.emit("extra", 1)
         return None
@@ -290,6 +298,48 @@ def test_a_call_for_an_input_that_nobody_reads(play) -> None:
     ((path, said),) = net.ends()
     assert (path, said["outcome"]) == ("home/work/far", "failed")
     assert letters(net) == []
+
+
+@pytest.mark.parametrize(
+    ("back_s", "told"),
+    [(4, (6, "t/out", {"got": "later"})), (9, (9, "t/error", "it has ended, and its answer was lost on the way"))],
+)
+def test_the_broker_forgets_whoever_called(play, back_s: int, told: tuple[float, str, object]) -> None:
+    """An answer that came meanwhile is lost, and nobody waits for it for ever; one that comes later is heard."""
+    net = play(FLOW, FAR, [(1, "t/go", "later"), (2, lambda net: net.unlink("a")), (back_s, lambda net: net.link("a"))])
+    assert ends(net) == [told]
+    assert len([fired for fired in net.of(Fired) if fired.path == "home/work/far"]) == 1
+    nothing_is_left(net)
+
+
+def test_its_host_began_anew_and_nobody_said_that_it_was_gone(play) -> None:
+    deaf = {("a", "em/host/b")}
+    net = play(
+        FLOW,
+        FAR,
+        [(1, "t/go", "slow"), (2, lambda net: net.cut.update(deaf)), (3, lambda net: net.go("b")), (5, lambda net: net.back("b"))],
+    )
+    assert ends(net) == [(5, "t/error", "its host b began anew")]
+    nothing_is_left(net)
+
+
+def test_its_host_comes_after_the_call(play) -> None:
+    net = play(FLOW, FAR, [(1, "t/go", 5), (4, lambda net: net.back("b"))], late=("b",))
+    assert ends(net) == [(4, "t/out", {"got": 5})]
+    nothing_is_left(net)
+
+
+@pytest.mark.parametrize(("what", "why"), [("large", "payload_bytes_max is 3000"), ("deep", "depth_max")])
+@pytest.mark.parametrize("places", [{"home/work/far": "b"}, {"home/work/last": "b"}])
+def test_what_would_not_be_taken_elsewhere_fails_the_call(play, what: str, why: str, places: dict[str, str]) -> None:
+    """As an output of a member, and as the input of one."""
+    net = play("limits: {payload_bytes_max: 3000}" + FLOW, places, [(1, "t/go", what), (2, "t/go", 5)])
+    (wrong, right) = ends(net)
+    assert wrong[:2] == (1, "t/error")
+    assert "cannot be sent" in str(wrong[2])
+    assert why in str(wrong[2])
+    assert right == (2, "t/out", {"got": 5})
+    nothing_is_left(net)
 
 
 # Several inputs, several outputs
