@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -37,6 +38,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 __all__ = ["Deploying", "broker_of"]
 
 _CONFIRM_S_MAX = 30.0
+_TAKEN_UP_S_MAX = 10.0
 _POLL_S = 0.005
 _AT_ONCE = 1_000
 """Definitions that are on their way to the broker at a time."""
@@ -81,6 +83,8 @@ class Deploying:
         self._unread = ""
         self._specs: dict[AgentPath, str] = {}
         """The hashes of the definitions that are on the bus."""
+        self._had: set[str] = set()
+        """The hosts that run a part of the matrix before."""
         self._deployment: Deployment | None = None
         self._guest: Visit | None = None
 
@@ -98,6 +102,7 @@ class Deploying:
             await wait_quiet(self._heard)
             if self._unread:
                 complain(style(plain(self._unread), fg="yellow"))
+            self._had = {name for name, birth in self._hosts.births.items() if birth.matrix == matrix and birth.follows and birth.revision}
             placed = Placed({}, [], []) if self._is_removal else self._place()
             for warning in placed.warnings:
                 complain(style(f"warning: {plain(warning)}", fg="yellow"))
@@ -250,17 +255,16 @@ class Deploying:
 
     async def _settled(self, manifest: Manifest) -> int:
         """Wait until the hosts follow, and tell which do not, and why."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._wait_s):
                 while not self._is_over(manifest):
                     self._heard.clear()
                     await self._heard.wait()
-        except TimeoutError:
-            pass
         standing = self._standing
         if standing is not None and standing != manifest:
             what = f"revision {standing.revision}, deployed by somebody else at the same time, has taken the place of this one"
             raise BusError(what, remedy="look at it, then deploy again")
+        await self._taken_up(manifest)
         code = 0
         for name in sorted(self._concerned(manifest)):
             told, is_well = self._outcome(name, manifest)
@@ -269,10 +273,26 @@ class Deploying:
             say(f"{sign} {plain(name)}: {plain(told)}")
         return code
 
+    async def _taken_up(self, manifest: Manifest) -> None:
+        """Wait a little until what may move has been taken up by a host: first its lease has to be held."""
+
+        def is_taken_up() -> bool:
+            births = [self._hosts.births.get(name) for name in manifest.hosts]
+            online = {birth.name for birth in births if birth is not None and birth.is_online}
+            due = sum(not online.isdisjoint(manifest.hosts_of(node.path)) for node in AgentTree.of(self._spec) if not node.is_board)
+            return sum(birth.agents for birth in births if birth is not None and birth.is_online) >= due
+
+        if self._is_removal or all(len(hosts) <= 1 for hosts in manifest.places.values()):
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TAKEN_UP_S_MAX):
+                while not is_taken_up():
+                    self._heard.clear()
+                    await self._heard.wait()
+
     def _concerned(self, manifest: Manifest) -> set[str]:
         """The hosts that have to follow: those that have agents now, and those that had some."""
-        before = {name for name, birth in self._hosts.births.items() if birth.matrix == manifest.matrix and birth.follows}
-        return before | manifest.hosts
+        return self._had | manifest.hosts
 
     def _is_over(self, manifest: Manifest) -> bool:
         if self._standing is not None and self._standing != manifest:

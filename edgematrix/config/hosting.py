@@ -177,9 +177,9 @@ class _Process:
         following.followed = lead
         lead(deployment)
         self._announcer.runs(manifest.matrix, manifest.revision)
-        self._stop, self._announce = host.stop, host.session.announce
+        self._stop, self._announce = following.stop, host.session.announce
         if self._is_stopped:
-            host.stop()
+            self._stop()
         self._how.changed(f"running revision {manifest.revision} of {manifest.matrix}: agents {len(launched.assembly.agents)}")
         return following
 

@@ -83,9 +83,9 @@ class _Placing:
         for unit in units:
             if unit.path not in self._found and unit.path not in self._refusals and not unit.host and not unit.candidates:
                 self._let_stay(unit)
-        for unit in units:
-            if unit.path not in self._found and unit.path not in self._refusals:
-                self._place_anywhere(unit)
+        left = [unit for unit in units if unit.path not in self._found and unit.path not in self._refusals]
+        for unit in sorted(left, key=lambda unit: len(self._fit(unit))):  # who has least choice comes first
+            self._place_anywhere(unit)
         places = {unit.path: (self._found[unit.path], *self._others(unit)) for unit in units if unit.path in self._found}
         for unit in units:
             if unit.moves and len(places.get(unit.path, ())) == 1:
@@ -95,8 +95,8 @@ class _Placing:
     def _place_named(self, unit: Unit, named: tuple[str, ...]) -> None:
         unknown = [name for name in named if name not in self._offers]
         if unknown:
-            online = ", ".join(name for name, offer in self._offers.items() if offer.is_online) or "none"
-            self._refusals[unit.path] = f"{unit.path}: it is to run on {unknown[0]}, and no such host has been seen; online are {online}"
+            known = ", ".join(name for name, offer in self._offers.items() if offer.is_online) or "none"
+            self._refusals[unit.path] = f"{unit.path}: it is to run on {unknown[0]}, and no such host has been seen; online are {known}"
             return
         fit = [name for name in named if self._lacks(unit, self._offers[name]) == ""]
         if not fit:
@@ -116,11 +116,14 @@ class _Placing:
             self._take(unit, offer.name)
 
     def _place_anywhere(self, unit: Unit) -> None:
-        fit = [name for name, offer in self._offers.items() if offer.is_online and self._lacks(unit, offer) == ""]
+        fit = self._fit(unit)
         if fit:
             self._take(unit, min(fit, key=self._fullness))
         else:
             self._refusals[unit.path] = f"{unit.path}: {self._told(unit)}"
+
+    def _fit(self, unit: Unit) -> list[str]:
+        return [name for name, offer in self._offers.items() if offer.is_online and self._lacks(unit, offer) == ""]
 
     def _take(self, unit: Unit, name: str) -> None:
         self._found[unit.path] = name

@@ -85,6 +85,11 @@ class Following:
                 self._turn.cancel()
         self._look()
 
+    def stop(self) -> None:
+        """End the host, for good."""
+        self._host.session.goes_on = False
+        self._host.stop()
+
     def close(self) -> None:
         """Follow nothing any more."""
         self._host.session.deployed = self._host.session.asked = None
@@ -169,7 +174,7 @@ class Following:
             self._changed(_told(deployment, applied))
             self.followed(deployment)
             if self.has_left:
-                self._host.stop()
+                self._end()
         self._look()
 
     def _tried(self, deployment: Deployment, error: EdgeMatrixError | None) -> None:
@@ -180,6 +185,11 @@ class Following:
             return
         self._changed(f"revision {deployment.revision} of {deployment.manifest.matrix} is about the matrix as a whole: starting anew")
         self.next = deployment
+        self._end()
+
+    def _end(self) -> None:
+        """Let the host end what it runs; the process goes on, and so says no farewell."""
+        self._host.session.goes_on = True
         self._host.stop()
 
     def _refuse(self, deployment: Deployment, error: EdgeMatrixError) -> None:

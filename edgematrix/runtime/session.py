@@ -84,6 +84,8 @@ class Session:
         self._definitions = f"{engine.root}/{Kind.SPEC}/{engine.matrix}"
         self.deployed: Callable[[str, bytes], None] | None = None
         """Takes definitions and manifests as they are, by topic: their hashes are those of the bytes."""
+        self.goes_on = False
+        """Whether the host is there still when it runs nothing any more, so that it says no farewell."""
         self.asked: Callable[[], None] | None = None
         """Asks at each connection for the manifest that stands."""
         self.dropped_count = 0
@@ -211,7 +213,8 @@ class Session:
 
     def farewell(self) -> None:
         """Say that the host goes on purpose."""
-        self._announce("offline")
+        if not self.goes_on:
+            self._announce("offline")
 
     # Inside
 
