@@ -128,6 +128,10 @@ class Inbox:
         heard[epoch] = seq
         return True
 
+    def remind(self, receiver: str, edge: str, epoch: int) -> None:
+        """Tell a sender again how far it has come: what it sent since was not taken, and will be now."""
+        self._ask(receiver, edge, epoch)
+
     # What goes out
 
     def acks(self) -> list[tuple[str, Ack]]:

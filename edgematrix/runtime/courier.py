@@ -33,8 +33,10 @@ _log = logging.getLogger(__name__)
 _CACHED_MAX = 20_000
 _NOBODY: frozenset[AgentPath] = frozenset()
 _QOS = 1
-_HIGH = 90
-"""Percent of what may wait to be delivered, from which on no new work is taken."""
+_BEYOND = 4
+"""What is taken is brought to its end: what that puts out may be so many times what may wait when new work is taken."""
+_HOPS_EVEN = 16
+"""Hops from which on all of the room may be used."""
 
 
 class Courier:
@@ -51,9 +53,9 @@ class Courier:
         self._clock = clock
         self._touched = touched
         limits = engine.limits
-        bounds = {"entries_max": limits.outbox_durable_max, "bytes_max": limits.outbox_durable_bytes_max}
-        self._entries_high = limits.outbox_durable_max * _HIGH // 100
-        self._bytes_high = limits.outbox_durable_bytes_max * _HIGH // 100
+        self._entries_max = limits.outbox_durable_max
+        self._bytes_max = limits.outbox_durable_bytes_max
+        bounds = {"entries_max": _BEYOND * self._entries_max, "bytes_max": _BEYOND * self._bytes_max}
         self.outbox = Outbox(engine.touched.append, epoch, **bounds)
         self.lane = Lane(engine.touched.append, **bounds)
         self.inbox = Inbox(engine.touched.append)
@@ -69,6 +71,8 @@ class Courier:
         """Who acknowledges here what comes on a topic."""
         self._deferred: deque[tuple[int, Message]] = deque()
         """Messages of the broker, each with its receipt, for which there was no room."""
+        self._refused: dict[tuple[str, str, int], int] = {}
+        """Edges, by receiver, edge and epoch, of which something was not taken for want of room; with its hops."""
         self.is_stalled = False
         """Whether nothing can be stored at present, so that nothing is promised."""
         self._linked = False
@@ -96,14 +100,28 @@ class Courier:
         self.lane.committed()
         self.pump()
 
-    @property
-    def is_congested(self) -> bool:
-        """Whether so much waits to be delivered that no new work is taken; what is left of the room is for work under way."""
+    def is_congested(self, hops: int = 0, *, of: int = 1) -> bool:
+        """Whether so much waits to be delivered that no new work is taken, or, with `of`, such a part of that.
+
+        What has come further may use more of the room, so that hosts which send to one another never wait for one another for
+        ever: of what waits, that with the most hops can always go on (structured buffer pools: E. Raubold, J. Haenle, 1976).
+        """
+        share = _HOPS_EVEN + min(hops, _HOPS_EVEN)
+        whole = 2 * _HOPS_EVEN * of
+        entries_high, bytes_high = self._entries_max * share // whole, self._bytes_max * share // whole
         return (
             self.is_stalled
-            or max(self.outbox.waiting, self.lane.waiting) >= self._entries_high
-            or (max(self.outbox.waiting_bytes, self.lane.waiting_bytes) >= self._bytes_high)
+            or max(self.outbox.waiting, self.lane.waiting) >= max(entries_high, 1)
+            or (max(self.outbox.waiting_bytes, self.lane.waiting_bytes) >= bytes_high)
         )
+
+    def _has_room_for(self, message: Message) -> bool:
+        """Whether an event is taken now. Calls and their answers always are: they are bounded by the runs that they belong to."""
+        if self.is_stalled:
+            return False
+        if message.call_inputs is not None or message.trail.runid in self._engine.calls.open:
+            return True
+        return not self.is_congested(message.trail.hops)
 
     # Agents that move
 
@@ -178,11 +196,20 @@ class Courier:
                 self._publish(Publication(topic, payload, _QOS, retain))
             for publication in self.lane.due(now_us):
                 self._publish(publication)
+            if self._refused:
+                self._remind()
             for receiver, ack in self.inbox.acks():
                 self._acknowledge(receiver, ack)
             self._alarm.set(self.outbox.deadline_us)
         for expired in self.lane.take_expired():
             self._engine.observe(Dropped(now_us, self._engine.matrix, expired.topic, "it expired before it could be delivered"))
+
+    def _remind(self) -> None:
+        """Let those send again for whom there is room now, and more than for the first of what they send."""
+        for refused, hops in list(self._refused.items()):
+            if not self.is_congested(hops, of=2):
+                del self._refused[refused]
+                self.inbox.remind(*refused)
 
     def close(self) -> None:
         """Wait for nothing any more."""
@@ -211,7 +238,7 @@ class Courier:
         """
         if not self.durable_here(message.topic):
             return True
-        if self._deferred or self.is_congested:
+        if self._deferred or self.is_congested():
             self._deferred.append((self._transport.receipt, message))
             return False
         self._touched()
@@ -219,7 +246,7 @@ class Courier:
 
     def bare(self) -> Message | None:
         """The next message that was not taken when it came, if there is room now."""
-        if not self._deferred or self.is_congested:
+        if not self._deferred or self.is_congested():
             return None
         self._touched()
         return self._deferred.popleft()[1]
@@ -251,9 +278,11 @@ class Courier:
         receivers = self.durable_here(topic)
         if not receivers:
             return None if self.inbox.follow(edge, message.epoch, message.sequence) else _NOBODY
-        if self.is_congested:
-            return _NOBODY  # its sender keeps it, and sends it again
         sequence, epoch, base = message.sequence, message.epoch, message.base
+        if not self._has_room_for(message):  # its sender keeps it, and sends it again
+            if len(self._refused) < _CACHED_MAX:
+                self._refused.update(((receiver, edge, epoch), message.trail.hops) for receiver in receivers)
+            return _NOBODY
         new = {receiver for receiver in receivers if self.inbox.take(receiver, edge, epoch, sequence, base) is Verdict.NEW}
         self._touched()
         return None if len(new) == len(receivers) else frozenset(new)
