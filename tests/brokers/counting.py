@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "transport"))
-from listening import Client, Ears  # noqa: E402 - it lies there
+from listening import Client, Ears
 
-from edgematrix.protocol.message import Publication  # noqa: E402
-from edgematrix.transport.endpoint import Endpoint  # noqa: E402
-from edgematrix.transport.paho import PahoTransport  # noqa: E402
-from edgematrix.transport.settings import Settings  # noqa: E402
+from edgematrix.protocol.message import Publication
+from edgematrix.transport.endpoint import Endpoint
+from edgematrix.transport.paho import PahoTransport
+from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,13 +55,13 @@ async def publish(client: Client, count: int, at: dict[int, Callable[[], Awaitab
     happening = []
     async with asyncio.timeout(PATIENCE_S):
         for number in range(count):
-            while number - (transport.counts()["confirmed"] - before) > _AHEAD:
+            while number - (transport.counts()["confirmed"] - before) > _AHEAD:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.002)
             transport.publish(Publication("count/1", b"%d" % number, 1))
             if number in at:
                 happening.append(asyncio.ensure_future(at[number]()))
         await asyncio.gather(*happening)
-        while transport.counts()["confirmed"] - before < count:
+        while transport.counts()["confirmed"] - before < count:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
 
 
