@@ -63,6 +63,11 @@ class Program:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended by itself; None where it goes on, or was killed."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start it. Called on the main thread: the system ends a program with the thread that started it."""
         assert not self.is_running

@@ -73,14 +73,15 @@ class _World:
         matrix = _lay_out(folder, names)
         open_matrix(matrix)  # what is wrong with it is told here, and not by a host's log
         self.brokers: Brokers = brokers(options.broker, folder / "brokers", persistent=options.persistent)
-        urls = ",".join(self.brokers.urls)
-        self.hosts = {name: _host(name, matrix, urls, folder) for name in names}
+        url = f"mqtt://{','.join(url.removeprefix('mqtt://') for url in self.brokers.urls)}"
+        self.hosts = {name: _host(name, url, folder) for name in names}
         self.ear = ear(self.brokers.urls[-1], folder / "ear.log", (SINK_TOPIC, FEED_TOPIC, TOLD_TOPIC))
-        for program in (*self.brokers.programs, self.ear, *self.hosts.values()):
+        self.deploy = _edgematrix("deploy", ["deploy", str(matrix), "--broker", url], folder)
+        for program in (*self.brokers.programs, self.ear, *self.hosts.values(), self.deploy):
             programs.add(program)
         victims = {**self.hosts, **{program.name: program for program in self.brokers.programs}}
         self.reaper = Reaper(draw(options.seed, options.messages, options.kills, list(victims)), victims)
-        self.transport = PahoTransport(Endpoint.parse(urls), Settings(client_id="chaos-harness", inflight_max=1_000))
+        self.transport = PahoTransport(Endpoint.parse(url), Settings(client_id="chaos-harness", inflight_max=1_000))
         self.boards = Boards(self.transport, messages=options.messages, window_max=options.window_max, came=self.reaper.progressed)
 
     async def carry_out(self) -> None:
@@ -92,6 +93,7 @@ class _World:
         self.ear.start()
         for host in self.hosts.values():
             host.start()
+        await self._deploy()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self.transport.run(self.boards)), group.create_task(self.reaper.run())]
             if self.options.tells:
@@ -101,6 +103,22 @@ class _World:
                 await asyncio.sleep(0.05)
             for task in tasks:
                 task.cancel()
+
+    async def _deploy(self) -> None:
+        """Give the chain to the hosts, as soon as all are there.
+
+        Raises:
+            ProgramError: they do not take it.
+        """
+        deploy = self.deploy
+        give_up_at_s = time.monotonic() + _READY_S
+        while True:
+            deploy.start()
+            if await deploy.until_ended(_READY_S) and deploy.exit_code == 0:
+                return
+            if time.monotonic() > give_up_at_s:
+                raise ProgramError(f"the chain cannot be deployed\n{deploy.said()}")
+            deploy.kill()
 
     async def end(self) -> None:
         """End the hosts as the system does, so that what they still have under way is in their stores."""
@@ -207,6 +225,9 @@ def _lay_out(folder: Path, names: tuple[str, ...]) -> Path:
     return matrix
 
 
-def _host(name: str, matrix: Path, url: str, folder: Path) -> Program:
-    command = [sys.executable, "-m", "tests.chaos.host", name, str(matrix), url, str(folder / name)]
-    return Program(name, command, folder / f"{name}.log")
+def _host(name: str, url: str, folder: Path) -> Program:
+    return _edgematrix(name, ["host", "--name", name, "--broker", url, "--code", str(folder), "--state", str(folder / name)], folder)
+
+
+def _edgematrix(name: str, arguments: list[str], folder: Path) -> Program:
+    return Program(name, [sys.executable, "-m", "edgematrix", *arguments], folder / f"{name}.log")
