@@ -1,7 +1,7 @@
 """What a sender does about one edge: what it keeps, who has acknowledged how much, what is to be sent when.
 
-Sending follows TCP: a window, acknowledgements that add up, going back to what is missing at most once for each loss
-(RFC 6582, `recover`), and after a silence one entry alone until somebody answers.
+Sending follows TCP: a window, acknowledgements that add up, going back to what is missing once for each loss (RFC 6582,
+`recover`), and after a silence one entry alone until somebody answers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __all__ = ["EdgeQueue"]
 _AGAIN_US = SECOND_US
 _AGAIN_US_MAX = 10 * SECOND_US
 _BACK_US = 100_000
+"""How long a receiver lacks something before it is sent again; what is under way, or being committed there, comes meanwhile."""
 _NEVER = -1
 
 
@@ -30,9 +31,12 @@ class EdgeQueue:
     """
 
     __slots__ = (
+        "_again_us",
         "_back_from_us",
         "_based",
         "_is_probing",
+        "_lack_us",
+        "_lacked",
         "_next",
         "_recover",
         "_sent",
@@ -41,7 +45,6 @@ class EdgeQueue:
         "_window_max",
         "acked",
         "alarm_us",
-        "deadline_us",
         "edge",
         "segments",
         "topic",
@@ -53,8 +56,6 @@ class EdgeQueue:
         self.segments = deque((segment,))
         self.acked: dict[str, int] = {}
         """What each receiver has acknowledged of the oldest epoch."""
-        self.deadline_us: int | None = None
-        """When something is sent again for want of an answer."""
         self.alarm_us: int | None = None
         """When the outbox looks after it."""
         self._window_max = window_max
@@ -69,6 +70,11 @@ class EdgeQueue:
         """Up to where a repeated acknowledgement tells nothing new: what it asks for is under way."""
         self._based: int
         """The sequence that is sent with `edgebase`; 0: none."""
+        self._lack_us: int | None
+        """When something is sent again that a receiver lacks: all after `_lacked`."""
+        self._lacked: int
+        self._again_us: int | None
+        """When something is sent again for want of an answer."""
         self._is_probing: bool
         """Whether there was no answer for so long that one entry alone was sent."""
         self._wait_us: int
@@ -89,18 +95,26 @@ class EdgeQueue:
         """Whether something may be sent without waiting."""
         return bool(self.acked) and self._next <= min(self.head.safe, self._slowest + self._window_max)
 
+    @property
+    def deadline_us(self) -> int | None:
+        """When something is sent again, if nothing else happens."""
+        if self._lack_us is None or self._again_us is None:
+            return self._again_us if self._lack_us is None else self._lack_us
+        return min(self._lack_us, self._again_us)
+
     def take(self, now_us: int) -> list[bytes]:
         """What is to be sent now, in order."""
         head, found = self.segments[0], []
-        deadline_us = self.deadline_us
-        first, limit = self._next, min(head.safe, self._slowest + self._window_max)
-        if deadline_us is not None and now_us >= deadline_us:
+        if self._lack_us is not None and now_us >= self._lack_us:
+            self._go_back(self._lacked + 1, now_us)
+        elif self._again_us is not None and now_us >= self._again_us:
             self._wait_us = min(2 * self._wait_us, _AGAIN_US_MAX)
-            self.deadline_us = now_us + self._wait_us
+            self._again_us = now_us + self._wait_us
             self._recover = _NEVER
             self._is_probing = True
-            if first > self._slowest + 1:
+            if self._next > self._slowest + 1:
                 found.append(self._payload(head, self._slowest + 1))
+        first, limit = self._next, min(head.safe, self._slowest + self._window_max)
         if first <= limit:
             if first <= self._based <= limit:
                 found.extend(self._payload(head, seq) for seq in range(first, limit + 1))
@@ -109,8 +123,8 @@ class EdgeQueue:
                 found.extend([payloads[seq] for seq in range(first, limit + 1)])
             self._next = limit + 1
             self._sent = max(self._sent, limit)
-            if self.deadline_us is None:
-                self.deadline_us = now_us + self._wait_us
+            if self._again_us is None:
+                self._again_us = now_us + self._wait_us
         return found
 
     # What receivers say
@@ -120,6 +134,8 @@ class EdgeQueue:
         seq, had = ack.seq, self.acked[receiver]
         if seq > had:
             self.acked[receiver] = seq
+            if had == self._lacked:
+                self._lack_us = None
             if had == self._slowest:
                 if self._is_probing:
                     self._go_back(seq + 1, now_us)
@@ -133,8 +149,9 @@ class EdgeQueue:
             self._slowest = min(self._slowest, self.acked[receiver])
             if now_us >= self._back_from_us:
                 self._go_back(self.acked[receiver] + 1, now_us)
-        elif self._recover < seq < self._next - 1 and now_us >= self._back_from_us:
-            self._go_back(seq + 1, now_us)
+        elif self._recover < seq < self._next - 1 and (self._lack_us is None or seq < self._lacked):
+            self._lacked = seq
+            self._lack_us = self._lack_us or now_us + _BACK_US
         return self._slowest
 
     def set_receivers(self, receivers: frozenset[str], now_us: int | None = None) -> int:
@@ -157,10 +174,10 @@ class EdgeQueue:
     def begin_again(self) -> None:
         """Send everything that is not acknowledged."""
         self._next = self._slowest + 1
-        self._recover = self._sent
+        self._recover = self._sent if self._sent > self._slowest else _NEVER
         self._is_probing = False
         self._wait_us = _AGAIN_US
-        self.deadline_us = None
+        self._lack_us = self._again_us = None
 
     # Epochs
 
@@ -203,7 +220,8 @@ class EdgeQueue:
         self._based = first if first > 1 else 0
         self._is_probing = False
         self._wait_us = _AGAIN_US
-        self.deadline_us = None
+        self._lacked = 0
+        self._lack_us = self._again_us = None
 
     def _payload(self, head: Segment, seq: int) -> bytes:
         payload = head.payloads[seq]
@@ -219,12 +237,13 @@ class EdgeQueue:
         self._next = max(self._next, slowest + 1)
         if self._next == slowest + 1:
             self._is_probing = False
-            self.deadline_us = None
+            self._lack_us = self._again_us = None
         elif now_us is not None:
-            self.deadline_us = now_us + _AGAIN_US
+            self._again_us = now_us + _AGAIN_US
 
     def _go_back(self, seq: int, now_us: int) -> None:
         self._next = min(self._next, seq)
         self._recover = self._sent
         self._is_probing = False
+        self._lack_us = None
         self._back_from_us = now_us + _BACK_US

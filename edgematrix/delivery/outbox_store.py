@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from edgematrix.delivery.segment import Segment, part_of, read_part
+from edgematrix.delivery.segment import ENTRY_MARK, Segment, part_of, read_part
 from edgematrix.errors import CodecError, StateError
 from edgematrix.protocol.codec import decode_event
 
@@ -59,7 +59,6 @@ def read_outbox(parts: Mapping[str, bytes], epoch: int, damaged: Callable[[str, 
     entries: dict[str, list[tuple[int, int]]] = {}
     highest, is_uncertain = epoch, False
     for part, data in parts.items():
-        number = None
         try:
             if part == FLOOR_PART:
                 found.floor = max(found.floor, _read_floor(data))
@@ -74,7 +73,7 @@ def read_outbox(parts: Mapping[str, bytes], epoch: int, damaged: Callable[[str, 
         except (StateError, CodecError) as error:
             damaged(f"outbox {part}", error)
             found.lost.append(part)
-            is_uncertain = is_uncertain or number is None
+            is_uncertain = is_uncertain or ENTRY_MARK not in part
     if is_uncertain or not entries.keys() <= counters.keys():
         found.floor = max(found.floor, highest) + 1
     for edge in entries | counters:

@@ -7,9 +7,9 @@ from msgspec import structs
 from edgematrix.errors import StateError
 from edgematrix.protocol.codec import decode_event, encode_event
 
-__all__ = ["Segment", "part_of", "read_part", "with_base", "with_number"]
+__all__ = ["ENTRY_MARK", "Segment", "part_of", "read_part", "with_base", "with_number"]
 
-_EPOCH_MARK, _SEQUENCE_MARK = "#", ":"
+ENTRY_MARK, _SEQUENCE_MARK = "#", ":"
 """In the name of an entry's part: `{edge}#{epoch}:{sequence}`. No edge holds a `#`."""
 
 
@@ -44,7 +44,7 @@ class Segment:
 
 def part_of(edge: str, epoch: int, seq: int) -> str:
     """The name of an entry's part in the store."""
-    return f"{edge}{_EPOCH_MARK}{epoch}{_SEQUENCE_MARK}{seq}"
+    return f"{edge}{ENTRY_MARK}{epoch}{_SEQUENCE_MARK}{seq}"
 
 
 def read_part(part: str) -> tuple[str, int, int] | None:
@@ -53,7 +53,7 @@ def read_part(part: str) -> tuple[str, int, int] | None:
     Raises:
         StateError: it names no entry.
     """
-    edge, mark, number = part.rpartition(_EPOCH_MARK)
+    edge, mark, number = part.rpartition(ENTRY_MARK)
     if not mark:
         return None
     epoch, _, seq = number.partition(_SEQUENCE_MARK)

@@ -56,6 +56,8 @@ class Receiver(Host):
         self.inbox = self.start()
         self.owed_from: dict[str, int] = {}
         """By edge: the value from which on all are owed to it."""
+        self.is_faithful = True
+        """Whether it has listened from the beginning, and never lost its store."""
 
     def start(self) -> Inbox:
         inbox = Inbox(lambda _: self.touch())
@@ -114,6 +116,9 @@ class World:
         self.window_max = window_max
         self.linked = False
         self.value = 0
+        self.stores_lost = 0
+        self.origins: list[tuple[int, int]] = []
+        """Of each value: how many stores the sender had lost, and the epoch."""
         self.sender = Host()
         self.put_order: dict[str, list[int]] = {edge: [] for edge in EDGES}
         self.put_on_disk: dict[str, list[int]] = {edge: [] for edge in EDGES}
@@ -155,6 +160,7 @@ class World:
             assert self.outbox.is_full
             return
         self.put_order[edge].append(self.value)
+        self.origins.append((self.stores_lost, epoch))
         self.value += 1
 
     def save_sender(self) -> None:
@@ -180,6 +186,7 @@ class World:
         if len(self.epochs) < 2:
             return
         self.epochs = self.epochs[1:]
+        self.stores_lost += 1
         self.sender = Host()
         self.put_on_disk = {edge: [] for edge in EDGES}
         for receiver in self.receivers.values():
@@ -211,6 +218,7 @@ class World:
     def ask(self, edge: str, path: str) -> None:
         """A receiver joins or leaves."""
         receiver = self.receivers[path]
+        receiver.is_faithful = False
         if path in self.asked[edge]:
             self.asked[edge].discard(path)
             receiver.owed_from.pop(edge, None)
@@ -256,6 +264,7 @@ class World:
 
     def lose_receiver_store(self, path: str) -> None:
         receiver = self.receivers[path]
+        receiver.is_faithful = False
         receiver.disk, receiver.had_on_disk = {}, {}
         receiver.owed_from = dict.fromkeys(receiver.owed_from, self.value)
         receiver.crash(written=False)
@@ -307,9 +316,18 @@ class World:
             waits = [queue for queue in outbox._queues.values() if queue.acked and any(segment.payloads for segment in queue.segments)]
             assert all(queue.deadline_us is not None for queue in waits), "an edge waits for nothing"
             assert deadline_us is not None or not waits
-        for path, receiver in self.receivers.items():
-            for edge, had in receiver.had.items():
-                assert had == sorted(set(had)), (path, edge, had)
+        for receiver in self.receivers.values():
+            self.check_order(receiver, receiver.had)
+
+    def check_order(self, receiver: Receiver, had: dict[str, list[int]]) -> None:
+        """Nothing is there twice, and all of one epoch is in order; of all epochs, where neither side has lost its store."""
+        for edge, values in had.items():
+            assert len(values) == len(set(values)), (receiver.path, edge, values)
+            lanes: dict[tuple[int, int], list[int]] = {}
+            for value in values:
+                store, epoch = self.origins[value]
+                lanes.setdefault((store, 0 if receiver.is_faithful else epoch), []).append(value)
+            assert all(lane == sorted(lane) for lane in lanes.values()), (receiver.path, edge, values)
 
     def drain(self) -> None:
         """The faults are over: let everything come to its end, in little more time than the longest wait before something is sent again."""
@@ -345,7 +363,7 @@ class World:
                 had = receiver.had_on_disk.get(edge, [])
                 missing = set(owed) - set(had)
                 assert not missing, (path, edge, owed_from, sorted(missing), had)
-                assert had == sorted(set(had)), (path, edge, had)
+            self.check_order(receiver, receiver.had_on_disk)
 
 
 def fail(what: str, error: Exception) -> None:
