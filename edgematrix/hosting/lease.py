@@ -188,7 +188,7 @@ class Tenure:
         """Whether it was the latter."""
         self._barred_us = 0
         self._given = ("", 0)
-        """The session to which the lease was handed over, and when: in vain, until that is heard."""
+        """The session to which the lease was handed over, or that fell silent with it, and when. It gets it back once it is heard."""
 
     # What a host asks
 
@@ -266,6 +266,8 @@ class Tenure:
             self._offline.pop(name, None)
             if self._online.get(name, ("", 0))[0] != session:
                 self._online[name] = (session, now_us)
+                if self._given[0] == session:
+                    self._given = ("", 0)
         else:
             if self._online.get(name, (session, 0))[0] == session:
                 self._online.pop(name, None)
@@ -373,6 +375,8 @@ class Tenure:
             self._note(lease.session, now_us)
             if lease.session == self._given[0]:
                 self._given = ("", 0)
+                if self._online.get(lease.holder, ("", 0))[0] == lease.session:
+                    self._online[lease.holder] = (lease.session, now_us)
         is_mine = lease.giver != "" and lease.session == self.session
         if self.phase is not Phase.WATCHING:
             if lease.rank > (self.epoch, self.host) or is_mine:
@@ -442,6 +446,8 @@ class Tenure:
         if self.is_former:
             self._heard_us.pop(seen.session, None)
         self._short = self.is_former or (self._known and not seen.holder)
+        if seen.holder != self.host and self._online.get(seen.holder, ("", 0))[0] == seen.session:
+            self._given = (seen.session, now_us)  # online, and silent all the same
         is_given = seen.session == self.session and seen.giver != ""
         self.epoch = seen.epoch if is_given else min(max(seen.epoch + 1, now_us // 1_000), _EPOCH_MAX)
         self.seen = Lease(self.epoch, self.host, self.session)

@@ -137,6 +137,16 @@ def test_a_host_that_was_stopped_for_long_has_nothing_when_it_wakes() -> None:
     assert made.active() == ["b"]
 
 
+def test_a_first_choice_that_falls_silent_gets_it_back_only_when_it_is_there_again() -> None:
+    made = world(returns=True)
+    made.hosts["a"].pause()
+    assert made.run_until(lambda: made.active() == ["b"], 5 * S) > 3 * S
+    made.run(15 * S)
+    assert made.active() == ["b"]
+    made.hosts["a"].wake()
+    assert made.run_until(lambda: made.active() == ["a"], 15 * S) > 9 * S
+
+
 def test_a_host_to_which_it_is_handed_over_in_vain_is_not_tried_again_for_long() -> None:
     made = world(returns=True)
     made.hosts["a"].kill(reads_rest=True)
