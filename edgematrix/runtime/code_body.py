@@ -18,6 +18,7 @@ from edgematrix.runtime.firing import Firing
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.run import OWN_WORK, Run
+from edgematrix.runtime.stored_form import pack
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["CodeBody"]
@@ -25,6 +26,8 @@ __all__ = ["CodeBody"]
 _log = logging.getLogger(__name__)
 
 _KIND = "code"
+_NO_JOURNAL = (None, None)
+_NOTHING_DONE = Progress(_KIND, pack({}))
 
 
 class CodeBody:
@@ -60,7 +63,9 @@ class CodeBody:
         if not self._code.waits and not self._engine.works_long:
             self._call(run, argument, Context(self._engine, run, self._clock), now_us)
             return
-        journal = CodeJournal(run.runner.agent, self._engine.limits.journal_bytes_max) if run.runner.keeps else None
+        journal = None
+        if run.runner.keeps and self._code.is_async and self._code.waits:  # other code can do nothing before it returns
+            journal = CodeJournal(run.runner.agent, self._engine.limits.journal_bytes_max)
         self._start(run, argument, Context(self._engine, run, self._clock, journal), journal)
 
     def cancel(self, run: Run, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
@@ -81,7 +86,9 @@ class CodeBody:
         Raises:
             StateError: something of it has no stored form.
         """
-        journal, context = self._journals[run]
+        journal, context = self._journals.get(run, _NO_JOURNAL)
+        if journal is None or context is None:
+            return _NOTHING_DONE
         if journal.broken:
             raise StateError(journal.broken)
         state, parts = journal.keep(context.open_calls())
@@ -132,7 +139,7 @@ class CodeBody:
 
     def _over(self, run: Run, result: object, error: BaseException | None) -> None:
         self._tasks.pop(run, None)
-        journal, _ = self._journals.pop(run, (None, None))
+        journal, _ = self._journals.pop(run, _NO_JOURNAL)
         if not run.over:
             now_us = self._clock.now_us()
             if journal is not None:

@@ -131,11 +131,11 @@ class CodeJournal:
         """
         if self._follow(_EFFECT, what) is not None:
             return True
-        tail = () if self._journal is None else self._journal.tail
+        tail = [] if self._journal is None else self._journal.tail
         if tail and tail[-1][0] == _EFFECT and tail[-1][1] == what:
-            tail[-1][2] = msgspec.convert(tail[-1][2], int) + 1
+            tail[-1] = (_EFFECT, what, msgspec.convert(tail[-1][2], int) + 1)
         else:
-            self._add([_EFFECT, what, 1])
+            self._add((_EFFECT, what, 1))
         return False
 
     def call(self, what: str) -> tuple[int, CallEnd | None, bool]:
@@ -152,7 +152,7 @@ class CodeJournal:
 
     def ended(self, number: int, end: CallEnd) -> None:
         """A call is over."""
-        self._add([_ENDED, number, end])
+        self._add((_ENDED, number, end))
 
     def ask(self, what: str) -> tuple[int, str | None]:
         """Code is about to ask for a change of the matrix: the request's number, and what it led to before the restart.
@@ -168,7 +168,7 @@ class CodeJournal:
 
     def told(self, number: int, error: str) -> None:
         """What a request has led to; no error, it was done."""
-        self._add([_TOLD, number, error])
+        self._add((_TOLD, number, error))
 
     def undone(self) -> str:
         """What the code did before the restart and has not done now, though it has come to its end; empty for nothing."""
@@ -199,10 +199,10 @@ class CodeJournal:
 
     def _number(self, kind: int, what: str) -> int:
         self._numbers += 1
-        self._add([kind, what, self._numbers])
+        self._add((kind, what, self._numbers))
         return self._numbers
 
-    def _add(self, record: list[object]) -> None:
+    def _add(self, record: Sequence[object]) -> None:
         journal = self._journal
         if journal is None:
             journal = self._journal = Journal()

@@ -33,7 +33,7 @@ from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.event import Trail
 from edgematrix.runtime.calls import ERROR, Call
-from edgematrix.runtime.course_replay import Replayed, record_of, replay
+from edgematrix.runtime.course_replay import KINDS, Replayed, replay
 from edgematrix.runtime.ensemble import Ensemble, Member
 from edgematrix.runtime.journal import Journal, read_journal
 from edgematrix.runtime.kept_call import KeptCall
@@ -234,7 +234,7 @@ class Conduct:
         if journal is not None:
             taint = self._taints.get(event.step, "") if self._taints and isinstance(event, (Done, Failed)) else ""
             try:
-                journal.add(record_of(event, now_us, taint))
+                journal.add((KINDS[type(event)], now_us, event, taint))
             except StateError as error:
                 return [Fail(f"it cannot be kept for a restart: {error.what}")]
             size_max = self._body.engine.limits.journal_bytes_max

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -25,22 +26,11 @@ from edgematrix.composition.course import (
 )
 from edgematrix.errors import StateError
 
-__all__ = ["Replayed", "record_of", "replay"]
+__all__ = ["KINDS", "Replayed", "replay"]
 
-_DONE, _FAILED, _CHOSEN, _ANSWERED, _TICK, _GO = range(6)
-
-
-def record_of(event: Event, at_us: int, taint: str) -> list[object]:
-    """What a course is told, as its journal has it; `taint` is that of a step's outputs."""
-    if type(event) is Done:
-        return [_DONE, at_us, event.step, event.outputs, taint]
-    if type(event) is Failed:
-        return [_FAILED, at_us, event.step, event.reason, event.gone, taint]
-    if type(event) is Chosen:
-        return [_CHOSEN, at_us, event.step, event.choice]
-    if type(event) is Answered:
-        return [_ANSWERED, at_us, event.value, event.by]
-    return [_TICK if type(event) is Tick else _GO, at_us]
+_EVENTS: Final[tuple[type[Event], ...]] = (Done, Failed, Chosen, Answered, Tick, Go)
+KINDS: Final[dict[type, int]] = {kind: number for number, kind in enumerate(_EVENTS)}
+"""The number of each kind of event in a journal. A record is `[number, moment, event, taint]`, the taint being that of a step's outputs."""
 
 
 class Replayed(msgspec.Struct):
@@ -79,7 +69,7 @@ class Replayed(msgspec.Struct):
                 self.taints[event.step] = taint
 
 
-def replay(course: Course, inputs: Mapping[str, object], began_us: int, records: Iterable[list[object]]) -> Replayed:
+def replay(course: Course, inputs: Mapping[str, object], began_us: int, records: Iterable[Sequence[object]]) -> Replayed:
     """Tell a course all that another one was told, at the moments at which it was.
 
     Raises:
@@ -94,16 +84,11 @@ def replay(course: Course, inputs: Mapping[str, object], began_us: int, records:
     return found
 
 
-def _read(record: list[object]) -> tuple[Event, int, str]:
+def _read(record: Sequence[object]) -> tuple[Event, int, str]:
     try:
-        kind, at_us, *rest = record
-        if not isinstance(kind, int) or not isinstance(at_us, int):
+        kind, at_us, fields, taint = record
+        if not (isinstance(kind, int) and isinstance(at_us, int) and isinstance(fields, list)):
             raise StateError("a record of its journal is of no kind, or has no moment")
-        taint = str(rest.pop()) if kind in (_DONE, _FAILED) else ""
-        event: Event = _EVENTS[kind](*rest)  # type: ignore[arg-type]  # a wrong form is refused below
+        return _EVENTS[kind](*fields), at_us, str(taint)
     except (ValueError, TypeError, LookupError) as error:
         raise StateError(f"a record of its journal is damaged: {error}") from None
-    return event, at_us, taint
-
-
-_EVENTS: tuple[type[Event], ...] = (Done, Failed, Chosen, Answered, Tick, Go)

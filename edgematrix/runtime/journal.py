@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edgematrix.runtime.stored_form import pack, unpack
 
@@ -13,17 +13,17 @@ _TAIL_MAX = 1_000
 
 
 class Journal:
-    """The records of one run since the last write, oldest first. Each is a list of plain values, its kind first."""
+    """The records of one run since the last write, oldest first. Each is a row of plain values, its kind first."""
 
     __slots__ = ("_packed", "size", "tail")
 
     def __init__(self) -> None:
-        self.tail: list[list[object]] = []
+        self.tail: list[Sequence[object]] = []
         self._packed: tuple[bytes, ...] = ()
         self.size = 0
         """Bytes of all that has become bytes here so far, written or not."""
 
-    def add(self, record: list[object]) -> None:
+    def add(self, record: Sequence[object]) -> None:
         """Note what has happened.
 
         Raises:

@@ -39,6 +39,9 @@ class Starter(Protocol):
 class Kept(Protocol):
     """What is stored of a run."""
 
+    is_changed: bool
+    """Whether that is known already."""
+
     def touch(self) -> None:
         """It is no longer what it was."""
 
@@ -66,7 +69,7 @@ class Run:
     def touched(self) -> None:
         """What it takes to go on with it after a restart is no longer what it was."""
         entry = self.entry if self.of is None else self.of.entry
-        if entry is not None:
+        if entry is not None and not entry.is_changed:
             entry.touch()
 
     def end(self, outcome: Outcome, now_us: int, reason: str = "") -> None:
