@@ -1,4 +1,4 @@
-"""The brokers of a run, as programs: one mosquitto, or a cluster of three nats-servers."""
+"""The brokers of a run, as programs: one mosquitto, or a cluster of three nats-servers by the profile that is shipped."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgematrix.runtime.broker_program import choose
+from edgematrix.runtime.capabilities import read_profile
 from tests.broker_process import BrokerProcess, free_port
 from tests.chaos.program import Program
 
 __all__ = ["Brokers", "brokers"]
-
-_NATS_NODE = """
-server_name: "{name}"
-listen: "127.0.0.1:{client}"
-max_payload: 8MB
-jetstream {{ store_dir: "{directory}", limits: {{ default_max_consumers: 10000 }} }}
-cluster {{ name: "chaos", listen: "127.0.0.1:{route}", routes: [{routes}] }}
-mqtt {{ listen: "127.0.0.1:{port}", stream_replicas: 3, max_ack_pending: 50, ack_wait: "3s" }}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +48,18 @@ def _nats_cluster(folder: Path) -> Brokers:
     programs, urls = [], []
     for name, route in zip(names, routes, strict=True):
         port = free_port()
-        others = ", ".join(f'"nats-route://127.0.0.1:{other}"' for other in routes if other != route)
-        text = _NATS_NODE.format(name=name, client=free_port(), directory=folder / name, route=route, routes=others, port=port)
+        values = {
+            "node": name,
+            "cluster_port": str(route),
+            "routes": ", ".join(f'"nats-route://127.0.0.1:{other}"' for other in routes if other != route),
+            "data_dir": str(folder / name),
+            "listen": "127.0.0.1",
+            "port": str(port),
+            "access": "",
+        }
+        text = read_profile("nats-cluster.conf")
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
         configuration = folder / f"{name}.conf"
         configuration.write_text(text)
         programs.append(

@@ -48,6 +48,7 @@ class Program:
         self.name = name
         self.log = log
         self.starts = 0
+        self._cpu_s = 0.0
         self._command = [shutil.which(command[0]) or command[0], *command[1:]]
         self._env = None if env is None else {**os.environ, **env}
         self._ready = ready
@@ -62,6 +63,18 @@ class Program:
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def cpu_s(self) -> float:
+        """What all its lives have cost; of one that ended by itself nothing is known."""
+        if self._process is None:
+            return self._cpu_s
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:
+            return self._cpu_s
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return self._cpu_s + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def exit_code(self) -> int | None:
@@ -80,7 +93,7 @@ class Program:
 
     def kill(self) -> None:
         """As a power cut does; with all that it has started."""
-        process, self._process = self._process, None
+        self._cpu_s, process, self._process = self.cpu_s, self._process, None
         if process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

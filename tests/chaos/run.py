@@ -60,6 +60,7 @@ class Result:
     kills: int = 0
     took_s: float = 0.0
     trouble: str = ""
+    cpu_s: dict[str, float] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
 
@@ -167,6 +168,7 @@ async def _run(options: Options) -> Result:
                 raise
             result.trouble = _told(ended)
         result.took_s = time.monotonic() - began_s
+        result.cpu_s = {name: host.cpu_s for name, host in world.hosts.items()}
         await world.end()
         _report(world, result)
     return result
@@ -194,6 +196,8 @@ def _report(world: _World, result: Result) -> None:
     if boards.lost:
         lines.append(f"missing: {boards.missing()}")
     rate = len(boards.taken) / max(boards.last_at_s - boards.first_at_s, 0.001)
+    cost = {**{program.name: program.cpu_s for program in world.brokers.programs}, **result.cpu_s, "harness": time.process_time()}
+    lines.append(f"CPU: {', '.join(f'{name} {cpu_s:.1f} s' for name, cpu_s in cost.items())}")
     lines.append(f"seed {options.seed}: {result.took_s:.1f} s, {rate:.0f} messages/s from the first to the last")
 
 
