@@ -8,12 +8,14 @@ from collections.abc import Callable
 from edgematrix.errors import CodecError, EdgeMatrixError, QueueFullError
 from edgematrix.hosting.manifest import Manifest, encode_manifest, read_manifest
 from edgematrix.hosting.revision import Deployment, Gathering
+from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.host import Host
+from edgematrix.runtime.own_name import OwnName
 from edgematrix.runtime.topology import Applied, Prepared
 
 __all__ = ["Following"]
@@ -70,7 +72,9 @@ class Following:
         self._head = f"{engine.root}/{Kind.SPEC}/"
         self._topic = f"{self._head}{engine.matrix}"
         host.session.deployed, host.session.asked = self.heard, self._ask
-        transport.subscribe({f"{self._topic}/+/#": 1, self._topic: 1})
+        own = OwnName(engine.root, name, announcer.session, changed, engine.matrix)
+        engine.listen(TopicFilter.parse(own.topic), own)
+        transport.subscribe({f"{self._topic}/+/#": 1, self._topic: 1, own.topic: 1})
 
     def heard(self, topic: str, payload: bytes) -> None:
         """Take a definition or a manifest."""

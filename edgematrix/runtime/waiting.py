@@ -7,12 +7,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from edgematrix.errors import QueueFullError
 from edgematrix.hosting.revision import Deployment, Gathering
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.birth import Announcer
+from edgematrix.runtime.own_name import OwnName
 
 __all__ = ["Waiting"]
 
@@ -50,6 +53,7 @@ class Waiting:
         self._head = f"{root}/{Kind.SPEC}/"
         self._gatherings: dict[str, Gathering] = {}
         self._is_linked = False
+        self._own = OwnName(root, name, announcer.session, changed)
         self._found: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
         self.filter = f"{self._head}{matrix}/#" if matrix else f"{self._head}#"
         """What it has to hear."""
@@ -60,7 +64,7 @@ class Waiting:
         Raises:
             AccessRefusedError: the broker refuses this host.
         """
-        self._transport.subscribe({self.filter: 1})
+        self._transport.subscribe({self.filter: 1, self._own.topic: 1})
         link = asyncio.create_task(self._transport.run(self), name="transport")
         try:
             waits: set[asyncio.Future[Any]] = {link, self._found}
@@ -91,6 +95,10 @@ class Waiting:
     def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
         """Take a definition or a manifest."""
         del qos, retained
+        if topic == self._own.topic:
+            with suppress(msgspec.DecodeError):  # whatever it is, no host has said it
+                self._own.take(msgspec.json.decode(payload))
+            return
         matrix, slash, _ = topic.removeprefix(self._head).partition("/")
         gathering = self._gatherings.get(matrix)
         if gathering is None:

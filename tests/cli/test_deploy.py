@@ -295,7 +295,8 @@ def test_code_that_no_other_process_can_load_is_refused(site: Site) -> None:
     file = site.folder / "program.py"
     file.write_text(
         "import edgematrix as em\n\nhome = em.Matrix('home')\n\n\ndef make():\n"
-        "    @home.agent(when=em.every_message('t/in', int))\n    def inner(v: int, ctx: em.Context) -> int:\n        return v\n\n\nmake()\n"
+        "    @home.agent(when=em.every_message('t/in', int))\n"
+        "    def inner(v: int, ctx: em.Context) -> int:\n        return v\n\n\nmake()\n"
     )
     done = call("deploy", file, "--broker", site.broker.url, cwd=site.folder)
     no_traceback(done)
@@ -359,3 +360,60 @@ def test_an_agent_with_failover_goes_on_elsewhere_when_its_host_is_killed(site: 
     assert time.monotonic() - killed_s < 8  # the aim is 5 s; a test machine is shared
     site.ear.say("t/in", 2)
     site.ear.wait_for("t/one", 1, 2)
+
+
+def test_a_host_that_is_stopped_says_so_whatever_it_does(site: Site) -> None:
+    site.started("a", "b")
+    site.deploy({"one": {**says("t/one", 1), "host": "a"}})
+    for name in ("a", "b"):
+        site.hosts[name].stop(signal.SIGTERM)
+        assert site.hosts[name].process.returncode == 0
+        site.ear.wait(lambda name=name: site.ear.birth(name)["status"] == "offline", "it does not say farewell")  # type: ignore[misc]
+
+
+def test_what_was_retained_of_an_agent_goes_with_it(site: Site) -> None:
+    site.started("a")
+    kept = {"outputs": {"mode": {"type": "text", "retain": True, "initial": "home"}}}
+    site.deploy({"one": {**says("t/one", 1), **kept}, "two": says("t/two", 1)})
+    site.ear.wait(lambda: site.ear.of("em/out/home/one/mode") != [], "there is no first value")
+    site.deploy({"two": says("t/two", 1)})
+    for topic in ("em/out/home/one/mode", "em/state/home/one", "em/spec/home/one"):
+        site.ear.wait(lambda topic=topic: site.ear.of(topic)[-1] is None, f"{topic} is still there")  # type: ignore[misc]
+
+
+def test_a_changed_deployment_is_changed_by_deploying_alone(site: Site) -> None:
+    site.started("a", "b")
+    site.deploy({"hall": {"agents": {"one": says("t/one", 1), "two": {**says("t/two", 2), "host": "b"}}, "host": "a"}})
+    done = call("remove", "home/hall/one", "--url", site.broker.url, cwd=site.folder)
+    assert done.returncode == 1
+    assert "edgematrix deploy" in done.stderr
+    assert call("pause", "home/hall", "--url", site.broker.url, cwd=site.folder).returncode == 0
+    site.ear.wait(
+        lambda: [site.ear.of(f"em/state/home/hall/{name}")[-1]["status"] for name in ("one", "two")] == ["paused"] * 2, "not paused"
+    )
+    site.hosts["b"].kill()
+    site.started("b")
+    site.ear.wait(lambda: len(site.ear.of("em/state/home/hall/two")) > 2, "it does not come back")
+    assert site.ear.of("em/state/home/hall/two")[-1]["status"] == "paused"
+
+
+def test_two_hosts_of_one_name_are_told_of_each_other(site: Site) -> None:
+    site.started("a")
+    first, other = site.hosts["a"], site.host("a", "--label", "other")
+    try:
+        other.wait_for("another process is the host a too")
+    finally:
+        first.kill()
+
+
+def test_two_who_deploy_at_once_end_with_one_deployment_and_one_is_told(site: Site) -> None:
+    site.started("a")
+    files = [site.file({"one": says("t/one", number)}, f"{number}.yaml") for number in (1, 2)]
+    runs = [Running("deploy", file, "--broker", site.broker.url, cwd=site.folder, name=file.stem) for file in files]
+    codes = [run.process.wait(WAIT_S * 2) for run in runs]
+    site.ear.say("t/in", 0)
+    site.ear.wait(lambda: bool(site.ear.of("t/one")), "nobody works")
+    (value,) = site.ear.of("t/one")
+    assert codes[value - 1] == 0, [run.printed for run in runs]
+    if codes != [0, 0]:  # they may have come one after the other
+        assert "somebody else" in runs[2 - value].printed
