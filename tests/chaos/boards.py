@@ -21,7 +21,7 @@ from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.ids import id_maker
 
-__all__ = ["FEED", "FEED_TOPIC", "SINK", "SINK_TOPIC", "Boards"]
+__all__ = ["FEED", "FEED_TOPIC", "FIRST", "SINK", "SINK_TOPIC", "Boards"]
 
 ROOT, MATRIX = "em", "chaos"
 FEED, SINK, FIRST = "chaos/feed", "chaos/sink", "chaos/line"
