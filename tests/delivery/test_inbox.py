@@ -252,3 +252,22 @@ def test_memory_stays_bounded(events: list[tuple[str, int, int, bool]]) -> None:
             desk.inbox.committed()
     desk.commit()
     assert len(desk.disk) == len(desk.inbox)
+
+
+def test_what_comes_again_alone_is_answered() -> None:
+    desk = Desk()
+    desk.take(1, 2)
+    desk.commit()
+    assert desk.take(1) == [AGAIN]
+    assert desk.inbox.acks() == [ack(2)]
+
+
+def test_an_epoch_that_gave_way_while_it_was_stored_is_not_acknowledged() -> None:
+    desk = Desk()
+    desk.take(1, epoch=1)
+    desk.save()
+    for epoch in (2, 3, 4, 5):
+        desk.take(1, epoch=epoch)
+    desk.inbox.committed()
+    assert desk.inbox.acks() == []
+    assert {ack.epoch for _, ack in desk.commit()} == {2, 3, 4, 5}

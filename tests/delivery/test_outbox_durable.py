@@ -445,3 +445,71 @@ def test_many_edges_wait_for_no_other() -> None:
     desk.now_us = S
     assert [(message.topic, message.sequence) for message in desk.due()] == [(TOPIC, 1)]
     assert desk.outbox.deadline_us == 1_500 * MS
+
+
+def test_who_has_lost_its_store_is_owed_all_that_is_kept_for_others() -> None:
+    desk = Desk(receivers=(B, C)).linked(5)
+    desk.due()
+    desk.ack(5)
+    desk.ack(1, C)
+    desk.ack(0)
+    assert [(message.sequence, message.base) for message in desk.due()] == [(2, 2), (3, None), (4, None), (5, None)]
+    desk.ack(5, C)
+    assert desk.outbox.waiting == 4
+    desk.ack(5)
+    assert desk.outbox.waiting == 0
+
+
+def test_of_two_that_lack_something_the_one_behind_is_served() -> None:
+    desk = Desk(receivers=(B, C)).linked(6)
+    desk.due()
+    desk.ack(2)
+    desk.ack(4, C)
+    desk.ack(4, C)
+    desk.ack(2)
+    desk.now_us = 100 * MS
+    assert desk.sent() == [3, 4, 5, 6]
+    ahead = Desk(receivers=(B, C)).linked(6)
+    ahead.due()
+    ahead.ack(2)
+    ahead.ack(4, C)
+    ahead.ack(2)
+    ahead.ack(4, C)
+    ahead.now_us = 100 * MS
+    assert ahead.sent() == [3, 4, 5, 6]
+
+
+def test_an_older_store_with_two_receivers_drains() -> None:
+    desk = Desk(receivers=(B, C)).linked(3)
+    old = Desk(receivers=(B, C), disk=dict(desk.disk))
+    old.linked(2)
+    old.due()
+    old.ack(5, C)
+    old.ack(9)
+    old.commit()
+    old.ack(5, C)
+    assert [(message.epoch, message.sequence) for message in old.due()] == [(101, 1), (101, 2)]
+    old.ack(2, epoch=101)
+    old.ack(2, C, epoch=101)
+    assert old.outbox.waiting == 0
+
+
+def test_a_forgotten_edge_leaves_no_counters() -> None:
+    desk = Desk().linked(2)
+    desk.put()
+    desk.outbox.forget(EDGE)
+    desk.commit()
+    assert list(desk.disk) == ["floor"]
+
+
+def test_counters_that_are_lost_are_not_given_again() -> None:
+    desk = Desk().linked(2)
+    desk.due()
+    desk.ack(2)
+    desk.commit()
+    desk.disk[EDGE] = b"\xff"
+    again = Desk(disk=desk.disk)
+    again.outbox.define(WORK, WORK_TOPIC, frozenset({"home/d"}))
+    assert again.outbox.number(EDGE) == (101, 1)
+    again.commit()
+    assert Desk(disk=again.disk).outbox.number(EDGE) == (101, 1)
