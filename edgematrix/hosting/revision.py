@@ -84,13 +84,13 @@ class Gathering:
 
     def take_definition(self, path: AgentPath, payload: bytes) -> None:
         """Take a definition; an empty one is gone. What is too large counts for nothing, and so is missing."""
-        before = self._heard.pop(path, b"")
+        self._heard_bytes -= len(self._heard.pop(path, b""))
         self._hashes.pop(path, None)
-        self._heard_bytes -= len(before)
         if payload and len(payload) <= DEFINITION_BYTES_MAX and self._heard_bytes + len(payload) <= _BYTES_MAX:
-            self._heard[path] = payload
-            self._heard_bytes += len(payload)
-            self._hashes[path] = definition_hash(payload)
+            hashed = self._hashes[path] = definition_hash(payload)
+            if not self._knows(path, hashed):
+                self._heard[path] = payload
+                self._heard_bytes += len(payload)
         if self._manifest is not None:
             self._look(path, self._manifest)
 
@@ -135,7 +135,13 @@ class Gathering:
 
     def settle(self, deployment: Deployment) -> None:
         """What was whole is kept from now on: its definitions are at hand whatever becomes of the bus."""
-        self._known = deployment
+        former, self._known = self._known, deployment
+        for path, hashed in self._hashes.items():  # what stands on the bus is held once, here or there
+            if self._knows(path, hashed):
+                self._heard_bytes -= len(self._heard.pop(path, b""))
+            elif path not in self._heard and former is not None:
+                self._heard[path] = former.definitions[path]
+                self._heard_bytes += len(self._heard[path])
 
     def _look(self, path: AgentPath, manifest: Manifest) -> None:
         """Note whether the definition that the manifest means is there."""

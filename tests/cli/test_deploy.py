@@ -391,7 +391,7 @@ def test_a_changed_deployment_is_changed_by_deploying_alone(site: Site) -> None:
     site.ear.wait(
         lambda: [site.ear.of(f"em/state/home/hall/{name}")[-1]["status"] for name in ("one", "two")] == ["paused"] * 2, "not paused"
     )
-    site.hosts["b"].kill()
+    site.hosts["b"].stop(signal.SIGTERM)
     site.started("b")
     site.ear.wait(lambda: len(site.ear.of("em/state/home/hall/two")) > 2, "it does not come back")
     assert site.ear.of("em/state/home/hall/two")[-1]["status"] == "paused"

@@ -183,6 +183,28 @@ def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
             continue
 
 
+def test_revision_after_revision_is_put_together_from_what_was_kept_and_what_is_new() -> None:
+    gathering = Gathering("home")
+    for number in range(1, 7):
+        deployment = deployed((ONE, TWO)[number % 2], number)
+        changed = {at: data for at, data in deployment.definitions.items() if number == 1 or at in ("home/hall/y", "home/w")}
+        gathered(gathering, Deployment(deployment.manifest, changed))
+        assert gathering.standing().deployment == deployment
+        gathering.settle(deployment)
+        assert gathering.standing().deployment == deployment
+
+
+def test_what_went_and_was_never_cleared_may_come_back() -> None:
+    one, two = deployed(ONE), deployed(matrix(z=rule("t/z")), 2)
+    gathering = gathered(Gathering("home"), one)
+    gathering.settle(one)
+    gathering.take_manifest(encode_manifest(two.manifest))
+    gathering.settle(two)
+    again = deployed(ONE, 3)
+    gathering.take_manifest(encode_manifest(again.manifest))
+    assert gathering.standing().deployment == again
+
+
 def test_definitions_that_make_no_matrix_are_refused() -> None:
     spec = matrix(z=rule("t/z"))
     deployment = deployed(spec)
