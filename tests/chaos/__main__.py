@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds to run, one after the other, from --seed on")
     parser.add_argument("--messages", type=int, default=40_000)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--full", type=int, default=0, help="how often the disk of a host is full for two seconds")
     parser.add_argument("--broker", choices=("mosquitto", "nats-cluster"), default="mosquitto")
     parser.add_argument("--persistence", choices=("on", "off"), default="on", help="whether mosquitto keeps anything over a kill")
     parser.add_argument("--hosts", type=int, choices=range(1, len(HOSTS) + 1), default=len(HOSTS))
@@ -45,6 +46,7 @@ def main() -> int:
                     broker=chosen.broker,
                     persistent=chosen.persistence == "on",
                     hosts=chosen.hosts,
+                    fillings=chosen.full,
                     window_max=chosen.window,
                     deadline_s=chosen.deadline,
                     tells=True,

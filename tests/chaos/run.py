@@ -20,6 +20,7 @@ from edgematrix.transport.settings import Settings
 from tests.chaos.boards import FEED_TOPIC, SINK_TOPIC, Boards
 from tests.chaos.brokers import Brokers, brokers
 from tests.chaos.ear import ear, heard
+from tests.chaos.filler import Filler, draw_fillings
 from tests.chaos.program import Program, ProgramError, Programs
 from tests.chaos.reaper import Reaper
 from tests.chaos.schedule import draw
@@ -37,7 +38,11 @@ _TELL_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is to be done. `window_max` numbers are under way at once; after `deadline_s` it is given up."""
+    """What is to be done.
+
+    `fillings` is how often the disk of a host is full for a while. `window_max` numbers are under way at once; after `deadline_s` it
+    is given up.
+    """
 
     seed: int
     messages: int
@@ -46,6 +51,7 @@ class Options:
     broker: str = "mosquitto"
     persistent: bool = True
     hosts: int = 3
+    fillings: int = 0
     window_max: int = 1_000
     deadline_s: float = 120.0
     tells: bool = False
@@ -53,12 +59,17 @@ class Options:
 
 @dataclass(slots=True)
 class Result:
-    """What came of it. `trouble` is why it was given up; empty if it was not. `lines` tell the rest."""
+    """What came of it.
+
+    `back_s` is the longest time that it took to go on after a disk had room again. `trouble` is why it was given up; empty if it
+    was not. `lines` tell the rest.
+    """
 
     lost: int = 0
     twice: int = 0
     kills: int = 0
     took_s: float = 0.0
+    back_s: float = 0.0
     trouble: str = ""
     cpu_s: dict[str, float] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -82,8 +93,17 @@ class _World:
             programs.add(program)
         victims = {**self.hosts, **{program.name: program for program in self.brokers.programs}}
         self.reaper = Reaper(draw(options.seed, options.messages, options.kills, list(victims)), victims)
+        self.filler = Filler(draw_fillings(options.seed, options.messages, options.fillings, names), self.hosts)
         self.transport = PahoTransport(Endpoint.parse(url), Settings(client_id="chaos-harness", inflight_max=1_000))
-        self.boards = Boards(self.transport, messages=options.messages, window_max=options.window_max, came=self.reaper.progressed)
+        self.boards = Boards(self.transport, messages=options.messages, window_max=options.window_max, came=self._came)
+
+    def _came(self, count: int) -> None:
+        self.filler.progressed(count)
+        self.reaper.progressed(count)
+
+    @property
+    def is_over(self) -> bool:
+        return self.boards.is_complete and self.reaper.is_over and self.filler.is_over
 
     async def carry_out(self) -> None:
         """Start everything, and go on until all has come and nothing more comes."""
@@ -100,7 +120,7 @@ class _World:
             if self.options.tells:
                 tasks.append(group.create_task(self._tell()))
             self.boards.begin()
-            while not (self.boards.is_complete and self.reaper.is_over and time.monotonic() - self.boards.last_at_s > _QUIET_S):  # noqa: ASYNC110 - it is over when nothing comes
+            while not (self.is_over and time.monotonic() - self.boards.last_at_s > _QUIET_S):  # noqa: ASYNC110 - it is over when nothing comes
                 await asyncio.sleep(0.05)
             for task in tasks:
                 task.cancel()
@@ -181,6 +201,7 @@ def _told(errors: ExceptionGroup[Exception]) -> str:
 def _report(world: _World, result: Result) -> None:
     boards, options = world.boards, world.options
     result.lost, result.twice, result.kills = boards.lost, boards.twice, len(world.reaper.done)
+    result.back_s = max(world.filler.back_s, default=0.0)
     killed = Counter(kill.victim for kill in world.reaper.done)
     lines = result.lines
     lines.append(f"killed: {', '.join(f'{name} {count}' for name, count in sorted(killed.items())) or 'nobody'}")
@@ -196,6 +217,8 @@ def _report(world: _World, result: Result) -> None:
     if boards.lost:
         lines.append(f"missing: {boards.missing()}")
     rate = len(boards.taken) / max(boards.last_at_s - boards.first_at_s, 0.001)
+    if options.fillings:
+        lines.append(f"full disks: {world.filler.done}, it went on after at most {result.back_s:.1f} s")
     cost = {**{program.name: program.cpu_s for program in world.brokers.programs}, **result.cpu_s, "harness": time.process_time()}
     lines.append(f"CPU: {', '.join(f'{name} {cpu_s:.1f} s' for name, cpu_s in cost.items())}")
     lines.append(f"seed {options.seed}: {result.took_s:.1f} s, {rate:.0f} messages/s from the first to the last")
