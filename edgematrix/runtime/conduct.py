@@ -30,11 +30,12 @@ from edgematrix.composition.course import (
     Wake,
 )
 from edgematrix.errors import RunError, StateError
-from edgematrix.protocol.duration import format_duration
 from edgematrix.protocol.event import Trail
 from edgematrix.runtime.calls import ERROR, Call
 from edgematrix.runtime.course_replay import KINDS, Replayed, replay
-from edgematrix.runtime.ensemble import Ensemble, Member
+from edgematrix.runtime.course_step import CourseStep
+from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.ensemble import Ensemble
 from edgematrix.runtime.journal import Journal, read_journal
 from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Noted, Outcome, StepBegan, StepEnded
@@ -87,7 +88,7 @@ class Conduct:
         self.run = run
         self.course = course
         self.order = run.runner.order
-        self._steps: dict[int, _Step] = {}
+        self._steps: dict[int, CourseStep] = {}
         self._choosing: dict[int, Callable[[], None]] | None = None
         self._streaming: dict[str, int] | None = None
         """The step whose pieces are streamed on each output."""
@@ -99,6 +100,11 @@ class Conduct:
         self._began_us = 0
         self._journal: Journal | None = None
         """What the course was told; None before the first, and where that is not kept."""
+
+    @property
+    def engine(self) -> Engine:
+        """Who carries its calls."""
+        return self._body.engine
 
     def begin(self, inputs: Mapping[str, object], now_us: int) -> None:
         """Start the course."""
@@ -171,7 +177,7 @@ class Conduct:
             self._due_us = None
             self.take(Tick(), now_us)
 
-    def step_over(self, step: _Step, call: Call, now_us: int) -> None:
+    def step_over(self, step: CourseStep, call: Call, now_us: int) -> None:
         """A member has answered, returned nothing, or failed."""
         if self._steps.pop(step.number, None) is None:
             return
@@ -186,7 +192,7 @@ class Conduct:
         else:
             self.take(Done(step.number, call.outputs), now_us)
 
-    def pass_on(self, step: _Step, part: Part, now_us: int) -> None:
+    def pass_on(self, step: CourseStep, part: Part, now_us: int) -> None:
         """Stream what a member streams where that is to be the composite's own output; the step that began to last counts."""
         composition, run = self._body.composition, self.run
         port = composition.streamed(step.name, part.port) if isinstance(composition, Streaming) else ""
@@ -250,7 +256,7 @@ class Conduct:
             member = self._members.get(found.member)
             if member is None or member.path != found.call.receiver:
                 continue
-            step = self._steps[found.number] = _Step(self, found.number, found.member, member)
+            step = self._steps[found.number] = CourseStep(self, found.number, found.member, member)
             call = step.call = engine.calls.reopen(found.call, step.answered, self.run)
             call.part_heard = step.part_heard
             run = self.run
@@ -297,7 +303,7 @@ class Conduct:
         engine = body.engine
         member = self._members[effect.member]
         inputs = tuple((port or member.input, value) for port, value in effect.inputs)
-        step = _Step(self, effect.step, effect.member, member)
+        step = CourseStep(self, effect.step, effect.member, member)
         reason, call = body.gone.get(member.path, ""), None
         if not reason:
             try:
@@ -400,46 +406,6 @@ class Conduct:
     def _observe_end(self, number: int, outcome: Outcome, outputs: Mapping[str, object], reason: str, now_us: int) -> None:
         run = self.run
         self._body.engine.observe(StepEnded(now_us, run.runner.agent, run.trail.runid, number, outcome, outputs, reason))
-
-
-class _Step:
-    """One call of a course. A timer of the engine where the member runs elsewhere and has a deadline."""
-
-    __slots__ = ("_conduct", "_member", "call", "name", "number", "order", "until_us")
-
-    def __init__(self, conduct: Conduct, number: int, name: str, member: Member) -> None:
-        self._conduct = conduct
-        self._member = member
-        self.name = name
-        self.number = number
-        self.order = conduct.order
-        self.call: Call | None = None
-        self.until_us: int | None = None
-        """When the member, elsewhere, is to have answered."""
-
-    def answered(self, call: Call, now_us: int) -> None:
-        """The call is over."""
-        self._conduct.step_over(self, call, now_us)
-
-    def part_heard(self, call: Call, part: Part, now_us: int) -> None:  # noqa: ARG002 - it has one call
-        """The member has streamed a piece."""
-        self._conduct.pass_on(self, part, now_us)
-
-    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
-        """Whether it is still waited for."""
-        return self.call is not None and self.call.runid in self._conduct._body.engine.calls.open  # noqa: SLF001 - its own course's
-
-    def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
-        """The member, elsewhere, has not answered in time."""
-        call = self.call
-        if call is None:
-            return
-        engine = self._conduct._body.engine  # noqa: SLF001 - its own course's
-        if call.runid in engine.calls.open:
-            told = format_duration(self._member.deadline_us or 0)
-            engine.hang_up(call, now_us)
-            call.failure = f"its deadline of {told} has passed"
-            self.answered(call, now_us)
 
 
 class _Failing:

@@ -405,3 +405,28 @@ def test_the_journal_of_a_run_is_written_in_parts(tmp_path: Path) -> None:
     list(simulation.play(said, 60 * SECOND_US))
     parts = [key.rpartition("\x1e")[2] for key in written if "run\x1ehome/work#" in key]
     assert parts.count("head") <= 2  # once to write it, once to delete it
+
+
+TAINTED = """
+matrix: home
+defaults: {delivery: durable}
+agents:
+  lock: {device: {writes: {state: {topic: t/lock, critical: true}}}}
+  careless:
+    inputs: {who: text}
+    flow: {edges: [who -> ask, ask -> opener, who -> wait, "wait, ask -> other"]}
+    agents:
+      ask: {human: {ask: "Open for ${value}?", answers: t/answer}}
+      wait: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{delay: 3s}, {emit: {out: "${x.value}"}}]}}}
+      opener: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.state, payload: "${x.value.answer}"}}]}}}
+      other: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.state, payload: "${x.value.wait}"}}]}}}
+"""
+
+
+@pytest.mark.parametrize("kills", [(), (6,), (2, 6), (2, 6, 12)])
+def test_the_taint_of_what_was_given_before_a_restart_is_known_after_it(play, kills: tuple[int, ...]) -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/home", "type": "em.in.who", "data": "eve", "taint": "web"}
+    said = [(1, "em/in/home/careless/who", event), (10, "t/answer", {"answer": "yes"})]
+    played = play(TAINTED, said, 60, restarts=[Restart(kill * SECOND_US) for kill in kills])
+    assert played.on("t/lock") == ["yes"]
+    assert [letter.path for letter in played.of(DeadLettered) if "untrusted" in letter.reason] == ["home/lock"]
