@@ -414,12 +414,17 @@ agents:
   lock: {device: {writes: {state: {topic: t/lock, critical: true}}}}
   careless:
     inputs: {who: text}
+    outputs: {out: {from: wait}}
     flow: {edges: [who -> ask, ask -> opener, who -> wait, "wait, ask -> other"]}
     agents:
       ask: {human: {ask: "Open for ${value}?", answers: t/answer}}
       wait: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{delay: 3s}, {emit: {out: "${x.value}"}}]}}}
-      opener: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.state, payload: "${x.value.answer}"}}]}}}
-      other: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.state, payload: "${x.value.wait}"}}]}}}
+      opener:
+        inputs: {in: any}
+        triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.state, payload: "${x.value.answer}"}}]}}
+      other:
+        inputs: {in: any}
+        triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.state, payload: "${x.value.wait}"}}]}}
 """
 
 
