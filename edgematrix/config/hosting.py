@@ -89,6 +89,8 @@ class _Process:
         self._loader = CodeLoader(how.code, how.allowed)
         self._declined: Deployment | None = None
         self._is_stopped = False
+        self._owes_farewell = False
+        """Whether it has to connect once more before it ends, to say so: what it ran has ended without a word."""
         self._stop: Callable[[], None] = lambda: None
         self._announce: Callable[[], None] = lambda: None
 
@@ -98,8 +100,8 @@ class _Process:
         telling = asyncio.create_task(self._tell_load(), name="load")
         try:
             deployment = self._read()
-            while not self._is_stopped:
-                deployment = await (self._wait() if deployment is None else self._run(deployment))
+            while not self._is_stopped or self._owes_farewell:
+                deployment = await (self._wait() if deployment is None or self._is_stopped else self._run(deployment))
         finally:
             telling.cancel()
 
@@ -124,6 +126,9 @@ class _Process:
             changed=how.changed,
         )
         self._stop, self._announce = waiting.stop, waiting.announce
+        if self._is_stopped:
+            waiting.stop()
+        self._owes_farewell = False
         return await waiting.run()
 
     async def _run(self, deployment: Deployment) -> Deployment | None:
@@ -135,6 +140,7 @@ class _Process:
                 try:
                     await launched.host.run()
                 finally:
+                    self._owes_farewell = launched.host.session.goes_on
                     following.close()
         except BusError:
             raise

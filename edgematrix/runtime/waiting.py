@@ -20,6 +20,8 @@ from edgematrix.runtime.own_name import OwnName
 __all__ = ["Waiting"]
 
 _MATRICES_MAX = 100
+_FAREWELL_S = 2.0
+"""How long a connection is waited for, only to say farewell."""
 
 
 class Waiting:
@@ -53,6 +55,7 @@ class Waiting:
         self._head = f"{root}/{Kind.SPEC}/"
         self._gatherings: dict[str, Gathering] = {}
         self._is_linked = False
+        self._is_stopping = False
         self._own = OwnName(root, name, announcer.session, changed)
         self._found: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
         self.filter = f"{self._head}{matrix}/#" if matrix else f"{self._head}#"
@@ -81,7 +84,14 @@ class Waiting:
                 await link
 
     def stop(self) -> None:
-        """End `run`; may be called more than once."""
+        """End `run`, as soon as that can be said; may be called more than once."""
+        self._is_stopping = True
+        if self._is_linked:
+            self._end()
+        else:
+            asyncio.get_running_loop().call_later(_FAREWELL_S, self._end)
+
+    def _end(self) -> None:
         if not self._found.done():
             self._found.set_result(None)
 
@@ -117,6 +127,9 @@ class Waiting:
         """The broker took us in."""
         del session_present
         self._is_linked = True
+        if self._is_stopping:
+            self._end()
+            return
         self._changed("connected, waiting for agents")
         self.announce()
 
