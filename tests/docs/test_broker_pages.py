@@ -40,12 +40,12 @@ class Terminal:
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
 
-    def until(self, pattern: str) -> str:
-        """Wait for a line; it."""
+    def until(self, pattern: str, after: int = 0) -> str:
+        """Wait for a line, of those after so many; it."""
         give_up_at = time.monotonic() + PATIENCE_S
         with self._changed:
             while True:
-                found = next((line for line in self.lines if re.match(pattern, line)), None)
+                found = next((line for line in self.lines[after:] if re.match(pattern, line)), None)
                 if found is not None:
                     return found
                 assert self._process.poll() is None, "".join(self.lines)
@@ -87,11 +87,22 @@ class Walk:
             self._run(self._meant(text))
         elif kind in ("sh", "sh fails"):
             self._paste(self._meant(text), fails=kind == "sh fails")
+        elif kind == "sh soon":
+            give_up_at = time.monotonic() + PATIENCE_S
+            while self._outcome(self._meant(text)) != 0:
+                assert time.monotonic() < give_up_at, self._said
         elif kind == "text":
             self._compare(text, self._said)
         elif kind == "text said":
             for line in text.splitlines():
                 self._compare(line, self.brokers[-1].until(self._pattern(line)))
+        elif kind == "text matrix":
+            matrix = self.others[-1]
+            first = matrix.until(rf"\S+ +{_CONNECTED}")
+            position = matrix.lines.index(first) + 1
+            for line in text.splitlines():
+                words = line.split(maxsplit=1)[1].partition("…")[0]
+                position = matrix.lines.index(matrix.until(rf"\S+ +{words}", position)) + 1
         else:
             raise AssertionError(kind)
 
@@ -107,16 +118,19 @@ class Walk:
             self._said = "".join(terminal.lines)
         else:
             self.others.append(terminal)
-            terminal.until(rf".*{_CONNECTED}")
+            terminal.until(rf"\S+ +{_CONNECTED}")
 
     def _paste(self, commands: str, *, fails: bool) -> None:
         for command in commands.strip().splitlines():
-            done = subprocess.run(
-                ["bash", "-c", command], cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=False
-            )
-            self._said = done.stdout + done.stderr
-            assert "Traceback" not in self._said
-            assert (done.returncode != 0) is fails, f"{command}\n{self._said}"
+            assert (self._outcome(command) != 0) is fails, f"{command}\n{self._said}"
+
+    def _outcome(self, command: str) -> int:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+        self._said = done.stdout + done.stderr
+        assert "Traceback" not in self._said
+        return done.returncode
 
     def _compare(self, shown: str, said: str) -> None:
         hidden = [
