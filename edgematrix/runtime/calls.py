@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from edgematrix.errors import RunError
+from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Outcome
@@ -67,6 +68,7 @@ class Call:
         "by",
         "caller",
         "failure",
+        "gathered",
         "given",
         "gone",
         "held_by",
@@ -119,6 +121,9 @@ class Call:
         self.is_remote = False
         self.is_kept = False
         """Whether caller and receiver, on two hosts, are durable: it outlives the absence of either."""
+        self.gathered: list[Message] = []
+        """Inputs that have come while others are yet to come, where the caller is elsewhere: all are given at one instant, as they are
+        where the caller is here, so that a group which joins them mixes no calls."""
         self.awaiting = 0
         """Inputs that are yet to come, where the caller is elsewhere."""
         self.afar: set[AgentPath] | None = None

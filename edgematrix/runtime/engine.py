@@ -182,19 +182,22 @@ class Engine:
             self.lapsed(now_us)
         if self._timers.is_due(now_us):
             self.advance(now_us)
-        if message.call_inputs is None or self.remote.opens(message, now_us):
+        if message.call_inputs is None:
             self._queue.append(message)
+        else:
+            self._queue.extend(self.remote.opens(message, now_us))
         self._drain(now_us)
 
     def receive_for(self, agent: AgentPath, message: Message, now_us: int) -> None:
         """Hand in a message for one agent alone: other listeners have had it."""
         if now_us >= self.lapse_us:
             self.lapsed(now_us)
-        if message.call_inputs is not None and not self.remote.opens(message, now_us):
-            return
-        for listener, hits in self._routes.of(message.topic):
-            if listener.agent == agent:
-                listener.receive(message, hits, now_us)
+        ready = (message,) if message.call_inputs is None else self.remote.opens(message, now_us)
+        self._queue.extend(earlier for earlier in ready if earlier is not message)
+        if message in ready:
+            for listener, hits in self._routes.of(message.topic):
+                if listener.agent == agent:
+                    listener.receive(message, hits, now_us)
         self.advance(now_us)
 
     @property

@@ -95,11 +95,11 @@ class RemoteCalls:
 
     # Called from elsewhere
 
-    def opens(self, message: Message, now_us: int) -> bool:
-        """Take note of work that somebody elsewhere calls for. Whether it is new, so that it is to be worked on."""
+    def opens(self, message: Message, now_us: int) -> Sequence[Message]:
+        """Take note of work that somebody elsewhere calls for. What is to be worked on now: nothing if it is not new, or not all."""
         engine, runid, given = self._engine, message.trail.runid, message.call_inputs
         if not runid or given is None:
-            return True
+            return (message,)
         receiver, port = self._address(message.topic)
         known = self._known.get(runid)
         call = engine.calls.open.get(runid)
@@ -107,23 +107,23 @@ class RemoteCalls:
             return self._goes_on(message, call, known, receiver, port, now_us)
         if call is not None or runid in engine.calls.cancelled:
             engine.observe(Dropped(now_us, receiver, message.topic, "whoever asked for it does not wait any more"))
-            return False
+            return ()
         wanted = frozenset(message.call_wants.split()) or _WHATEVER
         caller, calls = AgentPath(message.source), engine.calls
         try:
             call = calls.begin(runid, caller, receiver, wanted, self._over, inputs=given, is_here=True)
         except RunError as error:
             self._tell(receiver, runid, _FAILED, error.what, now_us)
-            return False
+            return ()
         call.given, call.is_remote, call.awaiting = message.trail.taint, True, given - 1
         self._note(runid, {port})
         self._spread(call, message.topic)
         if receiver in engine.durable:
             call.by = _Kept(self, runid)
             call.by.touched()
-        if call.awaiting:
-            engine.schedule(_Limit(calls, call, self._give_up), now_us + engine.command_expiry_us)
-        return True
+        ready = self._gather(call, message)
+        self._bound(call, now_us)
+        return ready
 
     def refuse(self, message: Message, reason: str, now_us: int) -> bool:
         """Tell whoever calls that nothing works on it. False if nobody called."""
@@ -168,23 +168,22 @@ class RemoteCalls:
         for runid, data in parts.items():
             self._stored.add(runid)
             try:
-                awaiting, ports, kept = unpack(data, tuple[int, list[str], KeptCall])
+                awaiting, ports, kept, gathered = unpack(data, tuple[int, list[str], KeptCall, list[Message]])
             except StateError as error:
                 damaged(f"{self.STORE_KEY} {runid}", error)
                 self.touch(runid)
                 continue
             call = self._engine.calls.reopen(kept, self._over, _Kept(self, runid))
-            call.is_remote, call.awaiting = True, awaiting
+            call.is_remote, call.awaiting, call.gathered = True, awaiting, gathered
             self._note(runid, set(ports))
-            if awaiting:
-                self._engine.schedule(_Limit(self._engine.calls, call, self._give_up), now_us + self._engine.command_expiry_us)
+            self._bound(call, now_us)
 
     def _written(self, call: Call) -> bytes:
         kept, ports = self._engine.calls.keep(call), sorted(self._known.get(call.runid, ()))
         try:
-            return pack((call.awaiting, ports, kept))
+            return pack((call.awaiting, ports, kept, call.gathered))
         except StateError:  # an output has no stored form: it was put out all the same
-            return pack((call.awaiting, ports, structs.replace(kept, outputs={})))
+            return pack((call.awaiting, ports, structs.replace(kept, outputs={}), call.gathered))
 
     # Calling elsewhere
 
@@ -246,8 +245,10 @@ class RemoteCalls:
         path, _, port = topic.removeprefix(f"{self._engine.root}/{Kind.IN}/").rpartition("/")
         return AgentPath(path), port
 
-    def _goes_on(self, message: Message, call: Call | None, known: set[str], receiver: AgentPath, port: str, now_us: int) -> bool:
-        """Whether another message of a call that is known gives it another input."""
+    def _goes_on(
+        self, message: Message, call: Call | None, known: set[str], receiver: AgentPath, port: str, now_us: int
+    ) -> Sequence[Message]:
+        """What is to be worked on now that another message of a call that is known has come."""
         engine = self._engine
         again = port in known
         known.add(port)
@@ -258,12 +259,31 @@ class RemoteCalls:
                 call.by.touched()
             if not call.awaiting:
                 engine.calls.look(call)
-            return True
+            return self._gather(call, message)
         if again:
             engine.observe(Dropped(now_us, receiver, message.topic, "it came again: this call was here before"))
             if call is None:  # where its end was heard, this is not
                 self._tell(receiver, message.trail.runid, _FAILED, "it has ended, and its answer was lost on the way", now_us)
-        return False
+        return ()
+
+    def _gather(self, call: Call, message: Message) -> Sequence[Message]:
+        """What of a call is to be worked on now that an input of it has come: all of its inputs at one instant.
+
+        An agent here that reads an input of one elsewhere may never get the others.
+        """
+        if call.receiver in self._engine.elsewhere:
+            return (message,)
+        call.gathered.append(message)
+        if call.awaiting:
+            return ()
+        ready, call.gathered = call.gathered, []
+        return ready
+
+    def _bound(self, call: Call, now_us: int) -> None:
+        """See to it that the inputs which are yet to come are not awaited for ever; what is delivered for certain comes."""
+        certain = bool(call.gathered) and call.gathered[0].sequence is not None and call.receiver in self._engine.durable
+        if call.awaiting and not certain:
+            self._engine.schedule(_Limit(self._engine.calls, call, self._give_up), now_us + self._engine.command_expiry_us)
 
     def _spread(self, call: Call, topic: str) -> None:
         """Whoever else works on it: agents elsewhere that read an input of an agent here, and the other way round."""

@@ -1,4 +1,4 @@
-"""The code of two members of the chain: one that awaits, and one that begins once both of its inputs of a run have come."""
+"""The code of two members of the chain: one that awaits, and one that looks at what others have joined."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ async def stamp(number: int, context: em.Context) -> dict[str, int]:
     return {"number": number, "square": number * number}
 
 
-async def pair(inputs: dict[str, Any], context: em.Context) -> dict[str, int]:
-    """Put together what two ways have brought; a run that mixed two numbers fails loudly."""
-    left, right = inputs["left"], inputs["right"]
-    if left != right["number"]:
-        raise ValueError(f"{left} was joined with {right}")
-    return right
+async def check(inputs: dict[str, Any], context: em.Context) -> dict[str, int]:
+    """Look that what was put together on the way is of one number, and that it is this run's."""
+    number, paired = inputs["number"], inputs["paired"]
+    if not number == paired["left"] == paired["right"]["number"]:
+        raise ValueError(f"{number} was joined with {paired}")
+    return {"number": number, "square": paired["right"]["square"]}

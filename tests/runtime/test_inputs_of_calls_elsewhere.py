@@ -1,0 +1,71 @@
+"""The inputs of a call from elsewhere come on edges of their own, in any order with those of other calls: a group mixes no calls."""
+
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from split_hosts import Net
+
+from edgematrix.protocol.event import Trail
+from edgematrix.protocol.message import Message
+
+MATRIX = """
+matrix: home
+agents:
+  work:
+    triggers: {go: {mode: parallel, on: {in: {topic: t/go}}}}
+    flow: {edges: [in -> far.left, in -> far.right, far -> last]}
+    agents:
+      far:
+        inputs: {left: any, right: any}
+        outputs: {out: any}
+        triggers:
+          both:
+            mode: parallel
+            on: {left: {from: self.left}, right: {from: self.right}}
+            do: [{emit: {out: ["${left.value}", "${right.value}"]}}]
+      last: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{emit: {out: 1}}]}}}
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Iterator[Net]:
+    made = Net(tmp_path, MATRIX, {"home/work/far": "b"}, ("a", "b"))
+    yield made
+    made.close()
+
+
+def given(run: int, port: str) -> Message:
+    trail = Trail(f"{run}-{port}", f"run-{run}", 1)
+    topic = f"em/in/home/work/far/{port}"
+    return Message(topic, f"{port}{run}", False, 1, None, trail, "home/work", call_inputs=2, call_wants="out")
+
+
+@pytest.mark.parametrize("order", sorted(permutations([(1, "left"), (1, "right"), (2, "left"), (2, "right")]))[::2])
+def test_each_call_gets_its_own_inputs(net: Net, order: tuple[tuple[int, str], ...]) -> None:
+    net.start()
+    engine = net.hosts["b"].engine
+    for run, port in order:
+        engine.receive(given(run, port), net.clock.now_us())
+    net._settle()
+    said = {value["runid"]: value["data"] for _, topic, value in net.carried if topic == "em/out/home/work/far/out"}
+    assert said == {"run-1": ["left1", "right1"], "run-2": ["left2", "right2"]}
+
+
+def test_an_input_that_waits_for_others_is_kept_for_a_restart(net: Net, tmp_path: Path) -> None:
+    net.start()
+    before = net.hosts["b"].engine
+    before.receive(given(1, "left"), net.clock.now_us())
+    kept = {key: data for key, data in before.remote.save().items() if data is not None}
+    again = Net(tmp_path, MATRIX, {"home/work/far": "b"}, ("a", "b"))
+    try:
+        again.start()
+        after = again.hosts["b"].engine
+        after.remote.load(kept, again.clock.now_us(), lambda key, error: pytest.fail(f"{key}: {error}"))
+        after.receive(given(2, "left"), again.clock.now_us())
+        after.receive(given(1, "right"), again.clock.now_us())
+        again._settle()
+        assert [value["data"] for _, topic, value in again.carried if topic == "em/out/home/work/far/out"] == [["left1", "right1"]]
+    finally:
+        again.close()
