@@ -1,7 +1,8 @@
 """What a sender does about one edge: what it keeps, who has acknowledged how much, what is to be sent when.
 
-Sending follows TCP: a window, acknowledgements that add up, going back to what is missing once for each loss (RFC 6582,
-`recover`), and after a silence one entry alone until somebody answers.
+Sending follows TCP: a window, acknowledgements that add up, going back to what is missing, and after a silence one entry alone
+until somebody answers. An acknowledgement that repeats the one before is a hint that something is missing; that is sent again
+where nothing more is acknowledged for a moment, for the hint may be the answer to a copy.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ __all__ = ["EdgeQueue"]
 _AGAIN_US = SECOND_US
 _AGAIN_US_MAX = 10 * SECOND_US
 _BACK_US = 100_000
-"""How long a receiver lacks something before it is sent again; what is under way, or being committed there, comes meanwhile."""
-_NEVER = -1
+_BACK_US_MAX = SECOND_US
+"""How long after a hint something is sent again: the first time, and when it was in vain again and again."""
 
 
 class EdgeQueue:
@@ -34,12 +35,11 @@ class EdgeQueue:
         "_again_us",
         "_back_from_us",
         "_based",
+        "_hint_us",
         "_is_probing",
         "_lack_us",
         "_lacked",
         "_next",
-        "_recover",
-        "_sent",
         "_slowest",
         "_wait_us",
         "_window_max",
@@ -62,17 +62,15 @@ class EdgeQueue:
         self._back_from_us = 0
         self._next: int
         """The sequence that is sent next; lower than what was sent already, where that is sent again."""
-        self._sent: int
-        """The highest sequence that was sent."""
         self._slowest: int
         """What all receivers have acknowledged."""
-        self._recover: int
-        """Up to where a repeated acknowledgement tells nothing new: what it asks for is under way."""
         self._based: int
         """The sequence that is sent with `edgebase`; 0: none."""
         self._lack_us: int | None
-        """When something is sent again that a receiver lacks: all after `_lacked`."""
+        """When something is sent again that a receiver seems to lack: all after `_lacked`."""
         self._lacked: int
+        self._hint_us: int
+        """How long after a hint that is."""
         self._again_us: int | None
         """When something is sent again for want of an answer."""
         self._is_probing: bool
@@ -107,10 +105,10 @@ class EdgeQueue:
         head, found = self.segments[0], []
         if self._lack_us is not None and now_us >= self._lack_us:
             self._go_back(self._lacked + 1, now_us)
+            self._hint_us = min(2 * self._hint_us, _BACK_US_MAX)
         elif self._again_us is not None and now_us >= self._again_us:
             self._wait_us = min(2 * self._wait_us, _AGAIN_US_MAX)
             self._again_us = now_us + self._wait_us
-            self._recover = _NEVER
             self._is_probing = True
             if self._next > self._slowest + 1:
                 found.append(self._payload(head, self._slowest + 1))
@@ -122,7 +120,6 @@ class EdgeQueue:
                 payloads = head.payloads
                 found.extend([payloads[seq] for seq in range(first, limit + 1)])
             self._next = limit + 1
-            self._sent = max(self._sent, limit)
             if self._again_us is None:
                 self._again_us = now_us + self._wait_us
         return found
@@ -134,8 +131,9 @@ class EdgeQueue:
         seq, had = ack.seq, self.acked[receiver]
         if seq > had:
             self.acked[receiver] = seq
-            if had == self._lacked:
-                self._lack_us = None
+            if self._lack_us is not None and had == self._lacked:
+                self._lacked, self._hint_us = seq, _BACK_US
+                self._lack_us = now_us + _BACK_US if seq < self._next - 1 else None
             if had == self._slowest:
                 if self._is_probing:
                     self._go_back(seq + 1, now_us)
@@ -149,9 +147,9 @@ class EdgeQueue:
             self._slowest = min(self._slowest, self.acked[receiver])
             if now_us >= self._back_from_us:
                 self._go_back(self.acked[receiver] + 1, now_us)
-        elif self._recover < seq < self._next - 1 and (self._lack_us is None or seq < self._lacked):
+        elif seq < self._next - 1 and (self._lack_us is None or seq < self._lacked):
             self._lacked = seq
-            self._lack_us = self._lack_us or now_us + _BACK_US
+            self._lack_us = self._lack_us or now_us + self._hint_us
         return self._slowest
 
     def set_receivers(self, receivers: frozenset[str], now_us: int | None = None) -> int:
@@ -174,9 +172,8 @@ class EdgeQueue:
     def begin_again(self) -> None:
         """Send everything that is not acknowledged."""
         self._next = self._slowest + 1
-        self._recover = self._sent if self._sent > self._slowest else _NEVER
         self._is_probing = False
-        self._wait_us = _AGAIN_US
+        self._wait_us, self._hint_us = _AGAIN_US, _BACK_US
         self._lack_us = self._again_us = None
 
     # Epochs
@@ -203,7 +200,7 @@ class EdgeQueue:
             del old.payloads[seq]
         old.last = old.saved = old.safe = last
         self.acked = {receiver: min(seq, last) for receiver, seq in self.acked.items()}
-        self._slowest, self._sent, self._next = min(self._slowest, last), min(self._sent, last), min(self._next, last + 1)
+        self._slowest, self._next = min(self._slowest, last), min(self._next, last + 1)
         new = Segment(old.epoch + 1)
         self.segments.append(new)
         return new
@@ -214,12 +211,11 @@ class EdgeQueue:
         first = self.head.first
         for receiver in self.acked:
             self.acked[receiver] = first - 1
-        self._slowest = self._sent = first - 1
+        self._slowest = first - 1
         self._next = first
-        self._recover = _NEVER
         self._based = first if first > 1 else 0
         self._is_probing = False
-        self._wait_us = _AGAIN_US
+        self._wait_us, self._hint_us = _AGAIN_US, _BACK_US
         self._lacked = 0
         self._lack_us = self._again_us = None
 
@@ -233,7 +229,7 @@ class EdgeQueue:
         if slowest == self._slowest:
             return
         self._slowest = slowest
-        self._wait_us = _AGAIN_US
+        self._wait_us, self._hint_us = _AGAIN_US, _BACK_US
         self._next = max(self._next, slowest + 1)
         if self._next == slowest + 1:
             self._is_probing = False
@@ -242,8 +238,7 @@ class EdgeQueue:
             self._again_us = now_us + _AGAIN_US
 
     def _go_back(self, seq: int, now_us: int) -> None:
-        self._next = min(self._next, seq)
-        self._recover = self._sent
+        self._next = min(self._next, max(seq, self._slowest + 1))
         self._is_probing = False
         self._lack_us = None
         self._back_from_us = now_us + _BACK_US
