@@ -55,6 +55,8 @@ class Subscriptions:
         self._wanted: dict[str, int] = {}
         self._asked: dict[str, int] = {}
         self._granted: set[str] = set()
+        self._unanswered: set[str] = set()
+        """What was asked for, and perhaps never reached the broker."""
         self._again: set[str] = set()
         self._given_up: dict[str, None] = {}
         self._cover = DisjointCover()
@@ -99,7 +101,14 @@ class Subscriptions:
         self._forget()
 
     def connected(self, *, session_present: bool, identified: bool) -> None:
-        """A connection stands. Without its old session, or with other means to tell copies apart, all is asked for anew."""
+        """A connection stands. Without its old session, or with other means to tell copies apart, all is asked for anew.
+
+        With it, what was asked for and not answered before the last connection broke.
+        """
+        for topic_filter in self._unanswered:
+            self._asked.pop(topic_filter, None)
+        self._given_up.update(dict.fromkeys(self._unanswered))  # it may have reached the broker, and not be wanted any more
+        self._unanswered.clear()
         if not session_present or identified != self._identified:
             self._identified = identified
             self._asked.clear()
@@ -118,6 +127,7 @@ class Subscriptions:
             [name for name in (*self._asked, *self._given_up) if name not in desired],
         )
         self._asked = desired
+        self._unanswered.update(plan.subscribe)
         self._granted.intersection_update(desired)
         self._again.clear()
         self._given_up.clear()
@@ -125,6 +135,7 @@ class Subscriptions:
 
     def grant(self, asked: str) -> None:
         """The broker took a filter."""
+        self._unanswered.discard(asked)
         if asked in self._asked and asked not in self._granted:
             self._granted.add(asked)
             self._counting.clear()
@@ -132,6 +143,7 @@ class Subscriptions:
     def refuse(self, asked: str) -> list[str]:
         """The broker refused a filter that it was asked for: the wanted filters that are not heard now."""
         self._granted.discard(asked)
+        self._unanswered.discard(asked)
         self._counting.clear()
         if asked not in self._asked:
             return []

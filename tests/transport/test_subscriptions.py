@@ -99,10 +99,28 @@ def test_the_cover_has_the_highest_qos_of_what_it_stands_for() -> None:
     assert subscriptions.plan().subscribe == {"a/#": 1}
 
 
+def test_what_was_asked_for_and_not_answered_before_a_connection_broke_is_asked_for_again() -> None:
+    subscriptions = Subscriptions()
+    subscriptions.connected(session_present=False, identified=True)
+    subscriptions.add({"a/b": 1, "b": 0, "a/#": 0})
+    assert subscriptions.plan().subscribe == {"a/b": 1, "b": 0, "a/#": 0}
+    subscriptions.grant("a/b")
+    subscriptions.remove(["a/#"])
+    subscriptions.connected(session_present=True, identified=True)
+    plan = subscriptions.plan()
+    assert plan.subscribe == {"b": 0}
+    assert plan.unsubscribe == ["a/#"]
+    subscriptions.grant("b")
+    subscriptions.connected(session_present=True, identified=True)
+    assert subscriptions.plan().subscribe == {}
+
+
 def test_a_session_that_is_there_is_not_asked_again_and_one_that_is_gone_is() -> None:
     subscriptions = Subscriptions()
     subscriptions.add({"a": 0, "b": 1})
     assert subscriptions.plan().subscribe == {"a": 0, "b": 1}
+    for topic_filter in ("a", "b"):
+        subscriptions.grant(topic_filter)
     subscriptions.add({"c": 0})
     subscriptions.remove(["a"])
     subscriptions.connected(session_present=True, identified=True)
