@@ -48,7 +48,7 @@ class Endpoint:
                 16 addresses, or there is something that has no meaning here. The message never holds the password.
         """
         scheme, mark, rest = url.partition("://")
-        place = re.match(r"[^/?#]*", rest)[0]  # type: ignore[index] - it matches anything
+        place = re.split(r"[/?#]", rest, maxsplit=1)[0]
         user, at, hosts = place.rpartition("@")
         if "," not in hosts:
             return cls._parse_one(url)

@@ -14,6 +14,7 @@ from broker_process import BrokerProcess, free_port, skip_without
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgematrix.errors import UsageError
+from edgematrix.runtime.broker_profile import load_profiles
 from edgematrix.runtime.broker_program import choose
 from edgematrix.runtime.capabilities import load_capabilities, read_profile
 
@@ -201,5 +202,6 @@ def test_the_wheel_holds_the_profiles(tmp_path: Path) -> None:
     subprocess.run(["uv", "build", "--wheel", "--out-dir", str(tmp_path), str(TOP)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("__init__.py", "capabilities.toml", "mosquitto-embedded.conf", "nats-embedded.conf"):
+    configurations = {file for profile in load_profiles().values() for file in profile.configurations}
+    for name in ["__init__.py", "capabilities.toml", "profiles.toml", "mosquitto-embedded.conf", "nats-embedded.conf", *configurations]:
         assert f"brokers/{name}" in names

@@ -17,6 +17,8 @@ from real_broker import BrokerPlace
 from edgematrix.protocol.message import Publication
 from edgematrix.transport.paho import PahoTransport
 
+pytestmark = pytest.mark.slow  # the same brokers in their plainest form are in the default run
+
 
 class Bus:
     """What a `BrokerPlace` wants to know of a broker."""
@@ -94,7 +96,6 @@ class TestMosquitto(TransportBehaviour):
         yield from shared(one_mosquitto)
 
 
-@pytest.mark.slow
 class TestEdgeOfABridge(TransportBehaviour):
     """The edge is a bus like any other; the centre hears with it."""
 
@@ -103,7 +104,6 @@ class TestEdgeOfABridge(TransportBehaviour):
         yield from shared(edge)
 
 
-@pytest.mark.slow
 class TestNatsCluster(TransportBehaviour):
     """MQTT 3.1.1 only, with a copy for each filter."""
 
