@@ -35,7 +35,7 @@ class Limits:
     """Messages that could not be handled and that a host keeps; the oldest gives way."""
     dead_letter_bytes_max: int = 16_384
     """A larger dead letter is kept cut, and cannot be retried."""
-    journal_bytes_max: int = 1_048_576
+    journal_bytes_max: int = 8_388_608
     """What a host keeps of one run under way so that it can go on after a restart; a run that needs more fails."""
     observations_max: int = 10_000
     """Observations that a host keeps for whoever asks later."""
