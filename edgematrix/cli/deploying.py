@@ -30,7 +30,7 @@ from edgematrix.hosting.manifest import (
     read_manifest,
 )
 from edgematrix.hosting.placing import Offer, Placed, place
-from edgematrix.hosting.revision import Deployment
+from edgematrix.hosting.revision import NOT_WHOLE, Deployment
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
@@ -40,6 +40,7 @@ __all__ = ["Deploying", "broker_of"]
 _CONFIRM_S_MAX = 30.0
 _TAKEN_UP_S_MAX = 10.0
 _POLL_S = 0.005
+_LOOKED_AT = 100
 _AT_ONCE = 1_000
 """Definitions that are on their way to the broker at a time."""
 
@@ -85,6 +86,8 @@ class Deploying:
         """The hashes of the definitions that are on the bus."""
         self._had: set[str] = set()
         """The hosts that run a part of the matrix before."""
+        self._online: set[str] = set()
+        """The hosts that were there at the beginning: a new connection is no absence."""
         self._deployment: Deployment | None = None
         self._guest: Visit | None = None
 
@@ -96,13 +99,14 @@ class Deploying:
             ConfigError: the matrix cannot be deployed.
         """
         matrix = AgentPath(self._spec.matrix)
-        filters = [self._hosts.filter, topic_for(self._spec.root, Kind.SPEC, matrix, "#")]
+        filters = [self._hosts.filter, topic_for(self._spec.root, Kind.SPEC, matrix)]
         async with visit(self._url, filters, self._received, qos=1) as guest:
             self._guest = guest
             await wait_quiet(self._heard)
             if self._unread:
                 complain(style(plain(self._unread), fg="yellow"))
             self._had = {name for name, birth in self._hosts.births.items() if birth.matrix == matrix and birth.follows and birth.revision}
+            self._online = {name for name, birth in self._hosts.births.items() if birth.is_online}
             placed = Placed({}, [], []) if self._is_removal else self._place()
             for warning in placed.warnings:
                 complain(style(f"warning: {plain(warning)}", fg="yellow"))
@@ -110,6 +114,7 @@ class Deploying:
                 raise ConfigError([Issue("error", refusal) for refusal in placed.refusals])
             deployment = self._make(placed.places)
             change = Change.between(self._standing, deployment.manifest)
+            await self._look_at_definitions(guest, deployment.manifest)
             for line in self._told(deployment, change):
                 say(line)
             if self._is_plan:
@@ -146,13 +151,16 @@ class Deploying:
             self._specs[path] = definition_hash(payload)
         else:
             self._specs.pop(path, None)
-        deployment = self._deployment
-        if deployment is None or self._standing != deployment.manifest or self._guest is None:
-            return
-        # Somebody who deploys at the same time has put another one there, and what stands is ours.
-        wanted = deployment.manifest.paths.get(path)
-        if wanted is not None and self._specs.get(path) != wanted:
-            self._guest.transport.publish(self._definition(path, deployment.definitions[path]))
+
+    async def _look_at_definitions(self, guest: Visit, manifest: Manifest) -> None:
+        """Hear whether those that stay as they are stand there: a few at a time, for brokers drop what they have to queue."""
+        standing = {} if self._standing is None else self._standing.paths
+        same = [path for path, hashed in manifest.paths.items() if standing.get(path) == hashed]
+        for start in range(0, len(same), _LOOKED_AT):
+            paths = same[start : start + _LOOKED_AT]
+            topics = [f"{self._head}{path}" for path in paths]
+            guest.transport.subscribe(dict.fromkeys(topics, 1))
+            await wait_quiet(self._heard, lambda paths=paths: all(path in self._specs for path in paths))  # type: ignore[misc]
 
     # What is to be
 
@@ -228,7 +236,7 @@ class Deploying:
         self._deployment = deployment
         topic = topic_for(self._spec.root, Kind.SPEC, AgentPath(manifest.matrix))
         await self._confirmed(guest, [Publication(topic, encode_manifest(manifest), 1, retain=True)])
-        gone = [path for path in self._specs if path not in manifest.paths]
+        gone = [path for path in (before.paths if before else ()) if path not in manifest.paths]
         await self._confirmed(guest, [self._definition(path, b"") for path in gone])
 
     def _definition(self, path: AgentPath, data: bytes) -> Publication:
@@ -260,6 +268,7 @@ class Deploying:
                 while not self._is_over(manifest):
                     self._heard.clear()
                     await self._heard.wait()
+                    self._repair(manifest)
         standing = self._standing
         if standing is not None and standing != manifest:
             what = f"revision {standing.revision}, deployed by somebody else at the same time, has taken the place of this one"
@@ -272,6 +281,15 @@ class Deploying:
             sign = style("✓", fg="green") if is_well else style("✗", fg="red")
             say(f"{sign} {plain(name)}: {plain(told)}")
         return code
+
+    def _repair(self, manifest: Manifest) -> None:
+        """Publish all definitions again where a host lacks some: somebody who deployed at the same time has put others there."""
+        refused = [birth.refused for birth in self._hosts.births.values() if birth.refused is not None]
+        lacking = any(found.revision == manifest.revision and NOT_WHOLE in found.reason for found in refused)
+        if lacking and self._deployment is not None and self._guest is not None and self._standing == manifest:
+            for path, data in self._deployment.definitions.items():
+                self._guest.transport.publish(self._definition(path, data))
+            self._deployment = None  # once
 
     async def _taken_up(self, manifest: Manifest) -> None:
         """Wait a little until what may move has been taken up by a host: first its lease has to be held."""
@@ -306,9 +324,11 @@ class Deploying:
 
     def _is_answered(self, name: str, manifest: Manifest) -> bool:
         birth = self._hosts.births.get(name)
-        if birth is None or not birth.is_online or self._follows(name, manifest):
+        if birth is None or not birth.is_online:
+            return name not in self._online
+        if self._follows(name, manifest):
             return True
-        return birth.refused is not None and birth.refused.revision == manifest.revision
+        return birth.refused is not None and birth.refused.revision == manifest.revision and NOT_WHOLE not in birth.refused.reason
 
     def _follows(self, name: str, manifest: Manifest) -> bool:
         birth = self._hosts.births[name]
@@ -319,6 +339,8 @@ class Deploying:
     def _outcome(self, name: str, manifest: Manifest) -> tuple[str, bool]:
         """What became of it on a host, and whether that is well."""
         birth = self._hosts.births.get(name)
+        if (birth is None or not birth.is_online) and name in self._online:
+            return f"it went offline before it followed revision {manifest.revision}; it does when it is back", False
         if birth is None or not birth.is_online:
             return f"offline; it follows revision {manifest.revision} when it is back", True
         if self._follows(name, manifest):

@@ -14,9 +14,11 @@ from edgematrix.hosting.manifest import (
 )
 from edgematrix.protocol.path import AgentPath
 
-__all__ = ["Deployment", "Gathering", "Standing"]
+__all__ = ["NOT_WHOLE", "Deployment", "Gathering", "Standing"]
 
 _NAMED_MAX = 5
+NOT_WHOLE = "is not whole"
+"""What is said of a revision of which definitions are missing."""
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -51,7 +53,7 @@ class Standing(msgspec.Struct, frozen=True):
             return ""
         named = ", ".join(self.missing[:_NAMED_MAX])
         more = f" and {len(self.missing) - _NAMED_MAX} more" if len(self.missing) > _NAMED_MAX else ""
-        return f"revision {self.revision} is not whole: there is no such definition yet of {named}{more}"
+        return f"revision {self.revision} {NOT_WHOLE}: there is no such definition yet of {named}{more}"
 
 
 class Gathering:
@@ -132,6 +134,15 @@ class Gathering:
     def is_whole(self) -> bool:
         """Whether the newest revision is there as a whole."""
         return self._manifest is not None and not self._missing and not self._refusal[0]
+
+    @property
+    def missing(self) -> frozenset[AgentPath]:
+        """The definitions that the newest revision lacks."""
+        return frozenset(self._missing)
+
+    def lacks(self, path: AgentPath) -> bool:
+        """Whether the newest revision lacks this definition."""
+        return path in self._missing
 
     def settle(self, deployment: Deployment) -> None:
         """What was whole is kept from now on: its definitions are at hand whatever becomes of the bus."""

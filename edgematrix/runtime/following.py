@@ -14,6 +14,7 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.birth import Announcer
+from edgematrix.runtime.fetching import Fetching
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.own_name import OwnName
 from edgematrix.runtime.topology import Applied, Prepared
@@ -24,6 +25,8 @@ _GRACE_S = 3.0
 """How long definitions may come after their manifest before that is told."""
 _TURN_S = 1.0
 """A broker that has forgotten what is deployed is told by the hosts in turn, each after the one before it had so long."""
+_AT_ONCE, _PACE_S = 100, 0.05
+"""So many definitions are published at a time, and then a pause is made: other messages have their turn."""
 
 
 class Following:
@@ -68,21 +71,25 @@ class Following:
         self._is_busy = False
         self._grace: asyncio.TimerHandle | None = None
         self._turn: asyncio.TimerHandle | None = None
+        self._restoring: asyncio.Task[None] | None = None
         engine = host.engine
         self._head = f"{engine.root}/{Kind.SPEC}/"
         self._topic = f"{self._head}{engine.matrix}"
         host.session.deployed, host.session.asked = self.heard, self._ask
         own = OwnName(engine.root, name, announcer.session, changed, engine.matrix)
         engine.listen(TopicFilter.parse(own.topic), own)
-        transport.subscribe({f"{self._topic}/+/#": 1, self._topic: 1, own.topic: 1})
+        self._fetching = Fetching(transport, self._head)
+        transport.subscribe({self._topic: 1, own.topic: 1})
 
     def heard(self, topic: str, payload: bytes) -> None:
         """Take a definition or a manifest."""
         path = topic.removeprefix(self._head)
         if "/" in path:
             self._gathering.take_definition(AgentPath(path), payload)
+            self._fetching.heard(AgentPath(path), is_right=not self._gathering.lacks(AgentPath(path)))
         else:
             self._gathering.take_manifest(payload)
+            self._fetching.want(self._gathering.missing)
             if self._is_older(payload):
                 self._wait_for_turn()
             elif self._turn is not None:
@@ -97,9 +104,10 @@ class Following:
     def close(self) -> None:
         """Follow nothing any more."""
         self._host.session.deployed = self._host.session.asked = None
-        for timer in (self._grace, self._turn):
-            if timer is not None:
-                timer.cancel()
+        self._fetching.close()
+        for waiting in (self._grace, self._turn, self._restoring):
+            if waiting is not None:
+                waiting.cancel()
 
     # A broker that has forgotten
 
@@ -120,19 +128,24 @@ class Following:
         turn = hosts.index(self._name) if self._name in hosts else len(hosts)
         if self._turn is not None:
             self._turn.cancel()
-        self._turn = asyncio.get_running_loop().call_later(_TURN_S * (turn + 1), self._restore)
+        self._turn = asyncio.get_running_loop().call_later(_TURN_S * (turn + 2), self._take_turn)
 
-    def _restore(self) -> None:
-        """Publish again what is deployed: no manifest has come that is as new."""
+    def _take_turn(self) -> None:
         self._turn = None
-        if not self._host.session.is_linked:
-            return
+        if self._host.session.is_linked and (self._restoring is None or self._restoring.done()):
+            self._restoring = asyncio.get_running_loop().create_task(self._restore(), name="restore")
+
+    async def _restore(self) -> None:
+        """Publish again what is deployed: no manifest has come that is as new."""
         deployment = self.deployment
         self._changed(f"the broker has forgotten revision {deployment.revision} of {self._gathering.matrix}: it is published again")
+        messages = [Publication(f"{self._head}{path}", data, 1, retain=True) for path, data in deployment.definitions.items()]
+        messages.append(Publication(self._topic, encode_manifest(deployment.manifest), 1, retain=True))
         try:
-            for path, data in deployment.definitions.items():
-                self._transport.publish(Publication(f"{self._head}{path}", data, 1, retain=True))
-            self._transport.publish(Publication(self._topic, encode_manifest(deployment.manifest), 1, retain=True))
+            for number, message in enumerate(messages, 1):
+                self._transport.publish(message)
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(_PACE_S)
         except QueueFullError as error:
             self._changed(f"it cannot be published now: {error}")
 

@@ -15,6 +15,7 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.birth import Announcer
+from edgematrix.runtime.fetching import Fetching
 from edgematrix.runtime.own_name import OwnName
 
 __all__ = ["Waiting"]
@@ -58,8 +59,8 @@ class Waiting:
         self._is_stopping = False
         self._own = OwnName(root, name, announcer.session, changed)
         self._found: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
-        self.filter = f"{self._head}{matrix}/#" if matrix else f"{self._head}#"
-        """What it has to hear."""
+        self._fetching: dict[str, Fetching] = {}
+        self._filter = f"{self._head}{matrix or '+'}"
 
     async def run(self) -> Deployment | None:
         """Wait for a deployment with something for this host; None if it was stopped.
@@ -67,7 +68,7 @@ class Waiting:
         Raises:
             AccessRefusedError: the broker refuses this host.
         """
-        self._transport.subscribe({self.filter: 1, self._own.topic: 1})
+        self._transport.subscribe({self._filter: 1, self._own.topic: 1})
         link = asyncio.create_task(self._transport.run(self), name="transport")
         try:
             waits: set[asyncio.Future[Any]] = {link, self._found}
@@ -78,6 +79,8 @@ class Waiting:
         finally:
             if self._found.done() and not self._found.cancelled() and self._found.result() is None:
                 self._say(is_online=False)
+            for fetching in self._fetching.values():
+                fetching.close()
             await self._transport.close()
             link.cancel()
             with suppress(asyncio.CancelledError):
@@ -116,11 +119,17 @@ class Waiting:
                 self._changed(f"more than {_MATRICES_MAX} matrices are deployed below {self._root}/: choose one with --matrix")
                 return
             gathering = self._gatherings[matrix] = Gathering(matrix)
+            self._fetching[matrix] = Fetching(self._transport, self._head)
+        fetching = self._fetching[matrix]
         if slash:
-            gathering.take_definition(AgentPath(topic.removeprefix(self._head)), payload)
+            path = AgentPath(topic.removeprefix(self._head))
+            gathering.take_definition(path, payload)
+            fetching.heard(path, is_right=not gathering.lacks(path))
         else:
             gathering.take_manifest(payload)
             self._tell_refusal(gathering)
+            is_ours = gathering.manifest is not None and self._name in gathering.manifest.hosts
+            fetching.want(gathering.missing if is_ours else ())
         self._look(gathering)
 
     def connected(self, session_present: bool) -> None:
