@@ -158,6 +158,7 @@ class Session:
         """The broker has taken a publication that has a number."""
         if self.courier is not None:
             self.courier.confirmed(number)
+            self._engine.settled()  # there is room again, and one thing less to be kept
 
     def follow(self, applied: Applied) -> None:
         """Tell which agents came, went or changed. What is said while the broker is away is said when it is back."""
