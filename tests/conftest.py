@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess, skip_without
+from hypothesis import settings
+
+# How long an example takes says something about the machine alone.
+settings.register_profile("edgematrix", deadline=None)
+settings.load_profile("edgematrix")
 
 
 def _shared(kind: str, directory: Path) -> Iterator[BrokerProcess]:

@@ -92,13 +92,10 @@ def _implied(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
 _FIRED = frozenset({"python", *COMPOSITIONS})
 """Kinds whose runs trigger groups without actions start."""
 _ONE_OF = {"agents": "child", "inputs": "input", "outputs": "output"}
-_HALF_DURABLE = "`delivery: durable` keeps what comes with QoS 1 while the host is away; nothing is acknowledged from end to end yet"
 
 
 def _kinds(node: AgentNode) -> Iterator[Finding]:
     spec = node.spec
-    if spec.delivery == "durable":
-        yield warning((*node.where, "delivery"), _HALF_DURABLE, "see docs/spec/matrix.md, In this version", at_key=True)
     kinds = [kind for kind in ("device", "sentences", "python", "triggers") if getattr(spec, kind)]
     composition = node.kind
     if composition:
