@@ -73,6 +73,8 @@ class Birth(msgspec.Struct, frozen=True):
     follows: bool = False
     capability: Capability = Capability()
     refused: Refused | None = None
+    number: int = 0
+    """How often this life of the host has said so: it tells an echo from an older one."""
 
 
 def encode_birth(birth: Birth) -> bytes:
@@ -87,6 +89,7 @@ def as_plain(birth: Birth) -> dict[str, Any]:
         "v": _VERSION,
         "status": "online" if birth.is_online else "offline",
         "session": birth.session,
+        "number": birth.number,
         "since": birth.since,
         "protocol": birth.protocol,
         "version": birth.version,
@@ -143,6 +146,7 @@ def read_birth(name: str, payload: bytes) -> Birth:
         follows=plain.get("follows") is True,
         capability=Capability(memory_mb=about.whole("memory_mb"), **{key: about.names(key) for key in _LISTS}),
         refused=about.refused(),
+        number=about.whole("number"),
     )
 
 

@@ -64,6 +64,11 @@ class Announcer:
         """What it does not carry out."""
         return self._birth.refused
 
+    @property
+    def number(self) -> int:
+        """That of the newest publication."""
+        return self._birth.number
+
     def notices_load(self) -> bool:
         """Look how busy the machine is; whether that is worth telling."""
         load = self._load()
@@ -74,6 +79,6 @@ class Announcer:
 
     def publication(self, root: str, *, is_online: bool, agents: int) -> Publication:
         """What goes over the bus, retained."""
-        self._birth = msgspec.structs.replace(self._birth, agents=agents)
+        self._birth = msgspec.structs.replace(self._birth, agents=agents, number=self._birth.number + 1)
         told = msgspec.structs.replace(self._birth, is_online=is_online)
         return Publication(host_topic(root, told.name), encode_birth(told), 1, retain=True)

@@ -113,7 +113,7 @@ class Host:
                 self._transport,
                 self._clock,
                 host=self._name,
-                session=self.session.id,
+                session=self.session,
                 changes=self.operations,
                 deliveries=self._courier,
                 told=self._changed,

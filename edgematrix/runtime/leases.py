@@ -57,6 +57,20 @@ class Deliveries(Protocol):
         """An agent is here now: it goes on with these (empty: with nothing), and speaks in this epoch."""
 
 
+class Announcing(Protocol):
+    """What says on the bus that the host is there, and counts how often."""
+
+    id: str
+    is_linked: bool
+
+    @property
+    def number(self) -> int:
+        """That of the newest announcement."""
+
+    def announce(self) -> None:
+        """Say so again."""
+
+
 class _Held:
     """One unit, as this host stands to it."""
 
@@ -83,7 +97,7 @@ class Leases:
 
     Args:
         host: this host's name.
-        session: the life of this process.
+        session: the life of this process, on the broker.
         changes: where what is held is put in place.
         deliveries: of durable agents; None where nothing is kept.
         told: called with a sentence when a unit comes or goes.
@@ -98,7 +112,7 @@ class Leases:
         clock: Clock,
         *,
         host: str,
-        session: str,
+        session: Announcing,
         changes: Changes,
         deliveries: Deliveries | None = None,
         told: Callable[[str], None] = _log.info,
@@ -111,7 +125,8 @@ class Leases:
         self._transport = transport
         self._clock = clock
         self._host = host
-        self._session = session
+        self._announcing = session
+        self._session = session.id
         self._changes = changes
         self._deliveries = deliveries
         self._told = told
@@ -123,13 +138,13 @@ class Leases:
         self._lost: list[tuple[_Held, str]] = []
         """Units that were suspended, whose runs are still to be ended: outside any message."""
         self._due_us: int | None = None
-        self._is_linked = False
-        self._is_watching = False
+        self._is_linked = session.is_linked
+        self._awaited = 0
+        """The number of the announcement whose echo tells that all that was subscribed to before it is heard; 0 for none."""
         self._is_placing = False
         self._is_closed = False
         self._host_head = f"{engine.root}/{Kind.HOST}/"
         engine.listen(TopicFilter.parse(f"{self._host_head}+"), self)
-        transport.subscribe({f"{self._host_head}+": 1})
         engine.lapsed = self._look
 
     # What it is about
@@ -138,6 +153,7 @@ class Leases:
         """These are the units that this host may have, from now on; what is held of those that were so before is held on."""
         now_us = self._clock.now_us()
         wanted = {unit.path: unit for unit in units if self._host in unit.hosts}
+        come = wanted.keys() - self._units.keys()
         self._replan = replan
         for path in [path for path in self._units if path not in wanted]:
             self._give_up(self._units.pop(path), now_us)
@@ -150,6 +166,10 @@ class Leases:
                 held.tenure.order, held.tenure.returns = unit.hosts, unit.returns
         self._owners.clear()
         self._members(self._assembly.agents)
+        self._subscribe(come)
+        if self._is_linked and come:
+            self._announcing.announce()
+            self._awaited = self._announcing.number
         self._settle(now_us)
         self._place()
 
@@ -214,14 +234,18 @@ class Leases:
 
     # What happens
 
-    def linked(self, now_us: int) -> None:
-        """The broker is there, and the host is about to announce itself: that announcement tells when all else was heard."""
-        self._is_linked, self._is_watching = True, False
+    def linked(self, number: int, now_us: int) -> None:
+        """The broker is there, and the host is about to announce itself with this number: its echo tells when all else was heard.
+
+        What was published while the host was away has to be asked for: of a session that is resumed no broker sends retained messages.
+        """
+        self._is_linked, self._awaited = True, number
+        self._subscribe(self._units)
         self._each(lambda tenure: tenure.linked(now_us), now_us)
 
     def unlinked(self, now_us: int) -> None:
         """The connection is gone."""
-        self._is_linked, self._is_watching = False, False
+        self._is_linked, self._awaited = False, 0
         self._each(lambda tenure: tenure.unlinked(now_us), now_us)
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells what it is
@@ -287,11 +311,14 @@ class Leases:
         self._by_topic |= {lease: held, snapshot: held}
         for topic in (lease, snapshot):
             self._engine.listen(TopicFilter.parse(topic), self)
-        self._transport.subscribe({lease: 1})
         if self._is_linked:
             held.tenure.linked(now_us)
-            self._is_watching = False
         return held
+
+    def _subscribe(self, units: Iterable[AgentPath]) -> None:
+        """Ask for these leases. Not so that a broker keeps them for a host that is away: there is one each second."""
+        root = self._engine.root
+        self._transport.subscribe({f"{self._host_head}+": 1} | {topic_for(root, Kind.LEASE, path): 0 for path in units})
 
     def _give_up(self, held: _Held, now_us: int) -> None:
         """This host may not have it any more."""
@@ -330,8 +357,10 @@ class Leases:
             return
         is_online = status == "online"
         self._each(lambda tenure: tenure.host_seen(name, session, now_us, online=is_online), now_us)
-        if is_online and name == self._host and session == self._session and not message.retained and not self._is_watching:
-            self._is_watching = True
+        number = about.get("number")
+        is_own = name == self._host and session == self._session
+        if is_online and is_own and not message.retained and self._awaited and isinstance(number, int) and number >= self._awaited:
+            self._awaited = 0
             self._each(lambda tenure: tenure.watching(now_us), now_us)
 
     def _look(self, now_us: int) -> None:

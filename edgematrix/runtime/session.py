@@ -92,6 +92,7 @@ class Session:
         self.is_linked = False
         """Whether the broker is there."""
         self._was_linked = False
+        self._number = 0
 
     # What the transport tells
 
@@ -123,7 +124,7 @@ class Session:
         self.is_linked = True
         self._changed("connected" if not session_present else "connected, session resumed")
         if self.leases is not None:
-            self.leases.linked(self._clock.now_us())
+            self.leases.linked(self.number + 1, self._clock.now_us())
         self._announce("online")
         for path in self._agents:
             self._tell(path)
@@ -205,6 +206,11 @@ class Session:
         if self.is_linked:
             self._announce("online")
 
+    @property
+    def number(self) -> int:
+        """How often the host has said what there is to say of it: the number of the newest time."""
+        return self._number if self.announcer is None else self.announcer.number
+
     def catch_up(self) -> None:
         """Work on what came when there was no room for what it leads to."""
         if self.courier is not None:
@@ -270,7 +276,8 @@ class Session:
         if self.announcer is not None:
             self._publish(self.announcer.publication(self._engine.root, is_online=status == "online", agents=len(self._agents)))
             return
-        about = {"v": 1, "status": status, "session": self.id, "since": self._since}
+        self._number += 1
+        about = {"v": 1, "status": status, "session": self.id, "number": self._number, "since": self._since}
         self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
 
     def _tell(self, path: AgentPath) -> None:
