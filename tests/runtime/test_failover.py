@@ -341,7 +341,8 @@ def test_a_host_whose_process_was_stopped_has_no_effects_when_it_wakes(in_memory
     in_memory(test)
 
 
-def test_after_a_restart_it_goes_on_with_what_the_host_had_stored(in_memory: OnSite) -> None:
+@pytest.mark.parametrize("stops", [True, False], ids=["in good order", "cut off"])
+def test_after_a_restart_it_goes_on_where_it_was(in_memory: OnSite, stops: bool) -> None:
     async def test(made: Site) -> None:
         async with made.bus.ear() as ear:
             async with made.make("a", store=True).running() as a:
@@ -349,8 +350,13 @@ def test_after_a_restart_it_goes_on_with_what_the_host_had_stored(in_memory: OnS
                 for value in (1, 2):
                     ear.say("t/in", value)
                 await ear.until(lambda: ear.on("t/each") == [1, 2])
+                if not stops:
+                    made.cut(a)
+            made.memory.restore("em-a")
             async with made.make("a", store=True).running() as a:
                 await until(lambda: a.has(GUARD))
+                how = "goes on with its state" if stops else "with what this host had stored of it"
+                assert any(how in said for said in a.told)  # a lease of its own, of an earlier life: nobody had it since
                 ear.say("t/in", 3)
                 await ear.until(lambda: ear.on("t/third") == ["done"])
 
