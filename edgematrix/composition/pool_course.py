@@ -18,6 +18,8 @@ __all__ = ["PoolCourse"]
 _WANTED: Final = frozenset({"out"})
 _KEY_LENGTH_MAX: Final = 128
 _HASH_BYTES: Final = 32
+_MOVES_LEAST: Final = 10
+"""How often work is moved at least before it is held to be what its replicas die of; hosts that come and go are no fault of it."""
 
 
 class PoolCourse:
@@ -117,10 +119,10 @@ class PoolCourse:
         return [Invoke(self._step, member, self._request, _WANTED)]
 
     def _move(self, event: Failed) -> list[Effect]:
-        """Give the work to another replica, after a replica was lost, at most as often as there are replicas."""
+        """Give the work to another replica, after a replica was lost; not for ever."""
         left, self._member = self._member, ""
         self._moves += 1
-        if self._moves > len(self._places.members):
+        if self._moves > max(len(self._places.members), _MOVES_LEAST):
             return self._fail(f"{self._moves} replicas in turn were gone with its work, at last: {event.reason}", left)
         ready = self._places.move(self._runid, self._key)
         others = tuple(runid for runid in ready if runid != self._runid)

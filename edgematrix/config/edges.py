@@ -30,6 +30,7 @@ def edges_of(tree: AgentTree) -> Edges:
         {agent: frozenset(hearers) for agent, hearers in found.hearers.items()},
         frozenset(node.path for node in elsewhere if node.is_board),
         frozenset(found.patient),
+        frozenset(found.steady),
         frozenset(found.outputs),
         {topic: frozenset(readers) for topic, readers in found.inputs.items()},
     )
@@ -45,6 +46,7 @@ class _Finder:
         self.readers: dict[str, set[AgentPath]] = {}
         self.hearers: dict[AgentPath, set[AgentPath]] = {}
         self.patient: set[AgentPath] = set()
+        self.steady: set[AgentPath] = set()
         self.outputs: set[str] = set()
         self.inputs: dict[str, set[AgentPath]] = {}
 
@@ -58,8 +60,10 @@ class _Finder:
         if not durable:
             return
         above = self._tree.nodes.get(parent_of(node.path) or "")
-        if not node.is_board and (above is None or above.spec.pool is None):
-            self.patient.add(node.path)
+        if not node.is_board:
+            self.steady.add(node.path)
+            if above is None or above.spec.pool is None:
+                self.patient.add(node.path)
         root = self._tree.matrix.root
         for reference in _sources(node):
             try:

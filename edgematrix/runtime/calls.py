@@ -195,11 +195,12 @@ class Calls:
         self.open[kept.runid] = self._reopened[kept.runid] = call
         return call
 
-    def reopened(self, elsewhere: Collection[AgentPath]) -> Iterator[tuple[Call, str]]:
+    def reopened(self, elsewhere: Collection[AgentPath], steady: Collection[AgentPath] = ()) -> Iterator[tuple[Call, str]]:
         """The calls from before a restart of which nothing is under way any more, and why: all runs and groups were taken up.
 
         Args:
             elsewhere: the agents that run on other hosts now.
+            steady: those of them that tell the end of their work, though it came while this host was down.
         """
         reopened, self._reopened = self._reopened, {}
         for call in reopened.values():
@@ -207,7 +208,7 @@ class Calls:
                 continue
             if call.is_here != (call.receiver not in elsewhere):
                 yield call, f"{call.receiver} was moved while it was under way"
-            elif (call.afar or call.owed) and not call.is_kept and not call.is_here:
+            elif (call.afar or call.owed) and not (call.is_kept or call.is_here or call.receiver in steady):
                 yield call, "the host went down while it was waited for"
             elif call.is_here and not call.runs and not call.held_by and not call.awaiting and not call.afar:
                 yield call, call.loss or "the host went down while it was under way"

@@ -20,7 +20,8 @@ class Edges(msgspec.Struct, frozen=True):
     agent, as a composite does its members'.
 
     `boards` are the agents elsewhere that speak for themselves: nobody tells that work of theirs has ended. Work for `patient`,
-    the durable ones that hosts run, waits while these are not there; of a pool another replica gets it. `outputs` are the topics
+    the durable ones that hosts run, waits while these are not there; of a pool another replica gets it. `steady` are all durable
+    ones that hosts run: what they are called for is there still when whoever called has been down. `outputs` are the topics
     of outputs here that somebody elsewhere reads, `inputs` those of inputs, each with whoever reads it.
     """
 
@@ -30,6 +31,7 @@ class Edges(msgspec.Struct, frozen=True):
     hearers: Mapping[AgentPath, frozenset[AgentPath]] = {}
     boards: frozenset[AgentPath] = frozenset()
     patient: frozenset[AgentPath] = frozenset()
+    steady: frozenset[AgentPath] = frozenset()
     outputs: frozenset[str] = frozenset()
     inputs: Mapping[str, frozenset[AgentPath]] = {}
 

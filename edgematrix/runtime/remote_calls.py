@@ -327,12 +327,14 @@ class RemoteCalls:
         engine.outbox.append(Outbound(topic, data, speaker, now_us, 1, type=f"em.{Kind.OUT}.{END}", trail=trail, cause=runid))
 
     def _send_again(self, call: Call, now_us: int) -> None:
-        """Its receiver takes a call once, however often it comes."""
-        if call.sent and not call.is_kept:
-            expiry_us = now_us + self._engine.command_expiry_us
+        """Its receiver takes a call once, however often it comes. What is delivered from end to end needs no second time."""
+        engine = self._engine
+        is_delivered = self.delivers and call.caller in engine.durable and call.receiver in engine.edges.steady
+        if call.sent and not is_delivered:
+            expiry_us = now_us + engine.command_expiry_us
             for outbound in call.sent:
                 trail = None if outbound.trail is None else structs.replace(outbound.trail, expiry_us=expiry_us)
-                self._engine.outbox.append(structs.replace(outbound, at_us=now_us, trail=trail))
+                engine.outbox.append(structs.replace(outbound, at_us=now_us, trail=trail))
 
     def _unseen(self, call: Call, now_us: int) -> None:
         if call.receiver not in self.seen:

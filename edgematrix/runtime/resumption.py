@@ -85,7 +85,7 @@ class Resumption:
             for message in waiting.messages.values():
                 reason = f"{waiting.agent} does not wait for it any more: its definition was changed while the host was down"
                 engine.dead_letter(waiting.agent, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
-        for call, reason in engine.calls.reopened(engine.elsewhere):
+        for call, reason in engine.calls.reopened(engine.elsewhere, engine.edges.steady):
             engine.calls.fail(call.runid, reason, now_us, gone=call.is_here == (call.receiver in engine.elsewhere))
 
     def _run(self, stored: StoredRun, now_us: int) -> Run | None:

@@ -238,16 +238,17 @@ def test_when_all_are_gone_it_waits_until_one_is_back():
     assert member(course.take(Go(), 0)) == "worker-2"
 
 
-def test_work_is_moved_at_most_as_often_as_there_are_replicas():
-    of = pool(2)
+@pytest.mark.parametrize(("replicas", "moves"), [(2, 10), (12, 12)])
+def test_work_is_not_moved_for_ever(replicas: int, moves: int):
+    of = pool(replicas)
     course, effects = started(of, "a")
-    for _ in range(2):
+    for _ in range(moves):
         call = invoked(effects)
         of.gone(call.member)
         of.back(call.member)
         effects = course.take(Failed(call.step, "crashed", gone=True), 0)
     over = failure(course.take(Failed(invoked(effects).step, "crashed", gone=True), 0))
-    assert over.reason == "3 replicas in turn were gone with its work, at last: crashed"
+    assert over.reason == f"{moves + 1} replicas in turn were gone with its work, at last: crashed"
 
 
 def test_keys_of_a_dead_replica_are_free_for_others():

@@ -61,3 +61,16 @@ def test_without_outputs_and_with_a_failure_it_is_over_at_once() -> None:
     caller = Caller("out")
     caller.told("out", failure="broken")
     assert caller.ended == [({}, "broken")]
+
+
+def test_a_replica_that_is_durable_is_waited_for_after_a_restart_though_its_pool_would_not_wait_for_it_to_come_back() -> None:
+    caller = Caller("out")
+    kept = caller.calls.keep(caller.call)
+    caller.calls = Calls(10)
+    caller.call = caller.calls.reopen(kept, caller._answered, None)
+    assert list(caller.calls.reopened({FAR}, {FAR})) == []
+    caller.calls.lost(FAR, "its host is offline", 1)
+    assert caller.ended == [({}, "its host is offline")]
+    caller.calls = Calls(10)
+    caller.call = caller.calls.reopen(kept, caller._answered, None)
+    assert list(caller.calls.reopened({FAR})) == [(caller.call, "the host went down while it was waited for")]
