@@ -59,6 +59,8 @@ class Asker:
 
     def dropped(self, topic: str, reason: str) -> None: ...
 
+    def confirmed(self, number: int) -> None: ...
+
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):
             while not holds():

@@ -50,6 +50,8 @@ class Client:
 
     def dropped(self, topic: str, reason: str) -> None: ...
 
+    def confirmed(self, number: int) -> None: ...
+
 
 async def notice_and_recover(broker: BrokerProcess, keepalive_s: int, dark_s: float) -> tuple[float, float]:
     """How long the slowest of some clients needed to notice, and to be back. They connected at different moments."""
