@@ -18,7 +18,7 @@ __all__ = ["PoolCourse"]
 _WANTED: Final = frozenset({"out"})
 _KEY_LENGTH_MAX: Final = 128
 _HASH_BYTES: Final = 32
-_MOVES_LEAST: Final = 10
+_MOVES_LEAST: Final = 30
 """How often work is moved at least before it is held to be what its replicas die of; hosts that come and go are no fault of it."""
 
 

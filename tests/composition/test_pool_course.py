@@ -238,7 +238,7 @@ def test_when_all_are_gone_it_waits_until_one_is_back():
     assert member(course.take(Go(), 0)) == "worker-2"
 
 
-@pytest.mark.parametrize(("replicas", "moves"), [(2, 10), (12, 12)])
+@pytest.mark.parametrize(("replicas", "moves"), [(2, 30), (31, 31)])
 def test_work_is_not_moved_for_ever(replicas: int, moves: int):
     of = pool(replicas)
     course, effects = started(of, "a")
