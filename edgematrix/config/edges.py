@@ -21,8 +21,10 @@ def edges_of(tree: AgentTree) -> Edges:
     if not elsewhere:
         return NO_EDGES
     found = _Finder(tree)
-    for node in elsewhere:
-        found.look(node)
+    for node in tree:
+        if node.is_elsewhere:
+            found.look(node)
+        found.reads_durably(node)
     return Edges(
         frozenset(found.acking),
         frozenset(path for path in found.acking if tree.nodes[path].spec.device is None),
@@ -37,7 +39,7 @@ def edges_of(tree: AgentTree) -> Edges:
 
 
 class _Finder:
-    """Goes through agents elsewhere, and notes what of ours each reads."""
+    """Goes through agents, and notes what of others each reads."""
 
     def __init__(self, tree: AgentTree) -> None:
         self._tree = tree
@@ -57,23 +59,29 @@ class _Finder:
             self.acking.add(node.path)
         if not node.is_board:
             self._reads(node)
-        if not durable:
-            return
         above = self._tree.nodes.get(parent_of(node.path) or "")
-        if not node.is_board:
+        if durable and not node.is_board:
             self.steady.add(node.path)
             if above is None or above.spec.pool is None:
                 self.patient.add(node.path)
+
+    def reads_durably(self, node: AgentNode) -> None:
+        """Note what a durable agent acknowledges of what others put out.
+
+        One that is here, too, of agents elsewhere: such an agent may have been here before, and have left something to be delivered.
+        """
+        if not self._of(node).is_durable:
+            return
         root = self._tree.matrix.root
         for reference in _sources(node):
             try:
                 target = self._tree.source(reference, node.path)
             except EdgeMatrixError:
                 continue  # checking the matrix tells it
-            if target.kind is Kind.OUT and self._is_ours(target.node):
+            if target.kind is Kind.OUT and self._is_edge(target.node, node):
                 self.readers.setdefault(topic_for(root, Kind.OUT, target.node.path, target.port), set()).add(node.path)
         for heard in self._heard(node):
-            if self._is_ours(heard):
+            if self._is_edge(heard, node):
                 self.hearers.setdefault(heard.path, set()).add(node.path)
         for port in node.spec.outputs.values():
             if port.from_ is not None:
@@ -104,7 +112,7 @@ class _Finder:
             target = self._tree.child_output(reference, node)
         except EdgeMatrixError:
             return  # checking the matrix tells it
-        if self._is_ours(target.node):
+        if self._is_edge(target.node, node):
             topic = topic_for(self._tree.matrix.root, Kind.OUT, target.node.path, target.port)
             self.readers.setdefault(topic, set()).add(node.path)
 
@@ -125,8 +133,8 @@ class _Finder:
         if node.spec.python is not None and node.spec.agents:
             yield from (below for below in self._tree if is_below(below.path, node.path))
 
-    def _is_ours(self, node: AgentNode) -> bool:
-        return not node.is_elsewhere and self._of(node).is_durable
+    def _is_edge(self, sender: AgentNode, reader: AgentNode) -> bool:
+        return (sender.is_elsewhere or reader.is_elsewhere) and self._of(sender).is_durable
 
     def _of(self, node: AgentNode) -> Inherited:
         return self._below(parent_of(node.path)).of(node.spec)

@@ -194,8 +194,7 @@ class Courier:
             for topic, payload in self.outbox.due(now_us):
                 _, retain = self._engine.deliveries.get(topic, (0, False))
                 self._publish(Publication(topic, payload, _QOS, retain))
-            for publication in self.lane.due(now_us):
-                self._publish(publication)
+            self._send_lane(now_us)
             if self._refused:
                 self._remind()
             for receiver, ack in self.inbox.acks():
@@ -203,6 +202,18 @@ class Courier:
             self._alarm.set(self.outbox.deadline_us)
         for expired in self.lane.take_expired():
             self._engine.observe(Dropped(now_us, self._engine.matrix, expired.topic, "it expired before it could be delivered"))
+
+    def _send_lane(self, now_us: int) -> None:
+        """Hand on what the broker is to have; what finds no room is due again."""
+        for publication in self.lane.due(now_us):
+            try:
+                self._transport.publish(publication)
+            except QueueFullError:
+                self.lane.go_back(publication.number)
+                break
+            except TopicError as error:
+                self.lane.confirmed(publication.number)
+                self._engine.observe(Dropped(now_us, self._engine.matrix, publication.topic, error.what))
 
     def _remind(self) -> None:
         """Let those send again for whom there is room now, and more than for the first of what they send."""
@@ -293,6 +304,8 @@ class Courier:
         try:
             ack = read_ack(message.value)
         except CodecError as error:
+            if isinstance(message.value, Mapping) and "id" in message.value:
+                return  # a board says that it has a command, which nobody sends again
             now_us = self._clock.now_us()
             self._engine.dead_letter(self._engine.matrix, message.topic, message.value, str(error), now_us, Origin(message.trail))
             return
@@ -329,6 +342,9 @@ class Courier:
         """Say anew who is to acknowledge what an edge keeps. What nobody takes any more is given up, and told."""
         sender, topic = AgentPath(sender_of(edge)), topic_of(edge, self._engine.root)
         receivers = self._receivers_of(sender, topic)
+        if not receivers and sender in self._engine.elsewhere and topic.startswith(self._in_head):
+            owner = AgentPath(topic.removeprefix(self._in_head).rpartition("/")[0])
+            receivers = frozenset((owner,)) if self._engine.hears(topic) else None  # the sender was here, and its receiver is now
         if receivers:
             self._agree(edge, topic, receivers)
         elif waiting := self.outbox.forget(edge):
