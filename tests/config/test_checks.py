@@ -316,3 +316,22 @@ class TestBroker:
 
 def test_durable_delivery_needs_no_warning() -> None:
     assert_silent(matrix("  a: {delivery: durable, triggers: {g: {on: {s: {topic: x}}, do: [{publish: {topic: y}}]}}}\n"))
+
+
+class TestReaderOnAnotherHost:
+    WORKER = "w: {%s triggers: {g: {on: {x: {from: ¶parent.in}}, do: [{publish: {topic: y}}]}}}"
+
+    def box(self, words: str, of_box: str = "delivery: durable, ") -> str:
+        return matrix(f"  box: {{{of_box}inputs: {{in: any}}, agents: {{{self.WORKER % words}}}}}\n")
+
+    @pytest.mark.parametrize("words", ["host: pi,", "needs: {labels: [x]},", "failover: true,"])
+    def test_a_durable_one_that_may_be_elsewhere_is_an_error(self, words: str) -> None:
+        issue = error_of(self.box(words))
+        assert "home/box/w is durable and may be on another host than home/box, whose input it reads" in issue.what
+
+    @pytest.mark.parametrize("words", ["", "delivery: best_effort, host: pi,"])
+    def test_one_that_goes_with_it_or_promises_nothing_is_none(self, words: str) -> None:
+        assert_silent(self.box(words).replace("¶", ""))
+
+    def test_nor_is_one_in_a_matrix_that_promises_nothing(self) -> None:
+        assert_silent(self.box("host: pi,", "").replace("¶", ""))
