@@ -29,7 +29,7 @@ class Trouble:
     """What goes wrong on the way.
 
     `delay_us`: how long a packet takes at most on each of its two ways. `lost`: how often (0 to 1) the broker loses a QoS 1 message
-    that it has acknowledged, for one receiver. `twice`: how often it delivers one twice. `notices_us`: how long it takes at most to
+    that it has acknowledged, for one receiver; never one that is retained, for who is there is told once. `twice`: how often it delivers one twice. `notices_us`: how long it takes at most to
     see that a client is gone.
     """
 
@@ -293,7 +293,7 @@ class Bus:
                 heard[subscription.session] = max(subscription.qos, heard.get(subscription.session, 0))
         for session, qos in heard.items():
             copy = structs.replace(publication, qos=min(qos, publication.qos))
-            if copy.qos and self.trouble.lost and self.random.random() < self.trouble.lost:
+            if copy.qos and not copy.retain and self.trouble.lost and self.random.random() < self.trouble.lost:
                 self.lost += 1
                 continue
             self._deliver(session, copy, retained=False)

@@ -143,10 +143,11 @@ class DurableMaker(Maker):
     def agent(self, level: int, path: str) -> dict[str, Any]:
         if level < self.depth and self.chance(0.45):
             return self.bounded(self.composite(level + 1, path))
-        kinds = [self.code, self.code, self.code, self.rule, self.person]
+        kinds = [self.code, self.code, self.code, self.rule, self.person, self.box]
         if level < self.depth:
             kinds.append(lambda path: self.caller(level + 1, path))
-        return self.random.choice(kinds)(path) | self.bounds()
+        made = self.random.choice(kinds)(path)
+        return made if "w" in made.get("agents", {}) else made | self.bounds()  # a composite of no kind has no runs
 
     def composite(self, level: int, path: str) -> dict[str, Any]:
         kinds = [self.flow, self.flow, self.flow, self.chat, self.switch]
@@ -197,6 +198,14 @@ class DurableMaker(Maker):
             ]
         )
         return {"inputs": {"in": "any"}, "triggers": {"t": self.group() | {"do": does}}}
+
+    def box(self, path: str) -> dict[str, Any]:
+        """A composite of no kind: an agent in it reads its input."""
+        worker = self.random.choice([self.code, self.rule])(f"{path}/w")
+        worker.pop("inputs", None)
+        group = worker.setdefault("triggers", {}).setdefault("t", dict(STEADY))
+        group["on"] = {"x": {"from": "parent.in"}}
+        return {"inputs": {"in": "any"}, "outputs": {"out": {"from": "w.out"}}, "agents": {"w": worker}}
 
     def group(self) -> dict[str, Any]:
         group = STEADY | {"on": {"x": {"from": "self.in"}}}

@@ -358,7 +358,7 @@ def spread_over(random: Random, matrix: Mapping[str, Any], names: Sequence[str])
     found: dict[str, str] = {}
 
     def walk(path: str, agent: Mapping[str, Any], share: float) -> None:
-        if random.random() < share:
+        if random.random() < share and '"parent.in"' not in json.dumps(agent.get("triggers", {})):  # that goes with whose input it reads
             found[path] = random.choice(names)
         members = agent.get("agents", {})
         if "pool" in agent:
