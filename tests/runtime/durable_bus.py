@@ -29,8 +29,8 @@ class Trouble:
     """What goes wrong on the way.
 
     `delay_us`: how long a packet takes at most on each of its two ways. `lost`: how often (0 to 1) the broker loses a QoS 1 message
-    that it has acknowledged, for one receiver; never one that is retained, for who is there is told once. `twice`: how often it delivers one twice. `notices_us`: how long it takes at most to
-    see that a client is gone.
+    that it has acknowledged, for one receiver; never one that is retained, for who is there is told once. `twice`: how often it
+    delivers one twice. `notices_us`: how long it takes at most to see that a client is gone.
     """
 
     delay_us: int = 0
