@@ -101,17 +101,16 @@ class Subscriptions:
         self._forget()
 
     def connected(self, *, session_present: bool, identified: bool) -> None:
-        """A connection stands. Without its old session, or with other means to tell copies apart, all is asked for anew.
+        """A connection stands: all is asked for anew.
 
-        With it, what was asked for and not answered before the last connection broke.
+        With the old session too: what a broker that was killed brings back may be older than what it had answered (mosquitto's
+        is what it saved last), and a filter that is missing there would be missing for ever.
         """
-        for topic_filter in self._unanswered:
-            self._asked.pop(topic_filter, None)
-        self._given_up.update(dict.fromkeys(self._unanswered))  # it may have reached the broker, and not be wanted any more
+        self._given_up.update(dict.fromkeys((*self._asked, *self._unanswered)))  # of these some may not be wanted any more
+        self._asked.clear()
         self._unanswered.clear()
         if not session_present or identified != self._identified:
             self._identified = identified
-            self._asked.clear()
             self._granted.clear()
             self._retained_seen.clear()
             self._overlapped = False
