@@ -40,9 +40,7 @@ def _check_reader(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
         for source_name, source in trigger.on.items():
             if source.from_ is not None and source.from_.partition(".")[0] == "parent":
                 above = parent_of(node.path)
-                what = (
-                    f"{node.path} is durable and may be on another host than {above}, whose input it reads and acknowledges"
-                )
+                what = f"{node.path} is durable and may be on another host than {above}, whose input it reads and acknowledges"
                 remedy = f"leave out its `host`, `needs` and `failover`, or make {above} a flow, which calls it wherever it is"
                 yield error((*node.where, "triggers", name, "on", source_name, "from"), what, remedy)
 
