@@ -44,6 +44,7 @@ class Filler:
         """From the moment at which there was room until the next message came through, each time."""
         self._waiting = deque(fillings)
         self._programs = programs
+        self._count = 0
         self._is_full = False
         self._room_at_s: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -57,7 +58,11 @@ class Filler:
         if self._room_at_s is not None:
             self.back_s.append(time.monotonic() - self._room_at_s)
             self._room_at_s = None
-        if self._waiting and self._waiting[0].at <= count and not self._is_full:
+        self._count = count
+        self._look()
+
+    def _look(self) -> None:
+        if self._waiting and self._waiting[0].at <= self._count and not self._is_full:
             self._is_full = True
             self._task = asyncio.get_running_loop().create_task(self._fill(self._waiting.popleft()))
 
@@ -72,6 +77,7 @@ class Filler:
         self.done += 1
         self._is_full = False
         self._room_at_s = time.monotonic()
+        self._look()
 
 
 def _limit(pid: int, size_bytes: int) -> None:

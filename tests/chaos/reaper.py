@@ -62,7 +62,7 @@ class Reaper:
                 await asyncio.sleep(self._due[name][0].again_s or 0)
                 self._strike(name)
             elif not program.is_running:
-                raise ProgramError(f"{name} ended by itself\n{program.said()}")
+                raise ProgramError(f"{name} ended by itself with exit code {program.exit_code}\n{program.said()}")
             else:
                 await asyncio.sleep(_LOOK_S)
 
