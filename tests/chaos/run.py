@@ -18,7 +18,7 @@ from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 from tests.chaos.boards import FEED_TOPIC, SINK_TOPIC, Boards
-from tests.chaos.brokers import Brokers, brokers
+from tests.chaos.bus import Brokers, brokers
 from tests.chaos.ear import ear, heard
 from tests.chaos.filler import Filler, draw_fillings
 from tests.chaos.program import Program, ProgramError, Programs

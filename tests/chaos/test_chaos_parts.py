@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker_process import skip_without
-from tests.chaos.brokers import brokers
+from tests.chaos.bus import brokers
 from tests.chaos.ear import Heard, ear, heard
 from tests.chaos.program import Program, ProgramError, Programs
 from tests.chaos.reaper import Reaper

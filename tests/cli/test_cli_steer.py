@@ -249,7 +249,7 @@ def test_what_refers_to_others_is_left_to_the_host_and_warnings_are_told(host: F
     done = steer("create", "home/hall/rule", str(tmp_path / "rule.yaml"))
 
     assert done.code == 0, done.err
-    assert "rule.yaml:1:1: warning:" in done.err
+    assert "rule.yaml:5:87: warning: a toggle may be delivered twice" in done.err
     assert host.next_asked()[0].endswith("create/home/hall/rule")
 
 
