@@ -242,14 +242,14 @@ def test_standard_input_that_is_no_text_of_a_bearable_size(steer: Steer, monkeyp
 
 def test_what_refers_to_others_is_left_to_the_host_and_warnings_are_told(host: FakeHost, steer: Steer, tmp_path: Path):
     (tmp_path / "rule.yaml").write_text(
-        "delivery: durable\ntriggers:\n  dusk:\n    on: {sun: {sun: sunset}, lux: {from: lux.illuminance, below: 30, role: condition}}\n"
+        "triggers:\n  dusk:\n    need: sequence\n    on: {sun: {sun: sunset}, lux: {from: lux.illuminance, below: 30, role: condition}}\n"
         "    do: [{send: {to: /home/attic/lamp.set, payload: 1}}]\n"
     )
 
     done = steer("create", "home/hall/rule", str(tmp_path / "rule.yaml"))
 
     assert done.code == 0, done.err
-    assert "rule.yaml:5:87: warning: a toggle may be delivered twice" in done.err
+    assert "rule.yaml:3:11: warning: a sequence of one regular source" in done.err
     assert host.next_asked()[0].endswith("create/home/hall/rule")
 
 
