@@ -35,7 +35,7 @@ from edgematrix.transport.settings import Settings
 
 __all__ = ["Hosting", "host_here"]
 
-_LOAD_S = 60.0
+_LOAD_S = 180.0
 """How often the load is looked at, and told at most."""
 
 
