@@ -318,6 +318,7 @@ class Conduct:
             return
         self._steps[effect.step] = step
         step.call = call
+        call.by = run if run.runner.keeps else None
         call.part_heard = step.part_heard
         engine.observe(StepBegan(now_us, run.runner.agent, run.trail.runid, effect.step, member.path, call.runid, inputs, _led_by(effect)))
         if member.deadline_us is not None:

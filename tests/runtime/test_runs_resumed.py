@@ -407,6 +407,25 @@ def test_the_journal_of_a_run_is_written_in_parts(tmp_path: Path) -> None:
     assert parts.count("head") <= 2  # once to write it, once to delete it
 
 
+def test_what_a_member_has_put_out_on_one_of_two_ports_is_written_before_it_is_done(tmp_path: Path) -> None:
+    rule = "{delay: 5s}, {emit: {extra: 1}}, {delay: 5s}, {emit: {out: 2}}"
+    member = f"{{inputs: {{in: any}}, outputs: {{out: any, extra: any}}, triggers: {{t: {{on: {{x: {{from: self.in}}}}, do: [{rule}]}}}}}}"
+    after = "{inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}}}, python: 'members:plain'}"
+    matrix = work("flow: {edges: [in -> a, a.extra -> b, a -> b]}", f"      a: {member}\n      b: {after}")
+    (tmp_path / "members.py").write_text(MEMBERS)
+    (tmp_path / "matrix.yaml").write_text(matrix)
+    opened = open_matrix(tmp_path / "matrix.yaml")
+    simulation = Simulation(opened.spec, loader=opened.loader)
+    engine = simulation._assembly.engine
+    written: list[tuple[int, str]] = []
+    engine.observers.append(
+        lambda observed: written.extend((observed.at_us - START_US, key) for key in collect(engine.touched)) if not engine._queue else None
+    )
+    list(simulation.play([Recorded(at * SECOND_US, "t/go", at) for at in (1, 2, 8)], 10 * SECOND_US))
+    states = [at_us // SECOND_US for at_us, key in written if key.endswith("run\x1ehome/work#go#1\x1estate")]
+    assert any(5 < at_s <= 8 for at_s in states), states
+
+
 TAINTED = """
 matrix: home
 defaults: {delivery: durable}
