@@ -15,6 +15,7 @@ from edgematrix.delivery.inbox import Inbox, Verdict
 from edgematrix.delivery.lane import Lane
 from edgematrix.delivery.outbox import Outbox
 from edgematrix.errors import CodecError, QueueFullError, TopicError
+from edgematrix.protocol.codec import check_bounds
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.path import AgentPath
@@ -336,7 +337,9 @@ class Courier:
                 self._edges.clear()
             self._edges[named] = edge
         epoch, sequence = self.outbox.number(edge)
-        self.outbox.put(edge, outbound.payload(self._clock.to_wall_us, epoch, sequence))
+        payload = outbound.payload(self._clock.to_wall_us, epoch, sequence)
+        check_bounds(payload, self._engine.limits)  # what is never taken would be in the way of all that follows
+        self.outbox.put(edge, payload)
 
     def _define(self, edge: str) -> None:
         """Say anew who is to acknowledge what an edge keeps. What nobody takes any more is given up, and told."""

@@ -133,7 +133,12 @@ class DurableMaker(Maker):
             agent["triggers"] = {"go": STEADY | {"on": on}}
             for port in ("out", "error"):
                 sink["triggers"][f"{name}-{port}"] = STEADY | {"on": {"x": {"from": f"{name}.{port}"}}, "do": NOTHING}
-        return {"matrix": "home", "defaults": {"delivery": "durable"}, "agents": {"feed": feed, **tops, "sink": sink}}
+        return {
+            "matrix": "home",
+            "defaults": {"delivery": "durable"},
+            "limits": {"depth_max": 300},
+            "agents": {"feed": feed, **tops, "sink": sink},
+        }
 
     def bounds(self) -> dict[str, Any]:
         if not self.chance(0.2):
