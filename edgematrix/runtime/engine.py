@@ -20,14 +20,12 @@ from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL, Message
-from edgematrix.protocol.path import AgentPath, is_below
-from edgematrix.protocol.port_check import PortCheck
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.calls import Answer, Call, Calls, Holder
+from edgematrix.runtime.calls import Answer, Call, Calls
 from edgematrix.runtime.chains import Chains
 from edgematrix.runtime.dead_letter import UNKNOWN, Origin
 from edgematrix.runtime.dead_letters import DeadLetters
-from edgematrix.runtime.edges import NO_EDGES, Edges
 from edgematrix.runtime.ledger import Ledger
 from edgematrix.runtime.observation import (
     DeadLettered,
@@ -43,6 +41,7 @@ from edgematrix.runtime.observation import (
 )
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.pauses import Pauses
+from edgematrix.runtime.registry import Registry
 from edgematrix.runtime.remote_calls import RemoteCalls
 from edgematrix.runtime.routes import Hits, Listener, Routes
 from edgematrix.runtime.streams import Streams
@@ -75,7 +74,7 @@ class Keeper(Protocol):
         """What has changed since the last call, by key; None is gone."""
 
 
-class Engine:
+class Engine(Registry):
     """Routes messages to listeners and moments to timers, and collects what comes out.
 
     Args:
@@ -87,9 +86,7 @@ class Engine:
     """
 
     def __init__(self, root: str, matrix: str, *, new_id: Callable[[int], str], limits: Limits | None = None, echo: bool = False) -> None:
-        self.root = root
-        self.matrix = AgentPath(matrix)
-        self.limits = limits or Limits()
+        super().__init__(root, matrix, limits or Limits())
         self.command_expiry_us = COMMAND_EXPIRY_US
         self.skew_us = 0
         """The wall clock less the timeline: 0 until somebody sets the wall clock."""
@@ -102,29 +99,11 @@ class Engine:
         """Called after agents' code acted, outside any message and deadline: the outbox and the deadline may have changed."""
         self.touched: list[Keeper] = []
         """Whose stored state is no longer what it was."""
-        self.deliveries: dict[str, tuple[int, bool]] = {}
-        """QoS and retain flag of the outputs that are not sent with QoS 0 and forgotten, by topic."""
-        self.guarded: dict[str, tuple[AgentPath, ...]] = {}
-        """Foreign topics that belong to the agents of devices: nobody else publishes there."""
-        self.checks: dict[str, PortCheck] = {}
-        """What declared ports take, by topic."""
-        self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
-        """Sender, receiver and port of each wire that the matrix names."""
-        self.inner: set[AgentPath] = set()
-        """Agents inside a flow or chat: what they put out leaves the host only while somebody watches, or where a port says how."""
-        self.durable: set[AgentPath] = set()
-        """Agents of which what they accept is processed to its end, with its effects once, whatever becomes of the host meanwhile."""
         self.lapse_us = NEVER_US
         """When the first of the leases ends that agents here stand behind, unless it is renewed: nothing is done before it is looked at."""
         self.lapsed: Callable[[int], None] = lambda now_us: None  # noqa: ARG005 - no agent here has a lease
         """Called when that moment has come."""
         self.watched: Callable[[str], bool] = _nobody_watches
-        self.elsewhere: frozenset[AgentPath] = frozenset()
-        """Agents of the matrix that do not run here."""
-        self.edges: Edges = NO_EDGES
-        """What the agents elsewhere read and acknowledge."""
-        self.holders: dict[AgentPath, list[Holder]] = {}
-        """The trigger groups of each agent."""
         self.desk: Desk | None = None
         """Where changes of the running matrix are asked for; None where there are none."""
         self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
@@ -160,10 +139,6 @@ class Engine:
     def subscribed(self, subscription: str) -> bool:
         """Whether somebody listens with such a filter."""
         return self._routes.has(subscription)
-
-    def guard(self, topic: str, agent: AgentPath) -> None:
-        """Let nobody but the agents of devices publish on a foreign topic."""
-        self.guarded[topic] = (*self.guarded.get(topic, ()), agent)
 
     def hears(self, topic: str) -> bool:
         """Whether anybody listens to `topic`."""
@@ -245,14 +220,6 @@ class Engine:
         else:
             self._put_out(agent, port, value, trail, now_us, retained=retained)
 
-    def misfit(self, agent: AgentPath, port: str, value: object) -> str:
-        """Why a value is none for the agent's output port as it is declared, with the field's name; empty where it is one."""
-        if not self.checks:
-            return ""
-        check = self.checks.get(topic_for(self.root, Kind.OUT, agent, port))
-        wrong = "" if check is None else check.reason(value)
-        return f"the output `{port}` is of the wrong type: {wrong}" if wrong else ""
-
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
         topic = topic_for(self.root, Kind.IN, receiver, port)
@@ -320,18 +287,6 @@ class Engine:
             self._show(Published(now_us, agent, topic, value))
         if self._echo:
             self._queue.append(Message(topic, as_read(value), qos=qos))
-
-    def may_send(self, sender: AgentPath, receiver: AgentPath, port: str) -> bool:
-        """Whether the tree lets `sender` command this port: a descendant's, or one that it was wired to."""
-        return is_below(receiver, sender) or (sender, receiver, port) in self.wires
-
-    def refuses(self, topic: str) -> str | None:
-        """Why no agent but a device's own may publish on `topic`; None if any may."""
-        if topic == self.root or topic.startswith(f"{self.root}/"):
-            return f"{topic!r} is below the root {self.root!r}, where agents speak by emit and send"
-        if topic in self.guarded:
-            return f"{topic!r} belongs to the agent of a device; send to it instead"
-        return None
 
     def dead_letter(self, agent: AgentPath, topic: str, value: object, reason: str, now_us: int, origin: Origin = UNKNOWN) -> None:
         """Report a message that could not be handled, and keep it."""
@@ -457,10 +412,6 @@ class Engine:
         is_output = topic.startswith(f"{self.root}/{Kind.OUT}/")
         self.dead_letter(owner, topic, value, reason, now_us, Origin(trail, is_output=is_output))
         return False
-
-    def holders_of(self, path: AgentPath) -> list[Holder]:
-        """Those of an agent and of all below it."""
-        return [holder for agent, held in self.holders.items() if agent == path or is_below(agent, path) for holder in held]
 
     def _drain(self, now_us: int) -> None:
         """Deliver what is queued. Messages that these cause are queued behind them, up to `cascade_max`."""
