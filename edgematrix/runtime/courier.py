@@ -22,6 +22,7 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.alarm import Alarm
+from edgematrix.runtime.answer import AnswerListener
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Dropped
@@ -70,6 +71,8 @@ class Courier:
         """The edge of each sender and topic that is defined in the outbox."""
         self._receivers: dict[str, frozenset[AgentPath]] = {}
         """Who acknowledges here what comes on a topic."""
+        self._working: dict[str, bool] = {}
+        """Whether somebody here works on what comes on a topic."""
         self._deferred: deque[tuple[int, Message]] = deque()
         """Messages of the broker, each with its receipt, for which there was no room."""
         self._refused: dict[tuple[str, str, int], int] = {}
@@ -117,12 +120,25 @@ class Courier:
         )
 
     def _has_room_for(self, message: Message) -> bool:
-        """Whether an event is taken now. Calls and their answers always are: they are bounded by the runs that they belong to."""
+        """Whether an event is taken now. Calls and their answers always are: they are bounded by the runs that they belong to.
+
+        So is what is heard for the sake of answers alone, such as what an agent puts out to which code here sends: it begins nothing.
+        """
         if self.is_stalled:
             return False
-        if message.call_inputs is not None or message.trail.runid in self._engine.calls.open:
+        if message.call_inputs is not None or message.trail.runid in self._engine.calls.open or not self._begins_work(message.topic):
             return True
         return not self.is_congested(message.trail.hops)
+
+    def _begins_work(self, topic: str) -> bool:
+        """Whether somebody here works on what comes on a topic, also where it answers no call."""
+        found = self._working.get(topic)
+        if found is None:
+            if len(self._working) >= _CACHED_MAX:
+                self._working.clear()
+            found = any(not isinstance(listener, AnswerListener) for listener in self._engine.listeners(topic))
+            self._working[topic] = found
+        return found
 
     # Agents that move
 
@@ -270,6 +286,7 @@ class Courier:
     def forget_routes(self) -> None:
         """Agents have come or gone, here or elsewhere: others may have to acknowledge what waits."""
         self._receivers.clear()
+        self._working.clear()
         self._edges.clear()
         for edge in self.outbox.edges:
             self._define(edge)
