@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeAlias, TypeVar
 
 from edgematrix.protocol.filter import TopicFilter
@@ -91,6 +91,12 @@ class Router(Generic[L]):
             node = None if node is None else node.children.get(level)
         return node is not None and bool(node.entries)
 
+    def entries(self) -> Iterator[tuple[str, L]]:
+        """All listeners, each with what it is subscribed to. It looks at all there are."""
+        for topic, held in self._exact.items():
+            yield from ((topic, listener) for _, _, listener in _several(held))
+        yield from _walk(self._root, [])
+
     def match(self, topic: str) -> tuple[tuple[L, dict[str, str]], ...]:
         """The listeners of `topic`, each with what its filter captured."""
         found = self._cache.get(topic)
@@ -112,6 +118,12 @@ class Router(Generic[L]):
             if captures is not None:
                 matched.append((listener, captures))
         return tuple(matched)
+
+
+def _walk(node: _Node[L], levels: list[str]) -> Iterator[tuple[str, L]]:
+    yield from (("/".join(levels), listener) for _, _, listener in node.entries)
+    for level, child in node.children.items():
+        yield from _walk(child, [*levels, level])
 
 
 def _several(held: _Entry[L] | list[_Entry[L]]) -> list[_Entry[L]]:

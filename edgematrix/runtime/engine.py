@@ -8,7 +8,7 @@ local listeners at the same instant, after the message that caused it has been s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
@@ -139,6 +139,10 @@ class Engine(Registry):
     def subscribed(self, subscription: str) -> bool:
         """Whether somebody listens with such a filter."""
         return self._routes.has(subscription)
+
+    def heard_by_agent(self, subscriptions: Container[str]) -> dict[AgentPath, list[str]]:
+        """Which of these each agent listens to. It looks at all there are."""
+        return self._routes.by_agent(subscriptions)
 
     def hears(self, topic: str) -> bool:
         """Whether anybody listens to `topic`."""

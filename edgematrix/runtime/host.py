@@ -91,6 +91,7 @@ class Host:
             changed=changed,
         )
         self.session.courier = self._courier
+        self.session.heard_from_bus = lambda: engine.heard_by_agent(assembly.filters)
         self._changed = changed
         self._name = name
         self._leases: Leases | None = None

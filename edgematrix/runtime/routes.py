@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Protocol, TypeAlias
 
 from edgematrix.protocol.filter import TopicFilter
@@ -60,6 +60,14 @@ class Routes:
         """Let these have nothing any more: what each was subscribed to."""
         self.known.clear()
         return [(subscription, listener) for subscription, (listener, _) in self._router.remove(lambda entry: is_gone(entry[0]))]
+
+    def by_agent(self, subscriptions: Container[str]) -> dict[AgentPath, list[str]]:
+        """Which of these each agent listens to. It looks at all there are."""
+        found: dict[AgentPath, list[str]] = {}
+        for subscription, (listener, _) in self._router.entries():
+            if subscription in subscriptions and subscription not in found.setdefault(listener.agent, []):
+                found[listener.agent].append(subscription)
+        return {agent: heard for agent, heard in found.items() if heard}
 
     def has(self, subscription: str) -> bool:
         """Whether somebody listens with such a filter."""

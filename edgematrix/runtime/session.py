@@ -10,6 +10,7 @@ from msgspec import structs
 from edgematrix.errors import CodecError, QueueFullError, TopicError
 from edgematrix.hosting.capability import PROTOCOL_VERSION
 from edgematrix.protocol.codec import check_bounds, decode, encode_value
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath, parent_of
@@ -30,6 +31,7 @@ __all__ = ["Session", "false_claim", "offline_will"]
 _NOBODY: frozenset[AgentPath] = frozenset()
 _NOT_HELD = "its agent's lease is not confirmed: another host may have it"
 _NOT_LINKED = "its agent may move to another host, and there is no broker: it does not wait for one"
+_SOURCES_TOLD_MAX = 20
 _PAYLOAD_SHOWN_MAX = 200
 """Bytes of an unreadable payload that its dead letter quotes."""
 
@@ -88,6 +90,11 @@ class Session:
         """Whether the host is there still when it runs nothing any more, so that it says no farewell."""
         self.asked: Callable[[], None] | None = None
         """Asks at each connection for the manifest that stands."""
+        self.heard_from_bus: Callable[[], Mapping[AgentPath, list[str]]] = dict
+        """What each agent hears over the broker alone."""
+        self._missed: dict[AgentPath, dict[str, object]] = {}
+        """What each could not hear while the broker was away last."""
+        self._unlinked_us: int | None = None
         self.dropped_count = 0
         self.is_linked = False
         """Whether the broker is there."""
@@ -125,6 +132,7 @@ class Session:
         self._changed("connected" if not session_present else "connected, session resumed")
         if self.leases is not None:
             self.leases.linked(self.number + 1, self._clock.now_us())
+        self._note_gap()
         self._announce("online")
         for path in self._agents:
             self._tell(path)
@@ -140,6 +148,7 @@ class Session:
     def disconnected(self, reason: str) -> None:
         """Say so; the transport tries again by itself."""
         self.is_linked = False
+        self._unlinked_us = self._clock.wall_us()
         if self.courier is not None:
             self.courier.unlinked()
         self._changed(f"disconnected: {reason}")
@@ -280,10 +289,25 @@ class Session:
         about = {"v": 1, "status": status, "session": self.id, "number": self._number, "since": self._since}
         self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
 
+    def _note_gap(self) -> None:
+        """Work out what agents could not hear while the broker was away: whoever reads their states is to know."""
+        since_us, self._unlinked_us = self._unlinked_us, None
+        if since_us is None or not self._was_linked:
+            return
+        until_us = self._clock.wall_us()
+        self._changed(f"was without a broker for {(until_us - since_us) / SECOND_US:.1f} s")
+        span = {"since": format_moment(since_us), "until": format_moment(until_us)}
+        self._missed = {
+            path: span | {"sources": sources[:_SOURCES_TOLD_MAX], "more": max(0, len(sources) - _SOURCES_TOLD_MAX)}
+            for path, sources in self.heard_from_bus().items()
+        }
+
     def _tell(self, path: AgentPath) -> None:
         """Say how an agent is."""
         status = "paused" if self._engine.pauses.covers(path) else "ready"
         about = {"v": 1, "status": status, "host": self._name, "session": self.id, "since": self._since, "revision": self._revision()}
+        if path in self._missed:
+            about["missed"] = self._missed[path]
         self._say(topic_for(self._engine.root, Kind.STATE, path), about)
 
     def _say(self, topic: str, value: Mapping[str, object]) -> None:
