@@ -16,6 +16,7 @@ from edgematrix.composition.course import Composition, Placing
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.code_loader import CodeLoader
+from edgematrix.config.ears import Ears
 from edgematrix.config.edges import edges_of
 from edgematrix.config.inbound import inbound_filters
 from edgematrix.config.inherited import Inherited
@@ -28,20 +29,18 @@ from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL
-from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.answer import AnswerListener
 from edgematrix.runtime.assembly import Assembly, Parts, Recomposed
 from edgematrix.runtime.device_runner import DeviceRunner
 from edgematrix.runtime.draft import Site
-from edgematrix.runtime.engine import Engine, Listener
+from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.observation import Stalled
 from edgematrix.runtime.relay import Relay
 from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.run import Body
-from edgematrix.runtime.streams import PartListener
 from edgematrix.runtime.work_runner import WorkRunner
 from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
@@ -113,10 +112,9 @@ class Builder:
         base = Inherited().under(spec.defaults)
         self._inherited: dict[str, Inherited] = {spec.matrix: base}
         self._issues: list[Issue] = []
-        self._called: dict[AgentPath, set[AgentPath]] = {}
-        """The agents elsewhere that each agent may call."""
         self.is_durable = base.delivery == "durable"
         self.parts = Parts(order=assembly.order, workshop=assembly.workshop, questions=assembly.questions)
+        self._ears = Ears(tree, assembly.engine, site, self.parts)
 
     def build(self, nodes: Iterable[AgentNode]) -> None:
         """Build these agents.
@@ -156,26 +154,21 @@ class Builder:
         for trigger in node.spec.triggers.values():
             for source in trigger.on.values():
                 if source.from_ is not None:
-                    self._follow_port(self._tree.source(source.from_, path), own.qos_of(source))
+                    self._ears.follow_port(self._tree.source(source.from_, path), own.qos_of(source))
             for action in trigger.do:
                 if action.call is not None:
-                    self._hear_answers(path, self._tree.destination(action.call.agent, path).node)
+                    self._ears.hear_answers(path, self._tree.destination(action.call.agent, path).node)
         for port in node.spec.outputs.values():
             if port.from_ is not None and node.spec.flow is None:
                 inside = self._tree.child_output(port.from_, node)
-                self._follow_port(inside, port.qos)
-                self._hear_parts(path, inside.node)
-        self._hear_below(node)
-        self._hear_readers(node)
+                self._ears.follow_port(inside, port.qos)
+                self._ears.hear_parts(path, inside.node)
+        self._ears.hear_below(node)
+        self._ears.hear_readers(node)
         if not node.kind:
-            self._follow_called(path)
+            self._ears.follow_called(path)
         if self._issues:
             raise ConfigError(self._issues)
-
-    def _follow_port(self, target: Target, qos: int) -> None:
-        """Subscribe to what is listened to already, where it comes from elsewhere now."""
-        if target.node.is_elsewhere:
-            self._subscribe(TopicFilter.parse(topic_for(self._spec.root, target.kind, target.node.path, target.port)), qos)
 
     def _below(self, path: str) -> Inherited:
         """What the agents right below `path` take over."""
@@ -200,8 +193,8 @@ class Builder:
             self._attempt(f"{path}: device", partial(self._device, path, agent.device))
         for reference in agent.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
-        self._hear_below(node)
-        self._hear_readers(node)
+        self._ears.hear_below(node)
+        self._ears.hear_readers(node)
         body = None
         if node.kind:
             body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
@@ -211,7 +204,7 @@ class Builder:
             self._attempt(f"{path}: triggers.{name}", partial(self._group, node, name, trigger, own, body))
         if agent.sentences is not None:
             self._attempt(f"{path}: sentences", partial(self._sentences, path, agent.sentences))
-        self._follow_called(path)
+        self._ears.follow_called(path)
 
     def _attempt(self, place: str, make: Callable[[], T]) -> T | None:
         try:
@@ -229,8 +222,8 @@ class Builder:
             self._site.deliveries[topic_for(self._spec.root, Kind.OUT, path, name)] = (port.qos, port.retain)
         if port.from_ is not None and node.spec.flow is None:
             inside = self._tree.child_output(port.from_, node)
-            self._read(inside, Relay(self._engine, path, name), 0, qos=port.qos)
-            self._hear_parts(path, inside.node)
+            self._ears.read(inside, Relay(self._engine, path, name), 0, qos=port.qos)
+            self._ears.hear_parts(path, inside.node)
         if port.initial is not None:
             self.parts.openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
 
@@ -238,9 +231,9 @@ class Builder:
         device = Device(spec, self._spec.root)
         runner = DeviceRunner(self._engine, path, device, self._next_order())
         for topic_filter, qos, index in runner.foreign_inputs():
-            self._listen(topic_filter, runner, index, qos=qos)
+            self._ears.listen(topic_filter, runner, index, qos=qos)
         for port, index in runner.ports():
-            self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, port)), runner, index)
+            self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, port)), runner, index)
         for write in spec.writes.values():
             self._site.guard(write.topic, path)
 
@@ -251,13 +244,13 @@ class Builder:
         sentences = Sentences.compile(spec, path)
         runner = SentenceRunner(self._engine, path, sentences)
         self._site.wires.update((path, receiver, port) for receiver, port in sentences.wires)
-        self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, "say")), runner)
+        self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, "say")), runner)
 
     def _wire(self, path: AgentPath, reference: str) -> None:
         target = self._tree.destination(reference, path)
         self._site.wires.add((path, target.node.path, target.port))
         if self._tree.nodes[path].spec.python is not None:
-            self._hear_answers(path, target.node)
+            self._ears.hear_answers(path, target.node)
 
     # Groups
 
@@ -285,9 +278,9 @@ class Builder:
         runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=durable, keeps=keeps)
         for heard, index, qos in inputs:
             if isinstance(heard, Target):
-                self._read(heard, runner, index, qos=qos)
+                self._ears.read(heard, runner, index, qos=qos)
             else:
-                self._listen(heard, runner, index, qos=qos)
+                self._ears.listen(heard, runner, index, qos=qos)
         self.parts.groups.append(runner)
         self._site.holders.setdefault(node.path, []).append(runner)
 
@@ -297,7 +290,7 @@ class Builder:
         body = body or self._supervised(node, self._code(node))
         runner = WorkRunner(self._engine, node.path, ports, body, self._next_order(), keeps=own.is_durable)
         for index, port in enumerate(ports):
-            self._listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, port)), runner, index)
+            self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, port)), runner, index)
         self._site.holders.setdefault(node.path, []).append(runner)
 
     def _body(self, node: AgentNode, trigger: TriggerSpec) -> Body:
@@ -307,7 +300,7 @@ class Builder:
             self._site.wires.update((path, receiver, port) for receiver, port in plan.wires)
             for action in trigger.do:
                 if action.call is not None:
-                    self._hear_answers(path, self._tree.destination(action.call.agent, path).node)
+                    self._ears.hear_answers(path, self._tree.destination(action.call.agent, path).node)
             return RuleBody(self._engine, plan)
         return self._code(node)
 
@@ -356,62 +349,19 @@ class Builder:
         members = members_of(self._tree, node).values()
         for member in members:
             if member.is_elsewhere:
-                self._hear_answers(node.path, member)
+                self._ears.hear_answers(node.path, member)
             elif member.spec.device is None:
                 self._site.inner.add(member.path)
         elsewhere = [member.path for member in members if member.is_elsewhere]
         if elsewhere:
             pool = composition if isinstance(composition, Placing) else None
-            self._follow(node.path, elsewhere, partial(body.member_changed, pool))
-        self._called.pop(node.path, None)
+            self._ears.follow(node.path, elsewhere, partial(body.member_changed, pool))
 
     def _member(self, node: AgentNode) -> Member:
         from edgematrix.runtime.ensemble import Member  # noqa: PLC0415
 
         deadline_us = node.spec.deadline if node.is_elsewhere else None
         return Member(node.path, self._tree.implied_input(node), deadline_us, grace_us=0 if node.is_board else _GRACE_US)
-
-    def _hear_answers(self, caller: AgentPath, node: AgentNode) -> None:
-        """Hear what an agent elsewhere answers; one that is here is heard by the engine itself."""
-        if node.is_elsewhere:
-            topic = topic_for(self._spec.root, Kind.OUT, node.path, "+")
-            self._listen(TopicFilter.parse(topic), AnswerListener(self._engine, caller), qos=1)
-            self._hear_parts(caller, node)
-            if not node.is_board:
-                self._called.setdefault(caller, set()).add(node.path)
-
-    def _follow_called(self, caller: AgentPath) -> None:
-        """Let an agent know which of those elsewhere that it may call are there."""
-        called = self._called.pop(caller, None)
-        if called:
-            self._follow(caller, sorted(called), self._engine.remote.follower(caller))
-
-    def _hear_below(self, node: AgentNode) -> None:
-        """Let an agent with code hear what is below it, which it may call without a wire."""
-        if node.spec.python is not None and node.spec.agents:
-            for below in self._tree:
-                if is_below(below.path, node.path):
-                    self._hear_answers(node.path, below)
-
-    def _hear_readers(self, node: AgentNode) -> None:
-        """Let an agent hear when those elsewhere that read its inputs have done their part of its work."""
-        for member in self._tree.members(node).values() if not node.kind else ():
-            if member.is_elsewhere and not member.is_board and _reads_parent(member):
-                self._hear_answers(node.path, member)
-
-    def _hear_parts(self, agent: AgentPath, node: AgentNode) -> None:
-        """Hear what an agent elsewhere streams."""
-        if node.is_elsewhere:
-            topic = topic_for(self._spec.root, Kind.PART, node.path, "+")
-            self._listen(TopicFilter.parse(topic), PartListener(self._engine.streams, agent), qos=0)
-
-    def _follow(self, agent: AgentPath, elsewhere: list[AgentPath], changed: Callable[[AgentPath, str, int], None]) -> None:
-        from edgematrix.runtime.presence import Presence  # noqa: PLC0415
-
-        presence = Presence(self._engine, agent, elsewhere, changed)
-        self.parts.presences[agent] = presence
-        for topic_filter in presence.filters():
-            self._listen(topic_filter, presence, qos=1)
 
     def _ask(self, node: AgentNode) -> Questions:
         from edgematrix.runtime.questions import AnswerTopic, Questions  # noqa: PLC0415
@@ -424,7 +374,7 @@ class Builder:
         if node.spec.human.notify is not None:
             self.parts.notify[node.path] = node.spec.human.notify
         if node.spec.human.answers is not None:
-            self._listen(TopicFilter.parse(node.spec.human.answers), AnswerTopic(self._engine, questions, node.path), qos=1)
+            self._ears.listen(TopicFilter.parse(node.spec.human.answers), AnswerTopic(self._engine, questions, node.path), qos=1)
         return questions
 
     def _chooser(self, node: AgentNode) -> Chooser | None:
@@ -434,30 +384,9 @@ class Builder:
             return None
         return self._around.chooser(model, self._the_workshop())
 
-    # Listening
-
-    def _read(self, target: Target, listener: Listener, index: int, *, qos: int) -> None:
-        """Let `listener` have what is on a port: in memory where the agent is here, from the bus where it is elsewhere."""
-        topic_filter = TopicFilter.parse(topic_for(self._spec.root, target.kind, target.node.path, target.port))
-        self._listen(topic_filter, listener, index, qos=qos if target.node.is_elsewhere else None)
-
-    def _listen(self, topic_filter: TopicFilter, listener: Listener, index: int = 0, *, qos: int | None = None) -> None:
-        if qos is not None:
-            self._subscribe(topic_filter, qos)
-        self._site.listen(topic_filter, listener, index)
-
-    def _subscribe(self, topic_filter: TopicFilter, qos: int) -> None:
-        wanted = topic_filter.subscription
-        self.parts.filters[wanted] = max(qos, self.parts.filters.get(wanted, 0))
-
     def _next_order(self) -> int:
         self.parts.order += 1
         return self.parts.order
-
-
-def _reads_parent(node: AgentNode) -> bool:
-    sources = (source for trigger in node.spec.triggers.values() for source in trigger.on.values())
-    return any(source.from_ is not None and source.from_.partition(".")[0] == "parent" for source in sources)
 
 
 def _stalled(engine: Engine, clock: Clock, path: str, stall_ms: int) -> None:
