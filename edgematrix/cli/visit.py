@@ -139,4 +139,4 @@ async def _arrive(guest: Visit, running: asyncio.Task[None]) -> None:
         running.result()
     if not guest.first.is_set() or guest.failure:
         why = guest.failure or f"no answer within {CONNECT_S_MAX:g} s"
-        raise BusError(f"no broker answers: {why}", where=guest.where, remedy="start it, or give its address with --url")
+        raise BusError(f"no broker answers: {why}", where=guest.where, remedy="start it, or name another one")
