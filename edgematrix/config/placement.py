@@ -119,17 +119,11 @@ def _recompose(assembly: Assembly, plan: Plan, former: dict[AgentPath, Presence]
 
 def _begin(assembly: Assembly, parts: Parts, now_us: int) -> None:
     """Start what is new."""
-    for runner in parts.groups:
-        kept = assembly.kept.pop(runner.store_key, None)
-        if kept is not None and runner.load(kept, _say_damaged):
-            runner.touch()
-            runner.resume(now_us)
-        else:
-            runner.start(now_us)
+    assembly.come(parts.groups, parts.bodies.values(), now_us, _say_damaged)
     for opening in parts.openings:
         opening(now_us)
     assembly.openings.clear()
 
 
 def _say_damaged(key: str, error: Exception) -> None:
-    _log.warning("the state of %s that came from another host is of no use, and it starts afresh: %s", key, error)
+    _log.warning("the state of %s that was laid out for it is of no use, and it starts afresh: %s", key, error)

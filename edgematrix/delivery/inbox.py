@@ -200,6 +200,10 @@ class Inbox:
             del self._cursors[receiver, cursor.edge]
             self._change(cursor.part, None)
 
+    def knows(self, receiver: str) -> bool:
+        """Whether a receiver has taken anything so far."""
+        return bool(self._of.get(receiver))
+
     def cursors(self, receiver: str) -> bytes:
         """What a receiver has taken so far, to go with its state to another host."""
         return _encode_all([(cursor.edge, list(cursor.taken.items())) for cursor in self._of.get(receiver, {}).values()])

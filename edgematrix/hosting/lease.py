@@ -185,7 +185,9 @@ class Tenure:
         self._short = False
         """Whether nobody else had the lease before the claim: it was laid down, or is this host's own, of an earlier life."""
         self.is_former = False
-        """Whether it was the latter."""
+        """Whether it was the latter: of a life of this host's process before this one, and nobody had it since."""
+        self.is_first = False
+        """Whether nobody was known to have had the lease before the claim."""
         self._barred_us = 0
         self._given = ("", 0)
         """The session to which the lease was handed over, or that fell silent with it, and when. It gets it back once it is heard."""
@@ -442,10 +444,12 @@ class Tenure:
 
     def _claim(self, now_us: int) -> None:
         seen = self.seen
-        self.is_former = self._known and seen.holder == self.host and seen.session != self.session
-        if self.is_former:
+        is_own = self._known and seen.holder == self.host and seen.session != self.session
+        if seen.session != self.session or seen.giver:  # else it is the claim before this one, which came to nothing
+            self.is_former, self.is_first = is_own, not self._known
+        if is_own:
             self._heard_us.pop(seen.session, None)
-        self._short = self.is_former or (self._known and not seen.holder)
+        self._short = is_own or (self._known and not seen.holder)
         if seen.holder != self.host and self._online.get(seen.holder, ("", 0))[0] == seen.session:
             self._given = (seen.session, now_us)  # online, and silent all the same
         is_given = seen.session == self.session and seen.giver != ""

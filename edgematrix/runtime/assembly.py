@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.ledger import Ledger
 from edgematrix.runtime.remote_calls import RemoteCalls
 from edgematrix.runtime.resumption import Resumption
+from edgematrix.runtime.set_aside import SetAside, UnderWay
 
 if TYPE_CHECKING:
     from edgematrix.composition.course import Composition
@@ -81,6 +82,8 @@ class Assembly:
     """The place of the last agent in the matrix as written."""
     kept: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
     """What groups that come go on with, by the key under which they are stored, and by part."""
+    set_aside: SetAside = field(default_factory=SetAside)
+    """What agents that may come had under way when the host went down."""
 
     @property
     def elsewhere(self) -> frozenset[AgentPath]:
@@ -104,17 +107,29 @@ class Assembly:
         if self.questions is not None:
             self.questions.notify.update(parts.notify)
 
-    def start(self, stored: Mapping[str, Mapping[str, bytes]], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
+    def start(
+        self,
+        stored: Mapping[str, Mapping[str, bytes]],
+        now_us: int,
+        damaged: Callable[[str, Exception], None],
+        may_come: Callable[[AgentPath], bool] = lambda agent: False,  # noqa: ARG005 - all that there are are here
+    ) -> None:
         """Start every group, from its stored parts where there are some, go on with what was under way, and do what is due.
 
         Args:
             stored: parts by the owner's key.
             damaged: called with the key and the error where a stored state is of no use; the group starts afresh.
+            may_come: whether an agent that is not here may come later: what it had under way is set aside.
         """
+        work, calls = self.set_aside.sort(
+            stored.get(Ledger.STORE_KEY, {}),
+            stored.get(RemoteCalls.STORE_KEY, {}),
+            lambda agent: agent not in self.engine.holders and may_come(agent),
+        )
         self.engine.letters.load(stored.get(DeadLetters.STORE_KEY, {}), damaged)
-        self.engine.remote.load(stored.get(RemoteCalls.STORE_KEY, {}), now_us, damaged)
-        resumption = Resumption(self.engine, damaged)
-        resumption.take_up(stored.get(Ledger.STORE_KEY, {}), now_us)
+        self.engine.remote.load(calls, now_us, damaged)
+        resumption = Resumption(self.engine, damaged, self.set_aside)
+        resumption.take_up(work, now_us)
         loaded = dict.fromkeys(
             runner for runner in self.groups if runner.store_key in stored and runner.load(stored[runner.store_key], damaged)
         )
@@ -134,6 +149,43 @@ class Assembly:
             opening(now_us)
         self.openings.clear()
         self.engine.advance(now_us)
+
+    def come(
+        self, groups: Sequence[GroupRunner], bodies: Iterable[CourseBody], now_us: int, damaged: Callable[[str, Exception], None]
+    ) -> None:
+        """Start groups of agents that have come, each from what was laid out for it, and go on with what these had under way.
+
+        Args:
+            groups: theirs.
+            bodies: of the composites among them.
+            damaged: as for `start`.
+        """
+        resumption = Resumption(self.engine, damaged, self.set_aside)
+        found = self.set_aside.take(self.engine.holders.__contains__)
+        if found is not None:
+            self.engine.remote.load(found.calls, now_us, damaged)
+            resumption.take_up(found.work, now_us)
+        kept = {runner: parts for runner in groups if (parts := self.kept.pop(runner.store_key, None)) is not None}
+        loaded = dict.fromkeys(runner for runner, parts in kept.items() if runner.load(parts, damaged))
+        for runner in loaded:
+            runner.hold_calls()
+        for runner in groups:
+            if runner in loaded:
+                runner.touch()
+                runner.resume(now_us)
+            else:
+                runner.start(now_us)
+        if found is not None:
+            resumption.finish(now_us)
+            for body in bodies:
+                body.gone_on(now_us)
+
+    def give_up(self, found: UnderWay, reason: str, now_us: int, damaged: Callable[[str, Exception], None]) -> None:
+        """What was set aside does not go on here; those who wait for it are told the reason."""
+        resumption = Resumption(self.engine, damaged, self.set_aside)
+        self.engine.remote.load(found.calls, now_us, damaged)
+        resumption.give_up(found.work, reason)
+        resumption.finish(now_us)
 
     def set_clock(self, skew_us: int, now_us: int) -> None:
         """Tell every group that the wall clock was set: it is the timeline plus `skew_us`."""

@@ -8,7 +8,7 @@ returned nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from edgematrix.errors import RunError
@@ -195,16 +195,26 @@ class Calls:
         self.open[kept.runid] = self._reopened[kept.runid] = call
         return call
 
-    def reopened(self, elsewhere: Collection[AgentPath], steady: Collection[AgentPath] = ()) -> Iterator[tuple[Call, str]]:
+    def is_reopened(self, call: Call) -> bool:
+        """Whether it is from before a restart, and what works on it is not taken up yet."""
+        return call.runid in self._reopened
+
+    def reopened(
+        self, elsewhere: Collection[AgentPath], steady: Collection[AgentPath] = (), awaited: Container[AgentPath] = ()
+    ) -> Iterator[tuple[Call, str]]:
         """The calls from before a restart of which nothing is under way any more, and why: all runs and groups were taken up.
 
         Args:
             elsewhere: the agents that run on other hosts now.
             steady: those of them that tell the end of their work, though it came while this host was down.
+            awaited: those of them that may come here, and go on with their work.
         """
         reopened, self._reopened = self._reopened, {}
         for call in reopened.values():
             if call.runid not in self.open:
+                continue
+            if call.is_here and call.receiver in elsewhere and call.receiver in awaited:
+                self._reopened[call.runid] = call
                 continue
             if call.is_here != (call.receiver not in elsewhere):
                 yield call, f"{call.receiver} was moved while it was under way"

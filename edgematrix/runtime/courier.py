@@ -142,9 +142,17 @@ class Courier:
 
     # Agents that move
 
+    def knows(self, receiver: str) -> bool:
+        """Whether an agent is known to have taken anything so far."""
+        return self.inbox.knows(receiver)
+
     def cursors(self, receiver: str) -> bytes:
         """What an agent here has taken so far, to go with its state to another host."""
         return self.inbox.cursors(receiver)
+
+    def speak(self, sender: str, epoch: int) -> None:
+        """An agent is here again, and goes on with all that it had taken and put out: it speaks in a new epoch."""
+        self.outbox.raise_epoch(sender, epoch)
 
     def adopt(self, receiver: str, cursors: bytes, epoch: int) -> None:
         """An agent has come: it goes on with what it had taken elsewhere (empty: nothing is known), and speaks in a new epoch.

@@ -229,11 +229,15 @@ class Host:
 
     def _start_groups(self) -> None:
         stored = {} if self._keeper is None else self._keeper.load()
-        if self._leases is not None:
-            self._leases.load(stored)
+        leases = self._leases
+        if leases is not None:
+            leases.load(stored)
         if self._courier is not None:
             self._courier.load(stored, self._clock.now_us(), _say_damaged)
-        self.assembly.start(stored, self._clock.now_us(), _say_damaged)
+        if leases is None:
+            self.assembly.start(stored, self._clock.now_us(), _say_damaged)
+        else:
+            self.assembly.start(stored, self._clock.now_us(), _say_damaged, leases.may_come)
 
     async def _close(self, link: asyncio.Task[None]) -> None:
         if self._leases is not None:

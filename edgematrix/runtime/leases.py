@@ -20,6 +20,7 @@ from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import NEVER_US, Hits
 from edgematrix.runtime.epochs import Epochs
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.set_aside import UnderWay
 from edgematrix.runtime.snapshot import (
     SNAPSHOT_EVERY_US,
     Snapshot,
@@ -50,8 +51,14 @@ class Changes(Protocol):
 class Deliveries(Protocol):
     """What has been delivered to durable agents, and is to be."""
 
+    def knows(self, receiver: str) -> bool:
+        """Whether an agent is known to have taken anything so far."""
+
     def cursors(self, receiver: str) -> bytes:
         """What an agent has taken so far."""
+
+    def speak(self, sender: str, epoch: int) -> None:
+        """An agent is here again, and goes on with what it had taken: it speaks in this epoch."""
 
     def adopt(self, receiver: str, cursors: bytes, epoch: int) -> None:
         """An agent is here now: it goes on with these (empty: with nothing), and speaks in this epoch."""
@@ -74,7 +81,7 @@ class Announcing(Protocol):
 class _Held:
     """One unit, as this host stands to it."""
 
-    __slots__ = ("heard", "is_here", "kept", "members", "published", "snapshot_us", "tenure", "unit", "wants")
+    __slots__ = ("heard", "is_here", "is_restored", "kept", "members", "published", "snapshot_us", "tenure", "unit", "wants")
 
     def __init__(self, unit: LeasedUnit, tenure: Tenure) -> None:
         self.unit = unit
@@ -82,6 +89,8 @@ class _Held:
         self.members: frozenset[AgentPath] = frozenset()
         """Its agents that are built here."""
         self.is_here = False
+        self.is_restored = False
+        """Whether it has been here in this life of the process: then the store is not asked what it was like."""
         self.wants = False
         """Whether the snapshot is subscribed to."""
         self.heard: Snapshot | None = None
@@ -135,6 +144,8 @@ class Leases:
         self._owners: dict[str, _Held | None] = {}
         self._by_topic: dict[str, _Held] = {}
         self._stored: dict[str, Mapping[str, bytes]] = {}
+        self._given_up: list[tuple[UnderWay, str]] = []
+        """What units had under way here before a restart, which others went on with: it is still to be told."""
         self._lost: list[tuple[_Held, str]] = []
         """Units that were suspended, whose runs are still to be ended: outside any message."""
         self._due_us: int | None = None
@@ -156,6 +167,7 @@ class Leases:
         come = wanted.keys() - self._units.keys()
         self._replan = replan
         for path in [path for path in self._units if path not in wanted]:
+            self._forfeit(self._units[path], f"{self._host} may not have it any more", now_us)
             self._give_up(self._units.pop(path), now_us)
         for path, unit in wanted.items():
             held = self._units.get(path)
@@ -176,6 +188,10 @@ class Leases:
     def load(self, stored: Mapping[str, Mapping[str, bytes]]) -> None:
         """What the host's store holds, by owner and part: units that it held before may go on from there."""
         self._stored = {key: parts for key, parts in stored.items() if "#" in key and self._of(key.partition("#")[0]) is not None}
+
+    def may_come(self, path: AgentPath) -> bool:
+        """Whether an agent is in a unit that this host may have."""
+        return self._of(path) is not None
 
     def holders(self) -> dict[AgentPath, str]:
         """Who is to have each unit now: this host, or the empty text."""
@@ -262,6 +278,8 @@ class Leases:
                 lease = read_lease(message.value)
                 self.epochs.note(held.unit.path, lease.epoch)
                 self._carry_out(held, held.tenure.heard(lease, now_us, retained=message.retained), now_us)
+                if lease.holder not in ("", self._host):
+                    self._forfeit(held, f"{lease.holder} has it now", now_us)
             else:
                 found = read_snapshot(message.value)
                 if held.heard is None or found.epoch >= held.heard.epoch:
@@ -290,6 +308,8 @@ class Leases:
         pauses.suspended = pauses.suspended & frozenset(applied.agents)
         now_us = self._clock.now_us()
         for held in self._units.values():
+            if held.is_here:
+                self._forfeit(held, "its definition was changed", now_us)  # what has come has been taken up
             if held.is_here and held.tenure.is_held(now_us) and not held.snapshot_us:
                 held.snapshot_us = now_us + SNAPSHOT_EVERY_US
         self._settle(now_us)
@@ -401,7 +421,9 @@ class Leases:
             _log.warning("%s is not published: %s", topic, error.what)
 
     def _activate(self, held: _Held, epoch: int) -> None:
-        self._told(f"{held.unit.path} is here now, with the epoch {epoch}{self._restore(held, epoch)}")
+        how = self._restore(held, epoch)
+        held.is_restored = True
+        self._told(f"{held.unit.path} is here now, with the epoch {epoch}{how}")
         self._place()
 
     def _suspend(self, held: _Held, effect: Suspend, now_us: int) -> None:
@@ -417,8 +439,20 @@ class Leases:
             self._wake(now_us)
             self._place()
 
+    def _forfeit(self, held: _Held, reason: str, now_us: int) -> None:
+        """What a unit had under way here before a restart does not go on here. That is told outside any message."""
+        aside = self._assembly.set_aside
+        found = aside.take(lambda agent: self._of(agent) is held) if aside else None
+        if found is not None:
+            self._given_up.append((found, f"{held.unit.path} has moved: {reason}"))
+            if not self._is_closed:
+                self._wake(now_us)
+
     def _retire(self, now_us: int) -> None:
         """End the runs of what was suspended. Those that were promised are told of: they can be begun again."""
+        given_up, self._given_up = self._given_up, []
+        for found, reason in given_up:
+            self._assembly.give_up(found, reason, now_us, _say_damaged)
         lost, self._lost = self._lost, []
         engine = self._engine
         for held, reason in lost:
@@ -496,14 +530,21 @@ class Leases:
             self._publish(snapshot_topic(self._engine.root, held.unit.path), data)
 
     def _restore(self, held: _Held, epoch: int) -> str:
-        """Lay out what its trigger groups go on with; in words, what that is."""
+        """Lay out what its agents go on with; in words, what that is."""
         kept = self._assembly.kept
         for key in [key for key in kept if self._of(key.partition("#")[0]) is held]:
             del kept[key]
         own = {key: parts for key, parts in self._stored.items() if self._of(key.partition("#")[0]) is held}
         for key in own:
             del self._stored[key]
-        if own and (held.tenure.is_former or held.heard is None):
+        if self._is_own(held, own):
+            kept.update(own)
+            if self._deliveries is not None:
+                for path in self._agents_of(held):
+                    self._deliveries.speak(path, epoch)
+            return ", with what this host had stored of it"
+        self._forfeit(held, "it was on another host meanwhile", self._clock.now_us())
+        if own and held.heard is None:
             kept.update(own)
             return ", with what this host had stored of it"
         found = max((one for one in (held.heard, held.kept) if one is not None), key=lambda one: one.epoch, default=None)
@@ -518,6 +559,15 @@ class Leases:
         kept.update(found.groups)
         left_out = f"; without {', '.join(found.left_out)}, whose state was too large" if found.left_out else ""
         return f", and goes on with its state{left_out}"
+
+    def _is_own(self, held: _Held, own: Mapping[str, Mapping[str, bytes]]) -> bool:
+        """Whether what this host had stored is the newest of it: nobody else had it since, as far as is known."""
+        if held.is_restored or not (held.tenure.is_former or (held.tenure.is_first and held.heard is None)):
+            return False
+        deliveries, agents = self._deliveries, self._agents_of(held)
+        if own or any(path in self._assembly.set_aside for path in agents):
+            return True
+        return deliveries is not None and any(deliveries.knows(path) for path in agents)
 
     def _adopt(self, held: _Held, found: Snapshot | None, epoch: int) -> None:
         """Let its durable agents go on where they stood elsewhere."""
@@ -535,3 +585,7 @@ class Leases:
         engine = self._engine
         everywhere = {*self._assembly.agents, *engine.elsewhere}
         return members_of(held.unit, sorted(path for path in everywhere if path == held.unit.path or is_below(path, held.unit.path)))
+
+
+def _say_damaged(key: str, error: Exception) -> None:
+    _log.warning("what was stored of %s is of no use: %s", key, error)

@@ -12,15 +12,21 @@ from typing import Protocol
 
 from edgematrix.errors import StateError
 from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.ledger_entry import BETWEEN, RUN, Entry, StoredRun, key_of, read_run
 from edgematrix.runtime.left_behind import LeftBehind
 from edgematrix.runtime.partial_inputs import PartialInputs, StoredInputs, read_inputs
 from edgematrix.runtime.run import Body, Run
 from edgematrix.runtime.timers import Timer
 
-__all__ = ["Ledger", "Page"]
+__all__ = ["Ledger", "Page", "agent_of"]
 
 _INPUTS, _LEFT = "inputs", "left"
+
+
+def agent_of(key: str) -> AgentPath:
+    """Whose work is stored under a key; empty where it is nobody's."""
+    return AgentPath(key.partition(BETWEEN)[2].partition(BETWEEN)[0].partition("#")[0])
 
 
 class Page(Protocol):

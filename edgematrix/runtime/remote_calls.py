@@ -28,7 +28,7 @@ from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.routes import Listener
 from edgematrix.runtime.stored_form import pack, unpack
 
-__all__ = ["END", "RemoteCalls"]
+__all__ = ["END", "RemoteCalls", "receiver_of"]
 
 END = "_end"
 """Where the end of a call is told to whoever called from another host."""
@@ -39,6 +39,14 @@ _KNOWN_MAX = 10_000
 """Calls from elsewhere that are remembered: one that is told again begins nothing anew."""
 _UNSEEN_US = 10 * SECOND_US
 """How long an agent that has never said that it is there has to say so, or to answer."""
+
+
+def receiver_of(data: bytes) -> AgentPath | None:
+    """Who is called, in what is stored of a call; None where that cannot be read."""
+    try:
+        return _read(data)[2].receiver
+    except StateError:
+        return None
 
 
 class Caller(Protocol):
@@ -168,7 +176,7 @@ class RemoteCalls:
         for runid, data in parts.items():
             self._stored.add(runid)
             try:
-                awaiting, ports, kept, gathered = unpack(data, tuple[int, list[str], KeptCall, list[Message]])
+                awaiting, ports, kept, gathered = _read(data)
             except StateError as error:
                 damaged(f"{self.STORE_KEY} {runid}", error)
                 self.touch(runid)
@@ -349,6 +357,15 @@ class RemoteCalls:
             self._engine.calls.look(call)  # agents here read some of its inputs only
         else:
             self._engine.calls.fail(call.runid, "not all of its inputs have come", now_us)
+
+
+def _read(data: bytes) -> tuple[int, list[str], KeptCall, list[Message]]:
+    """What `RemoteCalls._written` wrote.
+
+    Raises:
+        StateError: it is damaged.
+    """
+    return unpack(data, tuple[int, list[str], KeptCall, list[Message]])
 
 
 class _Kept:

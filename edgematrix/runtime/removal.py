@@ -32,7 +32,9 @@ class Removal:
         self._paths = paths
         outer_first = sorted(paths, key=lambda path: path.count("/"))
         self._holders: list[Holder] = [holder for path in outer_first for holder in engine.holders.pop(path, ())]
-        self._calls: list[Call] = [call for call in engine.calls.open.values() if call.receiver in paths]
+        self._calls: list[Call] = [
+            call for call in engine.calls.open.values() if call.receiver in paths and not engine.calls.is_reopened(call)
+        ]
         if paths:
             gone = {id(listener) for _, listener in found} | {id(holder) for holder in self._holders}
             engine.unschedule(lambda timer: id(timer) in gone)

@@ -18,6 +18,7 @@ from edgematrix.runtime.ledger_entry import StoredRun
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.partial_inputs import StoredInputs
 from edgematrix.runtime.run import Run
+from edgematrix.runtime.set_aside import SetAside
 
 __all__ = ["Resumption"]
 
@@ -49,17 +50,19 @@ class _Collector(Protocol):
 
 
 class Resumption:
-    """One start of an engine's agents.
+    """One start of an engine's agents, or of some that come to it later.
 
     Args:
+        awaited: agents that may come later, and go on with what they had under way.
         damaged: called with the key and the error where something that was stored is of no use.
     """
 
-    def __init__(self, engine: Engine, damaged: Callable[[str, Exception], None]) -> None:
+    def __init__(self, engine: Engine, damaged: Callable[[str, Exception], None], awaited: SetAside | None = None) -> None:
         self._engine = engine
         self._damaged = damaged
+        self._awaited = SetAside() if awaited is None else awaited
         self._lost: list[StoredRun] = []
-        self._lost_inputs: list[StoredInputs] = []
+        self._lost_inputs: list[tuple[StoredInputs, str]] = []
 
     def take_up(self, parts: Mapping[str, bytes], now_us: int) -> None:
         """Take up the runs, and the inputs that wait for others."""
@@ -71,22 +74,35 @@ class Resumption:
         engine.calls.cancelled.update(dict.fromkeys(engine.ledger.left))
         for waiting in inputs:
             if not any(isinstance(holder, _Collector) and holder.take_up_inputs(waiting) for holder in self._holders(waiting.agent)):
-                self._lost_inputs.append(waiting)
-                engine.ledger.drop(waiting.key)
+                self._lose_inputs(waiting, "its definition was changed while the host was down")
+
+    def give_up(self, parts: Mapping[str, bytes], reason: str) -> None:
+        """Nothing of this goes on here; it is told why by `finish`."""
+        stored, inputs = self._engine.ledger.load(parts, self._damaged)
+        for found in stored:
+            found.trouble = found.trouble or f"the host went down while it was under way, and {reason}"
+            self._lost.append(found)
+            self._engine.ledger.drop(*found.keys)
+        for waiting in inputs:
+            self._lose_inputs(waiting, reason)
 
     def finish(self, now_us: int) -> None:
         """All is there: tell whoever waits for what is lost."""
         engine = self._engine
-        if engine.ledger.left:
+        if engine.ledger.left and not self._awaited:
             engine.ledger.leave_only(runid for holders in engine.holders.values() for holder in holders for runid in holder.runs_held())
         for stored in self._lost:
             self._tell(stored, now_us)
-        for waiting in self._lost_inputs:
+        for waiting, why in self._lost_inputs:
             for message in waiting.messages.values():
-                reason = f"{waiting.agent} does not wait for it any more: its definition was changed while the host was down"
+                reason = f"{waiting.agent} does not wait for it any more: {why}"
                 engine.dead_letter(waiting.agent, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
-        for call, reason in engine.calls.reopened(engine.elsewhere, engine.edges.steady):
+        for call, reason in engine.calls.reopened(engine.elsewhere, engine.edges.steady, self._awaited):
             engine.calls.fail(call.runid, reason, now_us, gone=call.is_here == (call.receiver in engine.elsewhere))
+
+    def _lose_inputs(self, waiting: StoredInputs, reason: str) -> None:
+        self._lost_inputs.append((waiting, reason))
+        self._engine.ledger.drop(waiting.key)
 
     def _run(self, stored: StoredRun, now_us: int) -> Run | None:
         """Take up one run; None if that cannot be."""

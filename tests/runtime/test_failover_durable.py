@@ -1,0 +1,244 @@
+"""Durable agents that move: what they had under way when their host was killed, and what is on its way to and from them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import pytest
+from bus_fixtures import Bus, Ear
+from failover_hosts import FailoverHost, until
+
+from edgematrix.delivery.segment import ENTRY_MARK
+from edgematrix.hosting.leased import LeasedUnit
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.clock import PlayClock, SystemClock
+from edgematrix.runtime.observation import DeadLettered, Observation
+from edgematrix.runtime.snapshot import read_snapshot
+from edgematrix.transport.memory import MemoryTransport
+from edgematrix.transport.memory_bus import MemoryBus
+
+MATRIX = """
+matrix: home
+agents:
+  work:
+    triggers: {go: {mode: parallel, on: {in: {topic: t/go}}}}
+    flow: {edges: [in -> first, first -> oracle, oracle -> last]}
+    agents:
+      first: {python: "steps:first"}
+      oracle: {human: {ask: "Well?", timeout: 1h, answers: t/answer}}
+      last: {python: "steps:last"}
+  sink:
+    delivery: durable
+    inputs: {set: any}
+    outputs: {seen: {type: any}}
+    triggers:
+      t: {mode: parallel, on: {v: {from: self.set}}, do: [{emit: {seen: "${v.value}"}}]}
+      u: {mode: parallel, on: {v: {topic: t/bare}}, do: [{emit: {seen: "${v.value}"}}]}
+  sender:
+    delivery: durable
+    triggers: {t: {mode: parallel, on: {v: {topic: t/in}}, do: [{send: {to: sink.set, payload: "${v.value}"}}]}}
+  told:
+    delivery: durable
+    triggers:
+      t: {mode: parallel, on: {v: {from: sink.seen}}, do: [{publish: {topic: t/seen, payload: "${v.value}", qos: 1}}]}
+      w: {mode: parallel, on: {v: {from: work}}, do: [{publish: {topic: t/done, payload: "${v.value}", qos: 1}}]}
+"""
+STEPS = """
+async def first(value: object, context) -> object:
+    await context.publish("t/began", value, qos=1)
+    return value
+
+def last(value: object, context) -> object:
+    return value["answer"]
+"""
+WORK, SINK = AgentPath("home/work"), AgentPath("home/sink")
+_ENTRY = "outbox\x1fhome/sink.seen" + ENTRY_MARK
+"""How the keys of what waits to be delivered begin."""
+SPEED = 8.0
+"""How fast the hosts' time goes."""
+
+
+class Site:
+    """Hosts on a bus in memory, each with a store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.memory = MemoryBus()
+        self.bus = Bus(lambda settings: MemoryTransport(self.memory, settings), folder)
+        (folder / "matrix.yaml").write_text(MATRIX)
+        (folder / "steps.py").write_text(STEPS)
+
+    def make(self, name: str) -> FailoverHost:
+        units = {path: LeasedUnit(path, ("a", "b"), definition="1") for path in (WORK, SINK)}
+        return FailoverHost(
+            name,
+            lambda settings: MemoryTransport(self.memory, settings),
+            self.folder,
+            units=units,
+            apart={"home/sender": "c", "home/told": "c"},
+            clock=PlayClock(SPEED, SystemClock().wall_us()),
+            store=True,
+        )
+
+    async def kill(self, host: FailoverHost, running: AsyncExitStack) -> None:
+        """As a kill -9 does: what is in the store at this moment is all that is left."""
+        self.memory.isolate(host.client_id)
+        image = self.folder / f"{host.name}.image"
+        with closing(sqlite3.connect(self.folder / f"{host.name}.sqlite")) as store, closing(sqlite3.connect(image)) as copy:
+            store.backup(copy)
+        await running.aclose()
+        for old in self.folder.glob(f"{host.name}.sqlite*"):
+            old.unlink()
+        image.rename(self.folder / f"{host.name}.sqlite")
+        self.memory.restore(host.client_id)
+
+    def stored(self, host: FailoverHost, text: str) -> int:
+        """How many keys of its store have a text in them."""
+        assert host.store is not None
+        return sum(text in key for key in host.store.load())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Callable[[Callable[[Site], Awaitable[None]]], None]:
+    def run(test: Callable[[Site], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with asyncio.timeout(60):
+                await test(Site(tmp_path))
+
+        asyncio.run(main())
+
+    return run
+
+
+OnSite = Callable[[Callable[[Site], Awaitable[None]]], None]
+
+
+async def _asked(made: Site, host: FailoverHost, ear: Ear) -> None:
+    """Wait until a run of the flow has asked, and that is stored."""
+    ear.say("t/go", 7)
+    await ear.until(lambda: bool(ear.on("em/out/home/work/oracle/ask")))
+    await until(lambda: made.stored(host, "home/work/oracle") > 0)
+
+
+def _travels(host: FailoverHost, ear: Ear) -> bool:
+    """Whether what the sink has taken is in the newest snapshot."""
+    told = ear.on("em/state/home/sink/_snapshot")
+    assert host.host._courier is not None
+    return bool(told) and read_snapshot(told[-1]).cursors.get(SINK) == host.host._courier.cursors(SINK)
+
+
+def _letters(observations: list[Observation]) -> list[DeadLettered]:
+    return [seen for seen in observations if isinstance(seen, DeadLettered)]
+
+
+def test_a_run_goes_on_when_its_host_was_killed_and_has_it_again(site: OnSite) -> None:
+    async def test(made: Site) -> None:
+        async with AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(made.bus.ear())
+            await stack.enter_async_context(made.make("c").running())
+            life = AsyncExitStack()
+            a = await life.enter_async_context(made.make("a").running())
+            await until(lambda: a.has(WORK))
+            await _asked(made, a, ear)
+            await made.kill(a, life)
+            a = made.make("a")
+            await stack.enter_async_context(a.running())
+            assert made.stored(a, "home/work/oracle") > 0
+            await until(lambda: a.has(WORK))
+            ear.say("t/answer", "yes")
+            await ear.until(lambda: bool(ear.on("t/done")))
+            assert (ear.on("t/began"), ear.on("t/done")) == ([7], ["yes"])
+            assert len({event["id"] for event in ear.on("em/out/home/work/oracle/ask")}) == 1
+            assert _letters(a.observations) == []
+            await until(lambda: made.stored(a, "run\x1ehome/work") == 0)
+
+    site(test)
+
+
+def test_it_does_not_go_on_where_another_host_has_it_and_is_told(site: OnSite) -> None:
+    async def test(made: Site) -> None:
+        async with AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(made.bus.ear())
+            await stack.enter_async_context(made.make("c").running())
+            life = AsyncExitStack()
+            a = await life.enter_async_context(made.make("a").running())
+            await until(lambda: a.has(WORK))
+            await _asked(made, a, ear)
+            await made.kill(a, life)
+            b = made.make("b")
+            await stack.enter_async_context(b.running())
+            await until(lambda: b.has(WORK))
+            a = made.make("a")
+            await stack.enter_async_context(a.running())
+            await until(lambda: bool(_letters(a.observations)))
+            assert [(found.path, "b has it now" in found.reason) for found in _letters(a.observations)] == [(WORK, True)]
+            await until(lambda: made.stored(a, "run\x1ehome/work") == 0)
+            assert not a.has(WORK)
+            ear.say("t/go", 8)
+            await ear.until(lambda: 8 in ear.on("t/began"))
+            assert ear.on("t/began") == [7, 8]
+
+    site(test)
+
+
+def test_what_is_sent_while_it_moves_is_taken_once(site: OnSite) -> None:
+    async def test(made: Site) -> None:
+        async with AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(made.bus.ear())
+            await stack.enter_async_context(made.make("c").running())
+            life = AsyncExitStack()
+            a = await life.enter_async_context(made.make("a").running())
+            await until(lambda: a.has(SINK))
+            for value in (1, 2):
+                ear.say("t/in", value)
+            await ear.until(lambda: ear.on("t/seen") == [1, 2])
+            await ear.until(lambda: _travels(a, ear))
+            b = made.make("b")
+            await stack.enter_async_context(b.running())
+            await made.kill(a, life)
+            for value in (3, 4):
+                ear.say("t/in", value)
+            await until(lambda: b.has(SINK))
+            assert not a.has(SINK)
+            ear.say("t/in", 5)
+            await ear.until(lambda: 5 in ear.on("t/seen"))
+            assert ear.on("t/seen") == [1, 2, 3, 4, 5]
+            events = ear.on("em/out/home/sink/seen")
+            first, later = ({event["edgeepoch"] for event in events if event["data"] in part} for part in ((1, 2), (3, 4, 5)))
+            assert max(first) < min(later)
+
+    site(test)
+
+
+def test_what_a_former_holder_had_committed_is_delivered_when_it_is_back(site: OnSite) -> None:
+    async def test(made: Site) -> None:
+        async with AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(made.bus.ear())
+            reader = AsyncExitStack()
+            c = await reader.enter_async_context(made.make("c").running())
+            life = AsyncExitStack()
+            a = await life.enter_async_context(made.make("a").running())
+            await until(lambda: a.has(SINK))
+            ear.say("t/in", 1)
+            await ear.until(lambda: ear.on("t/seen") == [1])
+            await ear.until(lambda: _travels(a, ear))
+            await until(lambda: made.stored(a, _ENTRY) == made.stored(c, f"outbox\x1fhome/sender>home/sink.set{ENTRY_MARK}") == 0)
+            await made.kill(c, reader)  # who reads it is away
+            ear.say("t/bare", 2)
+            await until(lambda: made.stored(a, _ENTRY) == 1)
+            await made.kill(a, life)
+            b = made.make("b")
+            await stack.enter_async_context(b.running())
+            await until(lambda: b.has(SINK))
+            c = await stack.enter_async_context(made.make("c").running())
+            await stack.enter_async_context(made.make("a").running())
+            await until(lambda: c.host.session.is_linked)
+            ear.say("t/in", 3)
+            await ear.until(lambda: {2, 3} <= set(ear.on("t/seen")))
+            assert sorted(ear.on("t/seen")) == [1, 2, 3]
+
+    site(test)
