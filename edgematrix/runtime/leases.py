@@ -20,6 +20,7 @@ from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import NEVER_US, Hits
 from edgematrix.runtime.epochs import Epochs
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.remote_calls import DONE, END
 from edgematrix.runtime.set_aside import UnderWay
 from edgematrix.runtime.snapshot import (
     SNAPSHOT_EVERY_US,
@@ -35,6 +36,7 @@ __all__ = ["Leases", "Replan"]
 
 _log = logging.getLogger(__name__)
 
+_END = f"em.{Kind.OUT}.{END}"
 _FRESH_S = 1.0
 """How long a lease, or a snapshot, may wait for its turn at the socket."""
 Replan = Callable[[Mapping[AgentPath, str]], Prepared]
@@ -210,13 +212,13 @@ class Leases:
         return None if held is None else held.tenure.epoch
 
     def may_leave(self, outbound: Outbound, now_us: int) -> bool:
-        """Whether what an agent wants on the bus may leave the host. That something died may always be told."""
-        return outbound.type == "em.dead" or self.is_held(outbound.source, now_us)
+        """Whether what an agent wants on the bus may leave the host. That something died, or a call, may always be told."""
+        return _tells_of_an_end(outbound) or self.is_held(outbound.source, now_us)
 
     def stamp(self, outbound: Outbound, now_us: int) -> bool:
         """Let the lease stand behind something that leaves at once; False where it may not, for it would have to wait."""
         held = self._of(outbound.source)
-        if held is None or outbound.type == "em.dead":
+        if held is None or _tells_of_an_end(outbound):
             return True
         lapse_us = held.tenure.lapse_us
         if not self._is_linked or lapse_us is None or lapse_us <= now_us:
@@ -585,6 +587,13 @@ class Leases:
         engine = self._engine
         everywhere = {*self._assembly.agents, *engine.elsewhere}
         return members_of(held.unit, sorted(path for path in everywhere if path == held.unit.path or is_below(path, held.unit.path)))
+
+
+def _tells_of_an_end(outbound: Outbound) -> bool:
+    """Whether it says that something goes on no more: who waits for it would wait for ever."""
+    if outbound.type == "em.dead":
+        return True
+    return outbound.type == _END and isinstance(outbound.value, Mapping) and outbound.value.get("outcome") != DONE
 
 
 def _say_damaged(key: str, error: Exception) -> None:

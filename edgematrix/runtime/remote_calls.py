@@ -28,11 +28,13 @@ from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.routes import Listener
 from edgematrix.runtime.stored_form import pack, unpack
 
-__all__ = ["END", "RemoteCalls", "receiver_of"]
+__all__ = ["DONE", "END", "RemoteCalls", "receiver_of"]
 
 END = "_end"
 """Where the end of a call is told to whoever called from another host."""
-_DONE, _FAILED, _CANCELLED = "done", "failed", "cancelled"
+DONE = "done"
+"""The outcome of a call whose work was done."""
+_FAILED, _CANCELLED = "failed", "cancelled"
 _WHATEVER = frozenset({END})
 """Wanted ports of a call that ends with its work alone."""
 _KNOWN_MAX = 10_000
@@ -311,7 +313,7 @@ class RemoteCalls:
         """A call from elsewhere is over."""
         if call.by is not None:
             call.by.touched()
-        outcome = _DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
+        outcome = DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
         for speaker in self._readers.pop(call.runid, (call.receiver,)):
             outputs = sorted(call.outputs) if speaker == call.receiver else ()
             self._tell(speaker, call.runid, outcome, call.failure, now_us, gone=call.gone, outputs=outputs)
@@ -319,7 +321,7 @@ class RemoteCalls:
     def _over_here(self, call: Call, now_us: int) -> None:
         """The part of a call that is worked on here is over."""
         for speaker in self._readers.pop(call.runid, ()):
-            self._tell(speaker, call.runid, _FAILED if call.failure else _DONE, call.failure, now_us)
+            self._tell(speaker, call.runid, _FAILED if call.failure else DONE, call.failure, now_us)
 
     def _tell(
         self, speaker: AgentPath, runid: str, outcome: str, reason: str, now_us: int, *, gone: bool = False, outputs: Sequence[str] = ()

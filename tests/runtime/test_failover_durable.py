@@ -31,6 +31,17 @@ agents:
       first: {python: "steps:first"}
       oracle: {human: {ask: "Well?", timeout: 1h, answers: t/answer}}
       last: {python: "steps:last"}
+  plan:
+    triggers: {go: {mode: parallel, on: {in: {topic: t/plan}}}}
+    flow: {edges: [in -> step]}
+    agents:
+      step: {human: {ask: "And?", timeout: 1h, answers: t/answer/plan}}
+  near:
+    triggers: {go: {mode: parallel, on: {in: {topic: t/near}}}}
+    flow: {edges: [in -> step]}
+    agents:
+      step: {human: {ask: "So?", timeout: 1h, answers: t/answer/near}}
+  pair: {delivery: durable, inputs: {x: any, y: any}, python: "steps:pair"}
   sink:
     delivery: durable
     inputs: {set: any}
@@ -45,17 +56,26 @@ agents:
     delivery: durable
     triggers:
       t: {mode: parallel, on: {v: {from: sink.seen}}, do: [{publish: {topic: t/seen, payload: "${v.value}", qos: 1}}]}
+      p: {mode: parallel, on: {v: {from: plan}}, do: [{publish: {topic: t/planned, payload: "${v.value}", qos: 1}}]}
+      n: {mode: parallel, on: {v: {from: near}}, do: [{publish: {topic: t/planned, payload: "${v.value}", qos: 1}}]}
       w: {mode: parallel, on: {v: {from: work}}, do: [{publish: {topic: t/done, payload: "${v.value}", qos: 1}}]}
 """
 STEPS = """
+from edgematrix import Firing
+
 async def first(value: object, context) -> object:
     await context.publish("t/began", value, qos=1)
     return value
 
 def last(value: object, context) -> object:
     return value["answer"]
+
+async def pair(firing: Firing, context) -> None:
+    await context.publish("t/pair", "both", qos=1)
 """
-WORK, SINK = AgentPath("home/work"), AgentPath("home/sink")
+WORK, SINK, PAIR = AgentPath("home/work"), AgentPath("home/sink"), AgentPath("home/pair")
+STEPS_OF = (AgentPath("home/plan/step"), AgentPath("home/near/step"))
+"""Steps that move, of flows that do not: one of another host, one of the first choice of both."""
 _ENTRY = "outbox\x1fhome/sink.seen" + ENTRY_MARK
 """How the keys of what waits to be delivered begin."""
 SPEED = 8.0
@@ -73,13 +93,13 @@ class Site:
         (folder / "steps.py").write_text(STEPS)
 
     def make(self, name: str) -> FailoverHost:
-        units = {path: LeasedUnit(path, ("a", "b"), definition="1") for path in (WORK, SINK)}
+        units = {path: LeasedUnit(path, ("a", "b"), definition="1") for path in (WORK, SINK, PAIR, *STEPS_OF)}
         return FailoverHost(
             name,
             lambda settings: MemoryTransport(self.memory, settings),
             self.folder,
             units=units,
-            apart={"home/sender": "c", "home/told": "c"},
+            apart={"home/sender": "c", "home/told": "c", "home/plan": "c", "home/near": "a"},
             clock=PlayClock(SPEED, SystemClock().wall_us()),
             store=True,
         )
@@ -155,6 +175,79 @@ def test_a_run_goes_on_when_its_host_was_killed_and_has_it_again(site: OnSite) -
             assert len({event["id"] for event in ear.on("em/out/home/work/oracle/ask")}) == 1
             assert _letters(a.observations) == []
             await until(lambda: made.stored(a, "run\x1ehome/work") == 0)
+
+    site(test)
+
+
+@pytest.mark.parametrize("flow", ["plan", "near"], ids=["on another host", "on the same host"])
+def test_whoever_called_for_it_gets_its_answer_after_the_kill(site: OnSite, flow: str) -> None:
+    step = AgentPath(f"home/{flow}/step")
+
+    async def test(made: Site) -> None:
+        async with AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(made.bus.ear())
+            await stack.enter_async_context(made.make("c").running())
+            life = AsyncExitStack()
+            a = await life.enter_async_context(made.make("a").running())
+            await until(lambda: a.has(step))
+            ear.say(f"t/{flow}", 1)
+            await ear.until(lambda: bool(ear.on(f"em/out/{step}/ask")))
+            await until(lambda: made.stored(a, f"run\x1e{step}") > 0)
+            await made.kill(a, life)
+            a = made.make("a")
+            await stack.enter_async_context(a.running())
+            await until(lambda: a.has(step))
+            ear.say(f"t/answer/{flow}", "yes")
+            await ear.until(lambda: bool(ear.on("t/planned")))
+            assert [answer["answer"] for answer in ear.on("t/planned")] == ["yes"]
+            assert _letters(a.observations) == []
+
+    site(test)
+
+
+@pytest.mark.parametrize("flow", ["plan", "near"], ids=["on another host", "on the same host"])
+def test_whoever_called_for_it_hears_that_another_host_has_it(site: OnSite, flow: str) -> None:
+    step = AgentPath(f"home/{flow}/step")
+
+    async def test(made: Site) -> None:
+        async with AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(made.bus.ear())
+            c = await stack.enter_async_context(made.make("c").running())
+            life = AsyncExitStack()
+            a = await life.enter_async_context(made.make("a").running())
+            await until(lambda: a.has(step))
+            ear.say(f"t/{flow}", 1)
+            await ear.until(lambda: bool(ear.on(f"em/out/{step}/ask")))
+            await until(lambda: made.stored(a, f"run\x1e{step}") > 0)
+            await made.kill(a, life)
+            b = await stack.enter_async_context(made.make("b").running())
+            await until(lambda: b.has(step))
+            a = await stack.enter_async_context(made.make("a").running())
+            caller = c if flow == "plan" else a
+            await until(lambda: any(found.path == f"home/{flow}" for found in _letters(caller.observations)), 10)
+            assert any("b has it now" in found.reason for found in _letters(caller.observations))
+            await until(lambda: made.stored(a, f"\x1e{step}") == 0)
+
+    site(test)
+
+
+def test_an_input_that_waits_for_another_waits_on_after_the_kill(site: OnSite) -> None:
+    async def test(made: Site) -> None:
+        async with AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(made.bus.ear())
+            life = AsyncExitStack()
+            a = await life.enter_async_context(made.make("a").running())
+            await until(lambda: a.has(PAIR))
+            event = {"specversion": "1.0", "source": "/home/told", "runid": "r1", "data": 1}
+            ear.say("em/in/home/pair/x", event | {"id": "1", "type": "em.in.x"})
+            await until(lambda: made.stored(a, "inputs\x1ehome/pair") > 0)
+            await made.kill(a, life)
+            a = made.make("a")
+            await stack.enter_async_context(a.running())
+            await until(lambda: a.has(PAIR))
+            ear.say("em/in/home/pair/y", event | {"id": "2", "type": "em.in.y"})
+            await ear.until(lambda: ear.on("t/pair") == ["both"])
+            assert _letters(a.observations) == []
 
     site(test)
 
