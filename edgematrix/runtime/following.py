@@ -16,13 +16,12 @@ from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.fetching import Fetching
 from edgematrix.runtime.host import Host
+from edgematrix.runtime.lacking import Lacking
 from edgematrix.runtime.own_name import OwnName
 from edgematrix.runtime.topology import Applied, Prepared
 
 __all__ = ["Following"]
 
-_GRACE_S = 3.0
-"""How long definitions may come after their manifest before that is told."""
 _TURN_S = 1.0
 """A broker that has forgotten what is deployed is told by the hosts in turn, each after the one before it had so long."""
 _AT_ONCE, _PACE_S = 100, 0.05
@@ -69,7 +68,7 @@ class Following:
         """Called on the event loop when another deployment has been put in place."""
         self._declined: Manifest | None = None
         self._is_busy = False
-        self._grace: asyncio.TimerHandle | None = None
+        self._lacking = Lacking(self._gathering, announcer, changed, host.session.announce)
         self._turn: asyncio.TimerHandle | None = None
         self._restoring: asyncio.Task[None] | None = None
         engine = host.engine
@@ -105,7 +104,8 @@ class Following:
         """Follow nothing any more."""
         self._host.session.deployed = self._host.session.asked = None
         self._fetching.close()
-        for waiting in (self._grace, self._turn, self._restoring):
+        self._lacking.close()
+        for waiting in (self._turn, self._restoring):
             if waiting is not None:
                 waiting.cancel()
 
@@ -158,8 +158,7 @@ class Following:
         if self._is_busy or self.next is not None or self.has_left:
             return
         if not gathering.is_whole:
-            if self._grace is None:
-                self._grace = asyncio.get_running_loop().call_later(_GRACE_S, self._tell_missing)
+            self._lacking.look()
             return
         if manifest is self.deployment.manifest or manifest is self._declined or manifest == self.deployment.manifest:
             return
@@ -214,15 +213,6 @@ class Following:
         self._changed(f"revision {deployment.revision} of {deployment.manifest.matrix} is refused: {error}")
         self._announcer.refuses(deployment.revision, str(error))
         self._host.session.announce()
-
-    def _tell_missing(self) -> None:
-        self._grace = None
-        standing = self._gathering.standing()
-        told = standing.told()
-        if told and (self._announcer.refused is None or self._announcer.refused.reason != told):
-            self._changed(told)
-            self._announcer.refuses(standing.revision, told)
-            self._host.session.announce()
 
 
 def _told(deployment: Deployment, applied: Applied) -> str:

@@ -16,6 +16,7 @@ from edgematrix.protocol.ports import Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.fetching import Fetching
+from edgematrix.runtime.lacking import Lacking
 from edgematrix.runtime.own_name import OwnName
 
 __all__ = ["Waiting"]
@@ -60,6 +61,7 @@ class Waiting:
         self._own = OwnName(root, name, announcer.session, changed)
         self._found: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
         self._fetching: dict[str, Fetching] = {}
+        self._lacking: dict[str, Lacking] = {}
         self._filter = f"{self._head}{matrix or '+'}"
 
     async def run(self) -> Deployment | None:
@@ -81,6 +83,8 @@ class Waiting:
                 self._say(is_online=False)
             for fetching in self._fetching.values():
                 fetching.close()
+            for lacking in self._lacking.values():
+                lacking.close()
             await self._transport.close()
             link.cancel()
             with suppress(asyncio.CancelledError):
@@ -120,6 +124,7 @@ class Waiting:
                 return
             gathering = self._gatherings[matrix] = Gathering(matrix)
             self._fetching[matrix] = Fetching(self._transport, self._head)
+            self._lacking[matrix] = Lacking(gathering, self._announcer, self._changed, self.announce)
         fetching = self._fetching[matrix]
         if slash:
             path = AgentPath(topic.removeprefix(self._head))
@@ -162,7 +167,10 @@ class Waiting:
 
     def _look(self, gathering: Gathering) -> None:
         manifest = gathering.manifest
-        if manifest is None or not gathering.is_whole or self._name not in manifest.hosts or self._found.done():
+        if manifest is None or self._name not in manifest.hosts or self._found.done():
+            return
+        if not gathering.is_whole:
+            self._lacking[gathering.matrix].look()
             return
         deployment = gathering.standing().deployment
         if deployment is not None and not self._declined(deployment):

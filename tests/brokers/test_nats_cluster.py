@@ -42,12 +42,22 @@ def node_of(cluster: ProfileProcess, client: Client) -> str:
     return next(name for name, place in cluster.places.items() if place == connected_to(client))
 
 
+async def taken(port: int) -> asyncio.Server:
+    """A listener on a port, as soon as the system has taken it from the process that was killed."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                return await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def gone(cluster: ProfileProcess, name: str) -> AsyncIterator[None]:
     """A node that was killed and cannot be started again, for its port is taken; afterwards it is."""
     before, port = cluster.pids[name], int(cluster.places[name].rpartition(":")[2])
     cluster.kill(name)
-    async with await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", port):
+    async with await taken(port):
         yield
         await asyncio.to_thread(cluster.wait_for, f"{name} did not start again: port {port} is taken")
     await asyncio.to_thread(cluster.until_restarted, name, before)

@@ -417,3 +417,19 @@ def test_two_who_deploy_at_once_end_with_one_deployment_and_one_is_told(site: Si
     assert codes[value - 1] == 0, [run.printed for run in runs]
     if codes != [0, 0]:  # they may have come one after the other
         assert "somebody else" in runs[2 - value].printed
+
+
+def test_a_waiting_host_tells_what_a_revision_lacks_and_takes_it_up_when_that_comes(site: Site) -> None:
+    site.started("a")
+    site.deploy({"one": says("t/one", 1)})
+    (right,) = [payload for topic, payload, _ in site.ear.heard if topic == "em/spec/home/one"]
+    site.hosts["a"].kill()
+    site.ear.wait(lambda: site.ear.birth("a")["status"] == "offline", "the will does not come")
+    site.ear.say("em/spec/home/one", b'{"of": "another deployment"}', retain=True)
+    site.host("a", "--state", site.folder / "empty")
+    site.ear.wait(lambda: "such definition yet of home/one" in str(site.ear.birth("a").get("refused")), "not told")
+    site.ear.say("em/spec/home/one", right, retain=True)
+    site.ear.wait(lambda: site.ear.birth("a").get("revision") == 1, "not taken up")
+    assert "refused" not in site.ear.birth("a")
+    site.ear.say("t/in", 0)
+    site.ear.wait_for("t/one", 1)
