@@ -142,7 +142,14 @@ def test_if_it_dies_it_comes_back_on_the_same_port_and_clients_with_it(kind: str
 
     async def test() -> None:
         events: list[BrokerEvent] = []
-        async with EmbeddedBroker(tmp_path, port=free_port(), kind=kind, observer=events.append) as broker:
+        restarted = asyncio.Event()
+
+        def observe(event: BrokerEvent) -> None:
+            events.append(event)
+            if event.what == "restarted":
+                restarted.set()
+
+        async with EmbeddedBroker(tmp_path, port=free_port(), kind=kind, observer=observe) as broker:
             ears = Ears()
             quick = Backoff(first_s=0.02, longest_s=0.2)
             transport = PahoTransport(Endpoint.parse(broker.url), Settings(client_id="one", backoff=quick))
@@ -156,6 +163,7 @@ def test_if_it_dies_it_comes_back_on_the_same_port_and_clients_with_it(kind: str
                         await ears.changed.wait()
                     if lives == 1:
                         os.kill(first_pid, signal.SIGKILL)
+                await restarted.wait()  # clients may be back before its own log is read
             assert broker.port == port
             assert broker.pid not in (None, first_pid)
             await transport.close()
