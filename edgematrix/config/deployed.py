@@ -16,8 +16,8 @@ from edgematrix.protocol.path import AgentPath, is_below
 
 __all__ = ["deployment_of", "leased_units", "places_of", "spec_of"]
 
-_NOT_DEPLOYED = frozenset({"agents", "broker"})
-"""What of a matrix is no part of a deployment: a broker's address may hold a password, and every host has its own."""
+_NOT_DEPLOYED = frozenset({"access", "agents", "broker"})
+"""What of a matrix is no part of a deployment: every host has a broker's address of its own, and who may do what is the broker's concern."""
 
 
 def deployment_of(spec: MatrixSpec, places: Mapping[AgentPath, tuple[str, ...]], revision: int, deployer: str) -> Deployment:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
+from edgematrix.access.spec import AccessSpec
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
 from edgematrix.composition.spec import ChatSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
 from edgematrix.errors import UsageError
@@ -133,6 +134,7 @@ LimitValues = Annotated[
     ),
 ]
 Delivery = Literal["best_effort", "durable"]
+ForeignFilter = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
@@ -191,6 +193,8 @@ class AgentSpec:
     outputs: Ports = Field(default_factory=_none)
     sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=_nothing)
     """Input ports elsewhere that its code may send to; each is a wire. Actions name theirs where they stand."""
+    publishes: Annotated[list[ForeignFilter], Field(max_length=1_000)] = Field(default_factory=_nothing)
+    """Topics of other systems that its code publishes on: the broker's access list grants these, and the host no others."""
     host: Name | None = None
     """The host that it runs on; without it, the one that loads the matrix, or where there is room."""
     needs: NeedsSpec | None = None
@@ -219,6 +223,8 @@ class MatrixSpec:
     """`embedded`, `mqtt://…`, `mqtts://…`, or one by its profile in `brokers/`: `mosquitto`, `nats`."""
     defaults: DefaultsSpec | None = None
     location: LocationSpec | None = None
+    access: AccessSpec | None = None
+    """Who there is on the bus besides devices: hosts, operators, clients of other systems."""
     limits: LimitValues = Field(default_factory=dict)
     """Bounds that differ from those of `edgematrix.protocol.limits.Limits`, by their names there."""
     agents: dict[Name, AgentSpec] = Field(default_factory=dict)

@@ -3,7 +3,7 @@
 from edgematrix.expression.condition import Condition, Expression
 from edgematrix.expression.names import ANY, Scope, Shape
 from edgematrix.expression.source import free_names
-from edgematrix.expression.template import Template, compile_pieces, template_names
+from edgematrix.expression.template import Template, compile_pieces, literal_pieces, template_names
 from edgematrix.expression.values import Timestamp, written
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Timestamp",
     "compile_pieces",
     "free_names",
+    "literal_pieces",
     "template_names",
     "written",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from edgematrix.errors import ExpressionError
@@ -12,7 +12,7 @@ from edgematrix.expression.names import Key, Read, Scope, Shape, key_of
 from edgematrix.expression.source import free_names
 from edgematrix.expression.values import written
 
-__all__ = ["Template", "compile_pieces", "template_names"]
+__all__ = ["Template", "compile_pieces", "literal_pieces", "template_names"]
 
 _DEPTH_MAX = 64
 _SHARED_MAX = 1_024
@@ -66,7 +66,20 @@ def compile_pieces(text: str, names: Mapping[str, Shape]) -> list[str | Expressi
     Raises:
         ExpressionError: an expression is wrong, or has no `}`; `where` is `line:column`.
     """
-    pieces: list[str | Expression] = []
+    return [piece if start < 0 else Expression.compile(piece, names, whole=text, start=start) for piece, start in _pieces(text)]
+
+
+def literal_pieces(text: str) -> list[str | None]:
+    """The same with None in place of each expression, none of which is compiled.
+
+    Raises:
+        ExpressionError: an expression has no `}`; `where` is `line:column`.
+    """
+    return [piece if start < 0 else None for piece, start in _pieces(text)]
+
+
+def _pieces(text: str) -> Iterator[tuple[str, int]]:
+    """What stands as it is, with -1, and what stands in `${…}`, with where that begins."""
     literal = ""
     position = 0
     while (dollar := text.find("$", position)) >= 0:
@@ -77,17 +90,16 @@ def compile_pieces(text: str, names: Mapping[str, Shape]) -> list[str | Expressi
         elif text.startswith("${", dollar):
             end = _end_of(text, dollar + 2)
             if literal:
-                pieces.append(literal)
+                yield literal, -1
             literal = ""
-            pieces.append(Expression.compile(text[dollar + 2 : end], names, whole=text, start=dollar + 2))
+            yield text[dollar + 2 : end], dollar + 2
             position = end + 1
         else:
             literal += "$"
             position = dollar + 1
     literal += text[position:]
     if literal:
-        pieces.append(literal)
-    return pieces
+        yield literal, -1
 
 
 def template_names(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from edgematrix.transport.overlap import join
+from edgematrix.protocol.overlap import join
 
 __all__ = ["DisjointCover"]
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from edgematrix.errors import AccessRefusedError, UsageError
 from edgematrix.protocol.message import Publication
+from edgematrix.protocol.overlap import check_subscription
 from edgematrix.protocol.ports import Link
 from edgematrix.protocol.topic import check_topic
 from edgematrix.transport.connection import Change, Connection, State
 from edgematrix.transport.memory_bus import MemoryBus, MemorySession
 from edgematrix.transport.outbox import Outbox, Waiting
-from edgematrix.transport.overlap import check_subscription
 from edgematrix.transport.settings import Settings
 from edgematrix.transport.subscriptions import Subscriptions
 from edgematrix.transport.tally import Tally

@@ -18,8 +18,8 @@ from msgspec import structs
 
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Publication
+from edgematrix.protocol.overlap import covers
 from edgematrix.protocol.router import Router
-from edgematrix.transport.overlap import covers
 
 __all__ = ["Faults", "MemoryBus", "MemoryClient", "MemorySession"]
 

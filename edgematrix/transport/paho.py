@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from edgematrix.errors import AccessRefusedError, UsageError
 from edgematrix.protocol.message import Publication
+from edgematrix.protocol.overlap import check_subscription
 from edgematrix.protocol.ports import Link
 from edgematrix.transport.carrier import Carrier
 from edgematrix.transport.connection import Change, Connection, State, Version
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.frame import Reader, puback
-from edgematrix.transport.overlap import check_subscription
 from edgematrix.transport.sender import Sender
 from edgematrix.transport.session import Greeting, Session
 from edgematrix.transport.settings import Settings

@@ -20,7 +20,7 @@ from edgematrix.protocol.router import Router
 from edgematrix.transport.memory import MemoryTransport
 from edgematrix.transport.memory_bus import Faults
 from edgematrix.transport.outbox import Waiting
-from edgematrix.transport.overlap import covers
+from edgematrix.protocol.overlap import covers
 from edgematrix.transport.settings import Settings
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgematrix.errors import TopicError
 from edgematrix.transport.cover import DisjointCover
-from edgematrix.transport.overlap import check_subscription, covers, join, overlaps
+from edgematrix.protocol.overlap import check_subscription, covers, join, overlaps
 
 LEVELS = st.sampled_from(["a", "b", "$x", ""])
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from edgematrix.transport.overlap import covers
+from edgematrix.protocol.overlap import covers
 from edgematrix.transport.subscriptions import Subscriptions, identifier_of
 
 FILTERS = ["#", "a/#", "a/+", "a/b", "+/b", "a/b/#", "+/+/c", "b", "$x/#", "$x/+"]

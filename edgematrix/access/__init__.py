@@ -1,0 +1,1 @@
+"""Who may do what on the bus: principals, their grants, and the forms in which brokers read them."""

@@ -1,0 +1,115 @@
+"""What each agent of a matrix reads, sends to, calls and publishes, as its definition says: the wires of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import msgspec
+
+from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
+from edgematrix.config.check_publishes import publishes_of
+from edgematrix.config.check_references import sends_of
+from edgematrix.errors import EdgeMatrixError
+from edgematrix.expression import literal_pieces
+from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.path import is_below
+from edgematrix.protocol.topic import Kind
+
+__all__ = ["Foreign", "Wires"]
+
+
+class Foreign(msgspec.Struct, frozen=True):
+    """A filter for topics of other systems, and what the agent does with them."""
+
+    filter: str
+    reason: str
+
+
+class Wires:
+    """The wires of all agents of a tree. What the checks of a matrix refuse is passed over."""
+
+    def __init__(self, tree: AgentTree) -> None:
+        self._tree = tree
+
+    def sends(self, node: AgentNode) -> Iterator[Target]:
+        """The inputs elsewhere that an agent's `send`, `sends` and sentences name."""
+        for reference, _ in sends_of(node):
+            with suppress(EdgeMatrixError):
+                yield self._tree.destination(reference, node.path)
+
+    def calls(self, node: AgentNode) -> Iterator[Target]:
+        """The inputs that an agent's `call` actions name."""
+        for trigger in node.spec.triggers.values():
+            for action in trigger.do:
+                if action.call is not None:
+                    with suppress(EdgeMatrixError):
+                        yield self._tree.destination(action.call.agent, node.path)
+
+    def heard(self, node: AgentNode) -> Iterator[AgentNode]:
+        """The agents all of whose outputs an agent hears, as it may call them."""
+        if node.kind:
+            yield from self._tree.members(node).values()
+        else:
+            yield from (member for member in self._tree.members(node).values() if self._reads_parent(member, node))
+        for target in self.calls(node):
+            yield target.node
+        if node.has_code:
+            for target in self.sends(node):
+                yield target.node
+            yield from (below for below in self._tree if is_below(below.path, node.path))
+
+    def sources(self, node: AgentNode) -> Iterator[Target]:
+        """The ports that an agent's trigger groups, and the outputs that it passes on, read."""
+        for trigger in node.spec.triggers.values():
+            for source in trigger.on.values():
+                if source.from_ is not None:
+                    with suppress(EdgeMatrixError):
+                        yield self._tree.source(source.from_, node.path)
+        for port in node.spec.outputs.values():
+            if port.from_ is not None:
+                with suppress(EdgeMatrixError):
+                    yield self._tree.child_output(port.from_, node)
+
+    def published(self, node: AgentNode) -> Iterator[Foreign]:
+        """The foreign topics that an agent publishes on. A level with `${…}` in it stands as `+`: no value may hold a `/`."""
+        spec = node.spec
+        for group, index, publish in publishes_of(node):
+            with suppress(EdgeMatrixError):
+                yield Foreign(_filter_of(publish.topic), f"{node.path} publishes (triggers.{group}.do.{index})")
+        for name, write in spec.device.writes.items() if spec.device else ():
+            yield Foreign(write.topic, f"{node.path} writes {name}")
+        for text in spec.publishes:
+            yield Foreign(text, f"{node.path} publishes, its code")
+        if spec.human is not None and spec.human.notify is not None:
+            yield Foreign(spec.human.notify, f"{node.path} notifies people")
+
+    def foreign(self, node: AgentNode) -> Iterator[Foreign]:
+        """The foreign topics that an agent reads."""
+        spec = node.spec
+        for name, read in spec.device.reads.items() if spec.device else ():
+            yield Foreign(_subscription(read.topic), f"{node.path} reads {name}")
+        if spec.device is not None and spec.device.availability is not None:
+            yield Foreign(_subscription(spec.device.availability.topic), f"{node.path} reads its availability")
+        for group, trigger in spec.triggers.items():
+            for name, source in trigger.on.items():
+                if source.topic is not None:
+                    yield Foreign(_subscription(source.topic), f"{node.path} reads (triggers.{group}.on.{name})")
+        if spec.human is not None and spec.human.answers is not None:
+            yield Foreign(_subscription(spec.human.answers), f"{node.path} hears answers")
+
+    def _reads_parent(self, member: AgentNode, composite: AgentNode) -> bool:
+        return any(target.kind is Kind.IN and target.node is composite for target in self.sources(member))
+
+
+def _subscription(text: str) -> str:
+    try:
+        return TopicFilter.parse(text).subscription
+    except EdgeMatrixError:
+        return text
+
+
+def _filter_of(topic: str) -> str:
+    """The filter over all that a topic with `${…}` can become."""
+    marked = "".join("\0" if piece is None else piece for piece in literal_pieces(topic))
+    return "/".join("+" if "\0" in level else level for level in marked.split("/"))

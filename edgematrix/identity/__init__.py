@@ -1,0 +1,1 @@
+"""How principals prove who they are: certificates, secrets, keys, and the files that hold them."""
