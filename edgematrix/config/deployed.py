@@ -17,7 +17,7 @@ from edgematrix.protocol.path import AgentPath, is_below
 __all__ = ["deployment_of", "leased_units", "places_of", "spec_of"]
 
 _NOT_DEPLOYED = frozenset({"access", "agents", "broker"})
-"""What of a matrix is no part of a deployment: every host has a broker's address of its own, and who may do what is the broker's concern."""
+"""What of a matrix is no part of a deployment: every host has its own address of a broker, and that broker knows who may do what."""
 
 
 def deployment_of(spec: MatrixSpec, places: Mapping[AgentPath, tuple[str, ...]], revision: int, deployer: str) -> Deployment:
