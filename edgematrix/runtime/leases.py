@@ -6,28 +6,28 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError, StateError
+from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError
 from edgematrix.hosting.lease import Activate, Effect, Phase, Publish, Sever, Suspend, Tenure, read_lease
 from edgematrix.hosting.leased import LeasedUnit, members_of, unit_of
 from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message, Publication
-from edgematrix.protocol.path import AgentPath, is_below
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import NEVER_US, Hits
 from edgematrix.runtime.epochs import Epochs
+from edgematrix.runtime.handover import Deliveries, Handover
+from edgematrix.runtime.held_unit import HeldUnit
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.remote_calls import DONE, END
 from edgematrix.runtime.set_aside import UnderWay
 from edgematrix.runtime.snapshot import (
     SNAPSHOT_EVERY_US,
-    Snapshot,
     encode_snapshot,
     read_snapshot,
-    snapshot_of,
     snapshot_topic,
 )
 from edgematrix.runtime.topology import Applied, Prepared
@@ -50,22 +50,6 @@ class Changes(Protocol):
         """Put in place what `prepare` builds."""
 
 
-class Deliveries(Protocol):
-    """What has been delivered to durable agents, and is to be."""
-
-    def knows(self, receiver: str) -> bool:
-        """Whether an agent is known to have taken anything so far."""
-
-    def cursors(self, receiver: str) -> bytes:
-        """What an agent has taken so far."""
-
-    def speak(self, sender: str, epoch: int) -> None:
-        """An agent is here again, and goes on with what it had taken: it speaks in this epoch."""
-
-    def adopt(self, receiver: str, cursors: bytes, epoch: int) -> None:
-        """An agent is here now: it goes on with these (empty: with nothing), and speaks in this epoch."""
-
-
 class Announcing(Protocol):
     """What says on the bus that the host is there, and counts how often."""
 
@@ -78,29 +62,6 @@ class Announcing(Protocol):
 
     def announce(self) -> None:
         """Say so again."""
-
-
-class _Held:
-    """One unit, as this host stands to it."""
-
-    __slots__ = ("heard", "is_here", "is_restored", "kept", "members", "published", "snapshot_us", "tenure", "unit", "wants")
-
-    def __init__(self, unit: LeasedUnit, tenure: Tenure) -> None:
-        self.unit = unit
-        self.tenure = tenure
-        self.members: frozenset[AgentPath] = frozenset()
-        """Its agents that are built here."""
-        self.is_here = False
-        self.is_restored = False
-        """Whether it has been here in this life of the process: then the store is not asked what it was like."""
-        self.wants = False
-        """Whether the snapshot is subscribed to."""
-        self.heard: Snapshot | None = None
-        """The newest snapshot that came over the bus since the claim."""
-        self.kept: Snapshot | None = None
-        """What it was like here when it was suspended."""
-        self.published = b""
-        self.snapshot_us = 0
 
 
 class Leases:
@@ -139,16 +100,20 @@ class Leases:
         self._announcing = session
         self._session = session.id
         self._changes = changes
-        self._deliveries = deliveries
         self._told = told
-        self._units: dict[AgentPath, _Held] = {}
+        self._units: dict[AgentPath, HeldUnit] = {}
         self._replan: Replan | None = None
-        self._owners: dict[str, _Held | None] = {}
-        self._by_topic: dict[str, _Held] = {}
-        self._stored: dict[str, Mapping[str, bytes]] = {}
+        self._owners: dict[str, HeldUnit | None] = {}
+        self._by_topic: dict[str, HeldUnit] = {}
+        self._handover = Handover(
+            assembly,
+            deliveries,
+            lambda path, held: self._of(path) is held,
+            lambda held, reason: self._forfeit(held, reason, self._clock.now_us()),
+        )
         self._given_up: list[tuple[UnderWay, str]] = []
         """What units had under way here before a restart, which others went on with: it is still to be told."""
-        self._lost: list[tuple[_Held, str]] = []
+        self._lost: list[tuple[HeldUnit, str]] = []
         """Units that were suspended, whose runs are still to be ended: outside any message."""
         self._due_us: int | None = None
         self._is_linked = session.is_linked
@@ -189,7 +154,7 @@ class Leases:
 
     def load(self, stored: Mapping[str, Mapping[str, bytes]]) -> None:
         """What the host's store holds, by owner and part: units that it held before may go on from there."""
-        self._stored = {key: parts for key, parts in stored.items() if "#" in key and self._of(key.partition("#")[0]) is not None}
+        self._handover.load({key: parts for key, parts in stored.items() if "#" in key and self._of(key.partition("#")[0]) is not None})
 
     def may_come(self, path: AgentPath) -> bool:
         """Whether an agent is in a unit that this host may have."""
@@ -326,9 +291,9 @@ class Leases:
 
     # Its units
 
-    def _begin(self, unit: LeasedUnit, now_us: int) -> _Held:
+    def _begin(self, unit: LeasedUnit, now_us: int) -> HeldUnit:
         root = self._engine.root
-        held = _Held(unit, Tenure(self._host, self._session, unit.hosts, returns=unit.returns))
+        held = HeldUnit(unit, Tenure(self._host, self._session, unit.hosts, returns=unit.returns))
         lease, snapshot = topic_for(root, Kind.LEASE, unit.path), snapshot_topic(root, unit.path)
         self._by_topic |= {lease: held, snapshot: held}
         for topic in (lease, snapshot):
@@ -342,7 +307,7 @@ class Leases:
         root = self._engine.root
         self._transport.subscribe({f"{self._host_head}+": 1} | {topic_for(root, Kind.LEASE, path): 0 for path in units})
 
-    def _give_up(self, held: _Held, now_us: int) -> None:
+    def _give_up(self, held: HeldUnit, now_us: int) -> None:
         """This host may not have it any more."""
         self._carry_out(held, held.tenure.stop(now_us), now_us)
         topics = [topic for topic, other in self._by_topic.items() if other is held]
@@ -351,7 +316,7 @@ class Leases:
         self._transport.unsubscribe(topics)
         self.epochs.forget(held.unit.path)
 
-    def _of(self, path: str) -> _Held | None:
+    def _of(self, path: str) -> HeldUnit | None:
         try:
             return self._owners[path]
         except KeyError:
@@ -366,7 +331,7 @@ class Leases:
             held.members = frozenset(members_of(held.unit, present))
             held.is_here = held.unit.path in held.members
 
-    def _is_due_here(self, held: _Held) -> bool:
+    def _is_due_here(self, held: HeldUnit) -> bool:
         """Whether it is to run here: what was suspended is taken out first, and comes anew."""
         return held.tenure.phase is Phase.HOLDING and not (held.members & self._engine.pauses.suspended)
 
@@ -394,7 +359,7 @@ class Leases:
             self._carry_out(held, step(held.tenure), now_us)
         self._settle(now_us)
 
-    def _carry_out(self, held: _Held, effects: list[Effect], now_us: int) -> None:
+    def _carry_out(self, held: HeldUnit, effects: list[Effect], now_us: int) -> None:
         if held.tenure.phase is Phase.CLAIMING and not held.wants:
             held.wants = True
             held.heard = None
@@ -422,17 +387,17 @@ class Leases:
         except QueueFullError as error:
             _log.warning("%s is not published: %s", topic, error.what)
 
-    def _activate(self, held: _Held, epoch: int) -> None:
-        how = self._restore(held, epoch)
+    def _activate(self, held: HeldUnit, epoch: int) -> None:
+        how = self._handover.restore(held, epoch)
         held.is_restored = True
         self._told(f"{held.unit.path} is here now, with the epoch {epoch}{how}")
         self._place()
 
-    def _suspend(self, held: _Held, effect: Suspend, now_us: int) -> None:
+    def _suspend(self, held: HeldUnit, effect: Suspend, now_us: int) -> None:
         """At once: from here on nothing that its agents put out is heard, and none of their runs begins."""
         self._told(f"{held.unit.path} is not here any more: {effect.reason}")
         if held.is_here:
-            held.kept = self._snapshot(held, effect.epoch)
+            held.kept = self._handover.snapshot(held, effect.epoch)
         pauses = self._engine.pauses
         pauses.suspended = pauses.suspended | held.members
         held.snapshot_us, held.published = 0, b""
@@ -441,7 +406,7 @@ class Leases:
             self._wake(now_us)
             self._place()
 
-    def _forfeit(self, held: _Held, reason: str, now_us: int) -> None:
+    def _forfeit(self, held: HeldUnit, reason: str, now_us: int) -> None:
         """What a unit had under way here before a restart does not go on here. That is told outside any message."""
         aside = self._assembly.set_aside
         found = aside.take(lambda agent: self._of(agent) is held) if aside else None
@@ -513,80 +478,18 @@ class Leases:
 
     # Their states
 
-    def _snapshot(self, held: _Held, epoch: int) -> Snapshot:
-        deliveries, durable = self._deliveries, held.members & self._engine.durable
-        cursors: dict[str, bytes] = {} if deliveries is None else {path: deliveries.cursors(path) for path in sorted(durable)}
-        return snapshot_of(epoch, held.unit.definition, self._assembly.groups, held.members, cursors)
-
-    def _share(self, held: _Held, now_us: int) -> None:
+    def _share(self, held: HeldUnit, now_us: int) -> None:
         """Publish what a unit is like, if that has changed."""
         held.snapshot_us = now_us + SNAPSHOT_EVERY_US
         if not self._is_linked or not held.tenure.is_held(now_us):
             return
-        snapshot = self._snapshot(held, held.tenure.epoch)
+        snapshot = self._handover.snapshot(held, held.tenure.epoch)
         data = encode_snapshot(snapshot)
         if data != held.published:
             if snapshot.left_out and not held.published:
                 self._told(f"the state of {', '.join(snapshot.left_out)} is too large to go with {held.unit.path} to another host")
             held.published = data
             self._publish(snapshot_topic(self._engine.root, held.unit.path), data)
-
-    def _restore(self, held: _Held, epoch: int) -> str:
-        """Lay out what its agents go on with; in words, what that is."""
-        kept = self._assembly.kept
-        for key in [key for key in kept if self._of(key.partition("#")[0]) is held]:
-            del kept[key]
-        own = {key: parts for key, parts in self._stored.items() if self._of(key.partition("#")[0]) is held}
-        for key in own:
-            del self._stored[key]
-        if self._is_own(held, own):
-            kept.update(own)
-            if self._deliveries is not None:
-                for path in self._agents_of(held):
-                    self._deliveries.speak(path, epoch)
-            return ", with what this host had stored of it"
-        self._forfeit(held, "it was on another host meanwhile", self._clock.now_us())
-        if own and held.heard is None:
-            kept.update(own)
-            return ", with what this host had stored of it"
-        found = max((one for one in (held.heard, held.kept) if one is not None), key=lambda one: one.epoch, default=None)
-        if held.kept is not None and found is not None and held.kept.epoch == found.epoch:
-            found = held.kept  # it was taken when the unit was suspended here: nobody had it since
-        held.kept = None
-        self._adopt(held, found, epoch)
-        if found is None:
-            return ", and begins afresh: nothing is known of its state"
-        if found.definition != held.unit.definition:
-            return ", and begins afresh: its state is that of another definition"
-        kept.update(found.groups)
-        left_out = f"; without {', '.join(found.left_out)}, whose state was too large" if found.left_out else ""
-        return f", and goes on with its state{left_out}"
-
-    def _is_own(self, held: _Held, own: Mapping[str, Mapping[str, bytes]]) -> bool:
-        """Whether what this host had stored is the newest of it: nobody else had it since, as far as is known."""
-        if held.is_restored or not (held.tenure.is_former or (held.tenure.is_first and held.heard is None)):
-            return False
-        deliveries, agents = self._deliveries, self._agents_of(held)
-        if own or any(path in self._assembly.set_aside for path in agents):
-            return True
-        return deliveries is not None and any(deliveries.knows(path) for path in agents)
-
-    def _adopt(self, held: _Held, found: Snapshot | None, epoch: int) -> None:
-        """Let its durable agents go on where they stood elsewhere."""
-        if self._deliveries is None:
-            return
-        fits = found is not None and found.definition == held.unit.definition
-        cursors = found.cursors if found is not None and fits else {}
-        for path in self._agents_of(held):
-            try:
-                self._deliveries.adopt(path, cursors.get(path, b""), epoch)
-            except StateError as error:
-                _log.warning("what %s had taken elsewhere is not known: %s", path, error)
-
-    def _agents_of(self, held: _Held) -> list[AgentPath]:
-        engine = self._engine
-        everywhere = {*self._assembly.agents, *engine.elsewhere}
-        return members_of(held.unit, sorted(path for path in everywhere if path == held.unit.path or is_below(path, held.unit.path)))
 
 
 def _tells_of_an_end(outbound: Outbound) -> bool:
