@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
+from edgematrix.config.inbound import INBOUND
 from edgematrix.config.planning import Plan
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.topic import Kind
@@ -81,8 +82,8 @@ def _heard_here(assembly: Assembly, come: Collection[AgentPath]) -> list[str]:
 
 def _inbound(assembly: Assembly, root: str) -> list[str]:
     """What is subscribed to for the inputs of the agents here; a source that reads an input elsewhere names its port."""
-    head = f"{root}/{Kind.IN}/"
-    return [topic for topic in assembly.filters if topic.startswith(head) and topic.endswith(("/+", "/#"))]
+    heads = tuple(f"{root}/{kind}/" for kind in INBOUND)
+    return [topic for topic in assembly.filters if topic.startswith(heads) and topic.endswith(("/+", "/#"))]
 
 
 def _owner(topic: str, heads: tuple[str, ...]) -> str:

@@ -92,9 +92,10 @@ class Operations:
         self._is_closed = False
         self._control = f"{engine.root}/{Kind.CTL}/"
         self.filters = [f"{engine.root}/{Kind.OP}/+/{verb}/{engine.matrix}/#" for verb in VERBS]
-        """What a host subscribes to: none of it overlaps with a watch, for a broker may deliver twice what overlaps."""
-        self.filters.append(f"{self._control}{engine.matrix}/#")
-        for text in self.filters:
+        """What a host subscribes to: none of it overlaps with a watch, for a broker may deliver twice what overlaps.
+
+        What agents above ask comes with the inputs of the agents here."""
+        for text in (*self.filters, f"{self._control}{engine.matrix}/#"):
             engine.listen(TopicFilter.parse(text), self)
         engine.desk = self
 

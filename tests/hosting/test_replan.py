@@ -105,7 +105,7 @@ def test_who_hears_an_agent_that_leaves_keeps_its_state_and_hears_it_on() -> Non
     applied = host.move("home/source")
     assert list(applied.removed) == ["home/source"]
     assert applied.subscribe == {"em/out/home/source/out": 0}
-    assert set(applied.unsubscribe) == {"em/in/home/source/+", "t/source"}
+    assert set(applied.unsubscribe) == {"em/in/home/source/+", "em/ctl/home/source/+", "t/source"}
     assert "em/state/home/source" not in {out.topic for out in host.engine.outbox}
     assert "em/out/home/source/out" not in host.hear("t/source", 5)
     assert host.hear("em/out/home/source/out", 7)["t/both"] == [1, 7]
@@ -117,7 +117,7 @@ def test_an_agent_that_comes_is_heard_in_memory_and_no_more_over_the_bus() -> No
     applied = host.move()
     assert list(applied.added) == ["home/source"]
     assert list(applied.unsubscribe) == ["em/out/home/source/out"]
-    assert applied.subscribe == {"em/in/home/source/+": 1, "t/source": 0}
+    assert applied.subscribe == {"em/in/home/source/+": 1, "em/ctl/home/source/+": 1, "t/source": 0}
     assert "em/out/home/source/out" not in host.assembly.filters
     assert host.hear("t/source", 7)["t/both"] == [1, 7]
 

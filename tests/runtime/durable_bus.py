@@ -16,11 +16,11 @@ from msgspec import structs
 from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Publication
+from edgematrix.protocol.overlap import covers
 from edgematrix.protocol.router import Router
 from edgematrix.transport.memory import MemoryTransport
 from edgematrix.transport.memory_bus import Faults
 from edgematrix.transport.outbox import Waiting
-from edgematrix.protocol.overlap import covers
 from edgematrix.transport.settings import Settings
 
 
@@ -147,6 +147,8 @@ class Bus:
         self.faults = Faults()
         self.heard: list[Callable[[str, Publication], None]] = []
         """Called with each publication that arrives, and whose it is."""
+        self.asked: list[Callable[[str, str], None]] = []
+        """Called with each filter that is asked for, and by whom."""
         self.lost = self.twice = 0
         self._now_us = now_us
         self._at = at
@@ -314,6 +316,9 @@ class Bus:
         self._down(connection, lambda client: client.deliver(publication, retained, packet_id))
 
     def _subscribe(self, session: BusSession, wanted: Mapping[str, int], unwanted: list[str], not_ours: frozenset[str]) -> None:
+        for topic_filter in wanted:
+            for hears in self.asked:
+                hears(session.client_id, topic_filter)
         for topic_filter in (*unwanted, *wanted):
             older = session.subscriptions.pop(topic_filter, None)
             if older is not None:

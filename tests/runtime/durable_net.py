@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from access_guard import Guard, placed
 from durable_bus import Bus, Line, Trouble
 
 from edgematrix.config.agent_tree import AgentTree
@@ -228,6 +229,9 @@ class DurableNet:
         self.bus = Bus(self.random, trouble, self.clock.now_us, self.at)
         self.bus.heard.append(self._hear)
         names = sorted({WORLD, *self.places.values()})
+        self.guard = Guard(placed(self.opened.spec, self.places), names)
+        self.bus.heard.append(lambda client_id, publication: self._allow(self.guard.publishes(_name(client_id), publication.topic)))
+        self.bus.asked.append(lambda client_id, topic_filter: self._allow(self.guard.subscribes(_name(client_id), topic_filter)))
         self.disks: dict[str, dict[str, bytes]] = {name: {} for name in names}
         self.hosts: dict[str, NetHost] = {}
         for name in names:
@@ -340,9 +344,18 @@ class DurableNet:
     def say(self, name: str, text: str) -> None:
         self.log.append(f"{self.now_s:.6f} {name}: {text}")
 
+    def _allow(self, refusal: str) -> None:
+        """Whatever the access list refuses is an error of the program."""
+        if refusal:
+            self.failures.append(self.guard.denied[-1])
+
     def _hear(self, client_id: str, publication: Publication) -> None:
         if not publication.topic.startswith(("em/", "t/ask/")):
             self.foreign[json.dumps([publication.topic, decode_value(publication.payload)], sort_keys=True)] += 1
+
+
+def _name(client_id: str) -> str:
+    return client_id.removeprefix("em-host-")
 
 
 def _host_of(path: str, places: Mapping[str, str]) -> str:

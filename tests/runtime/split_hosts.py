@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from access_guard import Guard, placed
+
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
@@ -74,6 +76,7 @@ class SplitHost:
         topology = LiveTopology(self.assembly, around, lambda: opened.spec)
         self.operations = Operations(self.assembly, topology, host=name, now_us=clock.now_us, changed=lambda applied: None)
         self.router: Router[bool] = Router()
+        net.guard.subscribes_all(name, (*self.assembly.filters, *self.operations.filters))
         for text in (*self.assembly.filters, *self.operations.filters):
             self.router.add(TopicFilter.parse(text), listener=True)
         self.lives = lives
@@ -131,6 +134,8 @@ class Net:
         self.cut: set[tuple[str, str]] = set()
         """Topics that do not reach a host: `(host, topic)`."""
         self._opened, self._places = opened, hosts
+        self.guard = Guard(placed(opened.spec, hosts), names)
+        """The access list that the hosts live under: nothing that they do may be beyond it."""
         self.hosts = {name: SplitHost(self, name, opened, hosts) for name in names}
         self.gone: list[SplitHost] = []
         for name in late:
@@ -139,6 +144,7 @@ class Net:
     def carry(self, sender: str, publication: Publication) -> None:
         topic = publication.topic
         value = decode_value(publication.payload)
+        self.guard.publishes(sender, topic)
         self.carried.append((sender, topic, value))
         if not topic.startswith("em/"):
             self.told.append(((self.clock.now_us() - START_US) / SECOND_US, topic, value))
@@ -216,6 +222,7 @@ class Net:
 
     def close(self) -> None:
         self.loop.close()
+        assert not self.guard.denied, self.guard.denied[:10]
 
     # What came of it
 
