@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from edgematrix.access.grant import Access, Grants
 from edgematrix.access.spec import AccessSpec, HostAccess
 from edgematrix.config.authority import principals_of
 from edgematrix.config.spec import AgentSpec, MatrixSpec
+from edgematrix.hosting.leased import unit_of
 from edgematrix.hosting.spec import FailoverSpec
+from edgematrix.protocol.message import Publication
+from edgematrix.protocol.path import AgentPath
+from edgematrix.protocol.ports import Transport
+
+T = TypeVar("T", bound=Transport)
 
 FOREIGN = ("t/#", "test/#")
 """What agents with code publish on in tests that say nothing of it."""
@@ -43,6 +49,21 @@ class Guard:
         for topic_filter in filters:
             self.subscribes(name, topic_filter)
 
+    def watch(self, name: str, transport: T) -> T:
+        """A transport whose owner is `name`: whatever it publishes and asks for is looked at."""
+        publish, subscribe = transport.publish, transport.subscribe
+
+        def published(publication: Publication) -> None:
+            self.publishes(name, publication.topic)
+            publish(publication)
+
+        def subscribed(filters: Mapping[str, int]) -> None:
+            self.subscribes_all(name, filters)
+            subscribe(filters)
+
+        transport.publish, transport.subscribe = published, subscribed  # type: ignore[method-assign]
+        return transport
+
     def _ask(self, name: str, access: Access, topic: str) -> str:
         if self.grants[name].allows(access, topic):
             return ""
@@ -50,19 +71,35 @@ class Guard:
         return "not authorized"
 
 
-def placed(spec: MatrixSpec, hosts: Mapping[str, str], foreign: Iterable[str] = FOREIGN) -> MatrixSpec:
+def placed(
+    spec: MatrixSpec,
+    hosts: Mapping[str, str],
+    *,
+    candidates: Mapping[str, Sequence[str]] | None = None,
+    foreign: Iterable[str] = FOREIGN,
+) -> MatrixSpec:
     """The matrix with the host of each agent written into it, by the paths in `hosts`; code that names no topics may publish on `foreign`.
 
-    Replicas of a pool that are on several hosts may be on each of these.
+    Replicas of a pool that are on several hosts may be on each of these. What `candidates` names moves between these hosts, with what is
+    in it and is not in `candidates` itself.
     """
+    moving = candidates or {}
+    units = [AgentPath(path) for path in moving]
+
+    def where(paths: Sequence[str]) -> dict[str, Any]:
+        if paths[0] in moving:
+            return {"failover": FailoverSpec(hosts=list(moving[paths[0]]))}
+        if unit_of(paths[0], units, ()) is not None:
+            return {}
+        found = list(dict.fromkeys(host for path in paths if (host := hosts.get(path))))
+        return {"host": found[0]} if len(found) == 1 else {"failover": FailoverSpec(hosts=found)} if found else {}
 
     def walk(paths: list[str], agents: Mapping[str, AgentSpec], replicas: int) -> dict[str, AgentSpec]:
         found: dict[str, AgentSpec] = {}
         for name, agent in agents.items():
             names = [f"{name}-{number}" for number in range(1, replicas + 1)] if replicas else [name]
             below = [f"{path}/{one}" for path in paths for one in names]
-            where = list(dict.fromkeys(host for path in below if (host := hosts.get(path))))
-            more: dict[str, Any] = {"host": where[0]} if len(where) == 1 else {"failover": FailoverSpec(hosts=where)} if where else {}
+            more = where(below)
             if agent.python is not None and not agent.publishes:
                 more["publishes"] = list(foreign)
             found[name] = replace(agent, agents=walk(below, agent.agents, agent.pool.replicas if agent.pool else 0), **more)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from access_guard import Guard, placed
+
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.opening import open_matrix
@@ -79,7 +81,10 @@ class FailoverHost:
             backoff=Backoff(0.01, 0.1),
             close_timeout_s=1,
         )
-        self.transport = connect(settings)
+        candidates = {path: unit.hosts for path, unit in units.items()}
+        everybody = {*fixed.values(), *(host for hosts in candidates.values() for host in hosts), name}
+        self.guard = Guard(placed(opened.spec, {**dict.fromkeys(agents, name), **fixed}, candidates=candidates), everybody)
+        self.transport = self.guard.watch(name, connect(settings))
         self.store = SqliteStore(folder / f"{name}.sqlite") if store else None
         self.host = Host(
             assembly,
@@ -118,6 +123,7 @@ class FailoverHost:
                 await task
             if self.store is not None:
                 self.store.close()
+            assert not self.guard.denied, self.guard.denied[:10]
 
 
 def _paths(head: str, agents: Mapping[str, object]) -> list[str]:
