@@ -47,7 +47,7 @@ from edgematrix.transport.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the seeds of a failure are played again without pytest
 
-from access_guard import Guard, placed  # noqa: E402 - found in what was put into the path
+from access_guard import Guard, placed
 
 WORLD = "w"
 """The host of whoever sends and receives: it is never killed."""
