@@ -1,0 +1,79 @@
+"""The access list as mosquitto's `acl_file` (https://mosquitto.org/man/mosquitto-conf-5.html, "acl_file").
+
+mosquitto splits a line at its first two spaces, so what comes after may hold spaces, but not begin or end with them. It grants
+every subscription, and judges each message that it would deliver; a filter that begins with a wildcard matches nothing below `$`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from edgematrix.access.grant import Access, Grant
+from edgematrix.access.principal import Principal
+from edgematrix.access.reason import shortened
+from edgematrix.access.users import Users, with_users
+from edgematrix.errors import ConfigError, Issue, TopicError
+from edgematrix.protocol.overlap import check_subscription
+
+__all__ = ["acl_file", "refuse_unwritable"]
+
+_NOBODY = "# Who has no name may do nothing.\ntopic deny #\n"
+"""An `acl_file` in which nothing is granted would let everybody do everything."""
+
+
+def acl_file(principals: Iterable[Principal], users: Users | None = None) -> str:
+    """The whole file. The same principals give the same bytes.
+
+    Args:
+        users: the live user names of each principal.
+
+    Raises:
+        ConfigError: a user name or a filter cannot be written so that mosquitto reads the same again, or two principals share a name.
+    """
+    parts = [_NOBODY]
+    for user, principal in with_users(principals, users or {}):
+        lines = [f"# {_about(user, principal)}", f"user {refuse_unwritable(user, 'the user name')}", *_lines(principal)]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def refuse_unwritable(text: str, what: str) -> str:
+    """Return `text` if it can stand at the end of a line of such a file.
+
+    Raises:
+        ConfigError: it is empty, holds control characters, or begins or ends with a space.
+    """
+    if text and text == text.strip() and all(character >= " " and character != "\x7f" for character in text):
+        return text
+    why = f"{what} {text[:120]!r} is empty, holds a control character, or begins or ends with a space: no access list can hold it"
+    raise ConfigError([Issue("error", why, remedy="choose another name")])
+
+
+def _lines(principal: Principal) -> Iterator[str]:
+    for (topic_filter, reason), grants in _together(principal.grants).items():
+        accesses = {grant.access for grant in grants}
+        word = "readwrite" if len(accesses) == len(Access) else grants[0].access.value
+        if reason:
+            yield f"# {reason}"
+        yield f"topic {word} {_filter(topic_filter, principal)}"
+
+
+def _together(grants: Iterable[Grant]) -> Mapping[tuple[str, str], Sequence[Grant]]:
+    """Grants of the same filter for the same reasons, as one line says both."""
+    found: dict[tuple[str, str], list[Grant]] = {}
+    for grant in grants:
+        found.setdefault((grant.filter, shortened(grant.reasons)), []).append(grant)
+    return found
+
+
+def _filter(text: str, principal: Principal) -> str:
+    try:
+        check_subscription(text)
+    except TopicError as error:
+        raise ConfigError([Issue("error", f"{principal.name}: {error.what}")]) from None
+    return refuse_unwritable(text, f"{principal.name}: the topic filter")
+
+
+def _about(user: str, principal: Principal) -> str:
+    about = f"{principal.role} {principal.subject}"
+    return about if user == principal.name else f"{about}, as {user}"
