@@ -17,6 +17,9 @@ from typing import Any, Final
 import llama_cpp
 import numpy as np
 
+from edgematrix.models.choice import Choice, Choose
+from edgematrix.models.serving import Asking
+
 __all__ = ["LlamaPicker"]
 
 _CONTEXT_TOKENS: Final = 512
@@ -50,6 +53,14 @@ class LlamaPicker:
         self._vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
         self._template = self._own_template()
         self._baselines: OrderedDict[tuple[str, str, tuple[str, ...]], list[float]] = OrderedDict()
+
+    def answer(self, question: Choose, asking: Asking) -> Choice:  # noqa: ARG002 - it does not take long
+        """Pick a choice.
+
+        Raises:
+            ValueError: as `pick`.
+        """
+        return Choice(self.pick(question.role, question.prompt, question.choices))
 
     def pick(self, role: str, prompt: str, choices: Sequence[str]) -> int:
         """The place of the choice that fits best; of equals the first.

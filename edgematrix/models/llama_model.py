@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edgematrix.errors import ModelError
+from edgematrix.models.choice import Choice, Choose
 from edgematrix.models.process import ModelProcess
 
 __all__ = ["SHIPPED", "LlamaModel", "find_model"]
@@ -43,7 +44,10 @@ class LlamaModel:
         Raises:
             ModelError: as `ModelProcess.ask`.
         """
-        return choices[self.process.ask(role, prompt, choices, timeout_s)]
+        found = self.process.ask(
+            Choose(role, prompt, tuple(choices)), Choice, timeout_s, fits=lambda choice: 0 <= choice.place < len(choices)
+        )
+        return choices[found.place]
 
     def close(self) -> None:
         """End the process."""

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from edgematrix.models.choice import Choose
 from edgematrix.models.serving import Served, serve
 
 
@@ -20,7 +21,7 @@ def main(words: list[str]) -> None:
 
         return LlamaPicker(Path(file))
 
-    serve(load, memory_bytes_max=int(memory_bytes_max), load_s_max=float(load_s_max))
+    serve(load, Choose, memory_bytes_max=int(memory_bytes_max), load_s_max=float(load_s_max))
 
 
 if __name__ == "__main__":

@@ -8,26 +8,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Final, TypeVar
+from typing import IO, Any, Final, Self, TypeVar
 
 import msgspec
 
 from edgematrix.errors import ModelError
-from edgematrix.models.wire import HEAD_BYTES, Answer, Question, Ready, framed, length_of
+from edgematrix.models.halt import Halt
+from edgematrix.models.wire import HEAD_BYTES, Answer, Heard, Piece, Ready, Request, Stop, framed, length_of
 
-__all__ = ["FAILURES_MAX", "REST_S", "ModelProcess"]
+__all__ = ["FAILURES_MAX", "REST_S", "STOP_S_MAX", "ModelProcess"]
 
 FAILURES_MAX: Final = 3
 """After so many failures in a row it rests before it is started again."""
 REST_S: Final = 60.0
+STOP_S_MAX: Final = 0.7
+"""How long a process that was told to stop may go on; then it is ended."""
 _GRACE_S: Final = 5.0
 """How much later than the host a process ends itself."""
 _LAST_WORDS_BYTES_MAX: Final = 2_000
 _READ_BYTES: Final = 65_536
 
-_Message = TypeVar("_Message", Ready, Answer)
+T = TypeVar("T", bound=msgspec.Struct)
+PieceHeard = Callable[[Any], None]
 
 
 class ModelProcess:
@@ -61,33 +65,64 @@ class ModelProcess:
         process = self._process
         return None if process is None or process.poll() is not None else process.pid
 
-    def ask(self, role: str, prompt: str, choices: Sequence[str], timeout_s: float) -> int:
-        """Ask, and wait for the place of the choice. The process is started first if it does not run.
+    @property
+    def rests_s(self) -> float:
+        """For how long it is not asked, since it failed again and again; 0 while it may be asked."""
+        left_s = self._rests_until_s - time.monotonic()
+        return left_s if self._failures >= FAILURES_MAX and left_s > 0 else 0.0
+
+    def ask(
+        self,
+        question: msgspec.Struct,
+        answer: type[T],
+        timeout_s: float,
+        *,
+        fits: Callable[[T], bool] | None = None,
+        piece: type[msgspec.Struct] | None = None,
+        heard: PieceHeard | None = None,
+        halt: Halt | None = None,
+    ) -> T:
+        """Ask, and wait for the answer. The process is started first if it does not run; that does not count for the time-out.
+
+        Args:
+            question: what is asked, with a tag if the process takes several kinds.
+            answer: what an answer is.
+            timeout_s: how long it may take.
+            fits: whether an answer is one to this question.
+            piece: what a piece is; needed if the process says any.
+            heard: is called with each piece, in the thread that asks.
+            halt: lets another thread stop it.
 
         Raises:
             ModelError: it does not start, hangs, died, or says what is no answer; it is ended, and the next question starts it anew.
+                Or it was stopped, which costs it nothing where it stops by itself within `STOP_S_MAX`.
         """
         with self._asking:
             self._number += 1
-            question = Question(self._number, role, prompt, tuple(choices), timeout_s + _GRACE_S)
+            number = self._number
             try:
-                frame = framed(question)
+                frame = framed(Request(number, msgspec.Raw(msgspec.msgpack.encode(question)), timeout_s + _GRACE_S))
             except ValueError as error:
                 raise self._error(f"is asked too much: {error}") from None
             self._refuse_while_resting()
+            asked = _Asked(number, frame, timeout_s, piece, heard, halt)
             try:
-                answer = self._exchange(self._started(), frame, Answer, timeout_s)
-                if answer.number != question.number or not 0 <= answer.choice < len(choices):
+                found = self._exchange(self._started(), asked)
+                if not isinstance(found, Answer) or found.number != number:
                     raise self._error("gave what is no answer to the question")
-            except ModelError:
+                result = None if found.error or asked.is_stopped else self._result(found, answer, fits)
+            except BaseException:
                 self._end()
-                self._failures += 1
-                self._rests_until_s = time.monotonic() + REST_S
+                if not asked.is_stopped:
+                    self._failures += 1
+                    self._rests_until_s = time.monotonic() + REST_S
                 raise
+            if asked.is_stopped:
+                raise self._error("was stopped")
             self._failures = 0
-            if answer.error:
-                raise self._error(f"cannot answer: {answer.error}")
-            return answer.choice
+            if result is None:
+                raise self._error(f"cannot answer: {found.error}")
+            return result
 
     def close(self) -> None:
         """End the process, for good; whoever waits for an answer gets an error."""
@@ -101,8 +136,8 @@ class ModelProcess:
     # The process
 
     def _refuse_while_resting(self) -> None:
-        left_s = self._rests_until_s - time.monotonic()
-        if self._failures >= FAILURES_MAX and left_s > 0:
+        left_s = self.rests_s
+        if left_s:
             raise ModelError(f"the model {self._name} failed {self._failures} times in a row; it is not asked for {left_s:.0f} s more")
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -128,7 +163,9 @@ class ModelProcess:
                 raise self._error(f"has no process: {error}") from error
         for pipe in _pipes(process):
             os.set_blocking(pipe.fileno(), False)
-        ready = self._exchange(process, b"", Ready, self._load_s_max)
+        ready = self._exchange(process, _Asked(0, b"", self._load_s_max))
+        if not isinstance(ready, Ready):
+            raise self._error("gave what is no answer")
         if ready.error:
             raise self._error(f"cannot be loaded: {ready.error}")
         return process
@@ -145,38 +182,55 @@ class ModelProcess:
 
     # Talking
 
-    def _exchange(self, process: subprocess.Popen[bytes], frame: bytes, kind: type[_Message], timeout_s: float) -> _Message:
-        """Say what there is to say, and hear one message."""
+    def _exchange(self, process: subprocess.Popen[bytes], asked: _Asked) -> Ready | Answer:
+        """Say what there is to say, and hear all until the answer."""
         heard, told = bytearray(), bytearray()
-        left = memoryview(frame)
-        until_s = time.monotonic() + timeout_s
-        with selectors.DefaultSelector() as selector:
+        until_s = time.monotonic() + asked.timeout_s
+        with _Waker(asked.halt) as waker, selectors.DefaultSelector() as selector:
             stdin, stdout, stderr = _pipes(process)
             selector.register(stdout, selectors.EVENT_READ, heard)
             selector.register(stderr, selectors.EVENT_READ, told)
-            if left:
+            if asked.left:
                 selector.register(stdin, selectors.EVENT_WRITE)
+            if waker.pipe is not None:
+                selector.register(waker.pipe, selectors.EVENT_READ)
             while True:
                 wait_s = until_s - time.monotonic()
                 if wait_s <= 0:
-                    raise self._error(f"did not {'answer' if frame else 'start'} within {timeout_s:g} s", told)
+                    raise self._late(asked, told)
                 for key, _ in selector.select(wait_s):
                     if key.fileobj is stdin:
-                        left = left[_written(key.fd, left) :]
-                        if not left:
+                        asked.left = asked.left[_written(key.fd, asked.left) :]
+                        if not asked.left:
                             selector.unregister(stdin)
+                    elif key.fd == waker.pipe:
+                        until_s = min(until_s, time.monotonic() + STOP_S_MAX)
+                        _stop(asked, selector, key.fd, stdin)
                     elif _read_into(key.fd, key.data) == 0:
                         selector.unregister(key.fileobj)
                         if key.fileobj is stdout:
                             raise self._died(process, told)
                 del told[:-_LAST_WORDS_BYTES_MAX]
-                if len(heard) >= HEAD_BYTES:
-                    try:
-                        size = HEAD_BYTES + length_of(heard)
-                        if len(heard) >= size:
-                            return _decoded(heard, size, kind)
-                    except ValueError as error:  # that of msgspec is one
-                        raise self._error(f"gave what is no answer: {error}", told) from None
+                try:
+                    message = _answer_in(heard, asked)
+                except ValueError as error:  # that of msgspec is one
+                    raise self._error(f"gave what is no answer: {error}", told) from None
+                if message is not None:
+                    return message
+
+    def _late(self, asked: _Asked, told: bytearray) -> ModelError:
+        if asked.is_stopped:
+            return self._error("was stopped")
+        return self._error(f"did not {'answer' if asked.number else 'start'} within {asked.timeout_s:g} s", told)
+
+    def _result(self, found: Answer, kind: type[T], fits: Callable[[T], bool] | None) -> T:
+        try:
+            result = msgspec.msgpack.decode(found.body, type=kind)
+        except ValueError as error:
+            raise self._error(f"gave what is no answer: {error}") from None
+        if fits is not None and not fits(result):
+            raise self._error("gave what is no answer to the question")
+        return result
 
     def _died(self, process: subprocess.Popen[bytes], told: bytearray) -> ModelError:
         if self._closed:
@@ -223,7 +277,93 @@ def _read_into(pipe: int, heard: bytearray) -> int | None:
     return len(data)
 
 
-def _decoded(heard: bytearray, size: int, kind: type[_Message]) -> _Message:
-    if len(heard) > size:
-        raise ValueError("more than one answer")
-    return msgspec.msgpack.decode(bytes(heard[HEAD_BYTES:size]), type=kind)
+def _stop(asked: _Asked, selector: selectors.BaseSelector, waker: int, stdin: IO[bytes]) -> None:
+    selector.unregister(waker)
+    asked.stop()
+    if stdin not in selector.get_map():
+        selector.register(stdin, selectors.EVENT_WRITE)
+
+
+def _answer_in(heard: bytearray, asked: _Asked) -> Ready | Answer | None:
+    """Take the messages that are whole out of what was heard. Pieces are passed on; the answer is returned.
+
+    Raises:
+        ValueError: it is no message, of another request, or more than the answer.
+    """
+    while len(heard) >= HEAD_BYTES:
+        size = HEAD_BYTES + length_of(heard)
+        if len(heard) < size:
+            return None
+        message: Heard = msgspec.msgpack.decode(bytes(heard[HEAD_BYTES:size]), type=Heard)
+        del heard[:size]
+        if not isinstance(message, Piece):
+            if heard:
+                raise ValueError("more than one answer")
+            return message
+        asked.pass_on(message)
+    return None
+
+
+class _Asked:
+    """A request under way: what is yet to be said of it, and who hears its pieces. Number 0 is the wait for `Ready`."""
+
+    __slots__ = ("_heard", "_piece", "halt", "is_stopped", "left", "number", "timeout_s")
+
+    def __init__(
+        self,
+        number: int,
+        frame: bytes,
+        timeout_s: float,
+        piece: type[msgspec.Struct] | None = None,
+        heard: PieceHeard | None = None,
+        halt: Halt | None = None,
+    ) -> None:
+        self.number = number
+        self.left = memoryview(frame)
+        self.timeout_s = timeout_s
+        self._piece = piece
+        self._heard = heard
+        self.halt = halt
+        self.is_stopped = False
+
+    def stop(self) -> None:
+        """Tell the process to stop, after what is to be said before."""
+        self.is_stopped = True
+        self.left = memoryview(bytes(self.left) + framed(Stop(self.number)))
+
+    def pass_on(self, message: Piece) -> None:
+        """Let a piece be heard.
+
+        Raises:
+            ValueError: it is none of this request.
+        """
+        if message.number != self.number or self._piece is None:
+            raise ValueError("a piece that nobody has asked for")
+        piece = msgspec.msgpack.decode(message.body, type=self._piece)
+        if self._heard is not None and not self.is_stopped:
+            self._heard(piece)
+
+
+class _Waker:
+    """A pipe that can be read from once a halt is wanted; none where nobody can want it."""
+
+    def __init__(self, halt: Halt | None) -> None:
+        self._halt = halt
+        self._ends = (-1, -1) if halt is None else os.pipe()
+        self.pipe = None if halt is None else self._ends[0]
+
+    def __enter__(self) -> Self:
+        if self._halt is not None:
+            self._halt.attach(self._wake)
+            if self._halt.is_wanted:
+                self._wake()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._halt is not None:
+            self._halt.attach(None)
+            for end in self._ends:
+                os.close(end)
+
+    def _wake(self) -> None:
+        os.write(self._ends[1], b"x")

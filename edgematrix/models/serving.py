@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import BinaryIO, Protocol
+from collections.abc import Callable
+from typing import Any, BinaryIO, Final, Protocol
 
 import msgspec
 
-from edgematrix.models.wire import HEAD_BYTES, Answer, Question, Ready, framed, length_of
+from edgematrix.models.wire import HEAD_BYTES, Answer, Heard, Piece, Ready, Request, Said, Stop, framed, length_of
 
-__all__ = ["Served", "serve"]
+__all__ = ["Asking", "Served", "serve"]
+
+_READ_BYTES: Final = 65_536
+
+
+class Asking(Protocol):
+    """The request that a model works on, as it sees it."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody waits for the answer any more. To be looked at between two tokens, say; a look costs some microseconds."""
+
+    def say(self, piece: msgspec.Struct) -> None:
+        """Say a piece of the answer."""
 
 
 class Served(Protocol):
     """A model that is loaded."""
 
-    def pick(self, role: str, prompt: str, choices: Sequence[str]) -> int:
-        """The place of the choice. Raises ValueError if the question does not fit."""
+    def answer(self, question: Any, asking: Asking) -> msgspec.Struct:
+        """Answer a question of the type that `serve` was told. Raises ValueError if the question does not fit."""
 
 
-def serve(load: Callable[[], Served], *, memory_bytes_max: int, load_s_max: float) -> None:
+def serve(load: Callable[[], Served], question: Any, *, memory_bytes_max: int, load_s_max: float) -> None:
     """Load a model and answer questions on the pipes 0 and 1 until 0 is closed.
 
     Args:
         load: loads the model; raises OSError or ValueError if it cannot.
+        question: the type of questions: a struct, or a union of structs with tags.
         memory_bytes_max: of address space, where the system can bound it.
         load_s_max: after how long a process that still loads ends itself.
     """
     _bound(memory_bytes_max)
-    questions, answers = _pipes()
+    ears, answers = _pipes()
     _end_after(load_s_max)
     try:
         served = load()
@@ -40,14 +55,78 @@ def serve(load: Callable[[], Served], *, memory_bytes_max: int, load_s_max: floa
         return
     _end_after(0)
     _say(answers, Ready())
-    while (question := _hear(questions)) is not None:
-        _end_after(question.time_s)
-        try:
-            answer = Answer(question.number, served.pick(question.role, question.prompt, question.choices))
-        except ValueError as error:
-            answer = Answer(question.number, error=str(error))
-        _end_after(0)
-        _say(answers, answer)
+    decoder = msgspec.msgpack.Decoder(question)
+    while (said := ears.next()) is not None:
+        if isinstance(said, Request):  # a stop that came too late has nothing to stop
+            _end_after(said.time_s)
+            _say(answers, _answer(served, decoder.decode(said.body), _Asking(said.number, ears, answers)))
+            _end_after(0)
+
+
+def _answer(served: Served, question: Any, asking: _Asking) -> Answer:
+    try:
+        return Answer(asking.number, msgspec.Raw(msgspec.msgpack.encode(served.answer(question, asking))))
+    except ValueError as error:
+        return Answer(asking.number, error=str(error) or type(error).__name__)
+
+
+class _Ears:
+    """Messages of the host, read without waiting where that is wanted."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._heard = bytearray()
+        self.is_closed = False
+
+    def next(self) -> Said | None:
+        """The next message; None at the end."""
+        while not self.is_closed:
+            message = self._taken()
+            if message is not None:
+                return message
+            self._read()
+        return None
+
+    def there(self) -> Said | None:
+        """A message if one is there now."""
+        while not self.is_closed and select.select([self._pipe], [], [], 0)[0]:
+            self._read()
+        return self._taken()
+
+    def _read(self) -> None:
+        data = os.read(self._pipe, _READ_BYTES)
+        self.is_closed = not data
+        self._heard += data
+
+    def _taken(self) -> Said | None:
+        heard = self._heard
+        if len(heard) < HEAD_BYTES or len(heard) < (size := HEAD_BYTES + length_of(heard)):
+            return None
+        message: Said = msgspec.msgpack.decode(bytes(heard[HEAD_BYTES:size]), type=Said)
+        del heard[:size]
+        return message
+
+
+class _Asking:
+    """One request under way."""
+
+    def __init__(self, number: int, ears: _Ears, answers: BinaryIO) -> None:
+        self.number = number
+        self._ears = ears
+        self._answers = answers
+        self._is_stopped = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody waits any more: the host said so, or is gone."""
+        if not self._is_stopped:
+            said = self._ears.there()
+            self._is_stopped = self._ears.is_closed or (isinstance(said, Stop) and said.number == self.number)
+        return self._is_stopped
+
+    def say(self, piece: msgspec.Struct) -> None:
+        """Say a piece."""
+        _say(self._answers, Piece(self.number, msgspec.Raw(msgspec.msgpack.encode(piece))))
 
 
 def _bound(memory_bytes_max: int) -> None:
@@ -60,14 +139,14 @@ def _bound(memory_bytes_max: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
 
 
-def _pipes() -> tuple[BinaryIO, BinaryIO]:
+def _pipes() -> tuple[_Ears, BinaryIO]:
     """The pipes, taken away from whatever else would print: that goes to the standard error output."""
-    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    ears, answers = _Ears(os.dup(0)), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    return questions, answers
+    return ears, answers
 
 
 def _end_after(seconds: float) -> None:
@@ -80,13 +159,6 @@ def _end_after(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _say(answers: BinaryIO, message: Ready | Answer) -> None:
+def _say(answers: BinaryIO, message: Heard) -> None:
     answers.write(framed(message))
     answers.flush()
-
-
-def _hear(questions: BinaryIO) -> Question | None:
-    head = questions.read(HEAD_BYTES)
-    if len(head) < HEAD_BYTES:
-        return None
-    return msgspec.msgpack.decode(questions.read(length_of(head)), type=Question)

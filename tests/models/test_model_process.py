@@ -8,27 +8,34 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgematrix.errors import ModelError
-from edgematrix.models.process import FAILURES_MAX, REST_S, ModelProcess
-from edgematrix.models.wire import MESSAGE_BYTES_MAX, Answer, Ready, framed
+from edgematrix.models.choice import Choice, Choose
+from edgematrix.models.halt import Halt
+from edgematrix.models.process import FAILURES_MAX, REST_S, STOP_S_MAX, ModelProcess
+from edgematrix.models.wire import MESSAGE_BYTES_MAX, Answer, Piece, Ready, framed
 
 CHOICES = ("anna", "ben", "end")
 
 TOY = """
 import os, signal, sys, time
+from edgematrix.models.choice import Choice, Choose
 from edgematrix.models.serving import serve
 
 class Toy:
-    def pick(self, role, prompt, choices):
+    def answer(self, question, asking):
+        return Choice(self.pick(question.prompt, question.choices, asking))
+
+    def pick(self, prompt, choices, asking):
         {pick}
 
 def load():
     {load}
     return Toy()
 
-serve(load, memory_bytes_max=1 << 30, load_s_max={load_s_max})
+serve(load, Choose, memory_bytes_max=1 << 30, load_s_max={load_s_max})
 """
 
 Make = Callable[..., ModelProcess]
@@ -58,7 +65,8 @@ def spoken(tmp_path: Path, script: str) -> ModelProcess:
 
 
 def ask(process: ModelProcess, prompt: str = "ben", timeout_s: float = 20.0) -> int:
-    return process.ask("you pick", prompt, CHOICES, timeout_s)
+    question = Choose("you pick", prompt, CHOICES)
+    return process.ask(question, Choice, timeout_s, fits=lambda choice: 0 <= choice.place < len(CHOICES)).place
 
 
 def test_it_answers_one_question_after_the_other_in_one_process(make: Make) -> None:
@@ -167,13 +175,21 @@ def test_one_that_fails_again_and_again_rests(make: Make, monkeypatch: pytest.Mo
 READY = framed(Ready())
 
 
+def raw(struct: msgspec.Struct) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(struct))
+
+
+def answered(number: int, place: int) -> Answer:
+    return Answer(number, raw(Choice(place)))
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
         (b"hello, I am a language model", "announced"),
         (READY[:4] + b"\xc1" * (len(READY) - 4), "no answer"),
         (READY * 2, "more than one answer"),
-        (READY + framed(Answer(1, 0)), "more than one answer"),
+        (READY + framed(answered(1, 0)), "more than one answer"),
     ],
 )
 def test_babble_in_place_of_ready_is_an_error(tmp_path: Path, said: bytes, told: str) -> None:
@@ -186,10 +202,12 @@ def test_babble_in_place_of_ready_is_an_error(tmp_path: Path, said: bytes, told:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (framed(Answer(7, 0)), "no answer to the question"),
-        (framed(Answer(1, 3)), "no answer to the question"),
-        (framed(Answer(1, -1)), "no answer to the question"),
+        (framed(answered(7, 0)), "no answer to the question"),
+        (framed(answered(1, 3)), "no answer to the question"),
+        (framed(answered(1, -1)), "no answer to the question"),
         (framed(Ready())[:-1] + b"\xff", "no answer"),
+        (framed(Answer(1, raw(Ready()))), "no answer"),
+        (framed(Piece(1, raw(Choice(0)))), "a piece that nobody has asked for"),
         (b"\xff\xff\xff\xff", "announced"),
     ],
 )
@@ -235,7 +253,8 @@ def test_a_process_whose_host_is_killed_ends_by_itself(make: Make, tmp_path: Pat
     program.write_text(
         "from edgematrix.models.process import ModelProcess\nimport os, time\n"
         f"process = ModelProcess('toy', {toy!r}, load_s_max=20.0)\n"
-        "process.ask('', 'ben', ('anna', 'ben'), 20.0)\nprint(process.pid, flush=True)\ntime.sleep(60)\n"
+        "from edgematrix.models.choice import Choice, Choose\n"
+        "process.ask(Choose('', 'ben', ('anna', 'ben')), Choice, 20.0)\nprint(process.pid, flush=True)\ntime.sleep(60)\n"
     )
     import subprocess
 
@@ -247,3 +266,53 @@ def test_a_process_whose_host_is_killed_ends_by_itself(make: Make, tmp_path: Pat
     while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
         assert time.monotonic() < until_s, "the model's process lives on"
         time.sleep(0.01)
+
+
+def heard_pieces(process: ModelProcess, prompt: str, halt: Halt | None = None, heard: Callable[[Choice], None] = print) -> int:
+    return process.ask(Choose("", prompt, CHOICES), Choice, 20.0, piece=Choice, heard=heard, halt=halt).place
+
+
+def test_pieces_come_in_order_before_the_answer(make: Make) -> None:
+    pieces: list[int] = []
+    process = make("[asking.say(Choice(number)) for number in range(500)]; return 2")
+    assert heard_pieces(process, "", heard=lambda piece: pieces.append(piece.place)) == 2
+    assert pieces == list(range(500))
+
+
+COUNTS = """while not asking.is_stopped:
+            asking.say(Choice(0)); time.sleep(0.001)
+        return 1"""
+
+
+def test_a_question_that_is_stopped_leaves_the_process_as_it_was(make: Make) -> None:
+    process = make(f"if prompt != 'count': return 1\n        {COUNTS}")
+    ask(process)
+    pid = process.pid
+    for halt in [Halt() for _ in range(FAILURES_MAX + 1)]:
+        with pytest.raises(ModelError, match="the model toy was stopped"):
+            heard_pieces(process, "count", halt, lambda _, stop=halt.now: stop())  # type: ignore[misc]
+    assert ask(process) == 1
+    assert process.pid == pid
+
+
+def test_one_that_does_not_stop_is_ended_in_time(make: Make) -> None:
+    process = make("asking.say(Choice(0)); time.sleep(60)")
+    halt, stopped = Halt(), []
+
+    def heard(_: Choice) -> None:
+        stopped.append(time.monotonic())
+        halt.now()
+
+    with pytest.raises(ModelError, match="the model toy was stopped"):
+        heard_pieces(process, "", halt, heard)
+    assert STOP_S_MAX <= time.monotonic() - stopped[0] < 1.0
+    assert process.pid is None
+    assert process.rests_s == 0
+
+
+def test_a_question_that_was_stopped_before_it_began_ends_at_once(make: Make) -> None:
+    halt = Halt()
+    halt.now()
+    process = make(COUNTS)
+    with pytest.raises(ModelError, match="was stopped"):
+        heard_pieces(process, "", halt)
