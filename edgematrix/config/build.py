@@ -46,6 +46,7 @@ from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
+    from edgematrix.identity.secrets import OwnSecrets, Source
     from edgematrix.runtime.course_body import CourseBody
     from edgematrix.runtime.ensemble import Chooser, Member
     from edgematrix.runtime.questions import Questions
@@ -56,6 +57,13 @@ __all__ = ["Builder", "Surroundings", "build"]
 T = TypeVar("T")
 _GRACE_US = 2 * SECOND_US
 """How much longer than its own deadline a member on another host is waited for: it tells of it by itself, and the bus takes time."""
+
+
+def _stand_ins() -> Source:
+    """What a simulation has in place of secrets."""
+    from edgematrix.identity.secrets import StandIns  # noqa: PLC0415 - few matrices name any
+
+    return StandIns()
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -74,6 +82,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     chooser: Callable[[SpeakerModel, Workshop], Chooser] | None = None
     places: Places = EVERYTHING_HERE
     """Which host runs which agent, at the start."""
+    secrets: Callable[[], Source] = _stand_ins
+    """Where agents' secrets come from; asked when the first agent names one."""
 
 
 def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
@@ -162,7 +172,7 @@ class Builder:
             if port.from_ is not None and node.spec.flow is None:
                 inside = self._tree.child_output(port.from_, node)
                 self._ears.follow_port(inside, port.qos)
-                self._ears.hear_parts(path, inside.node)
+                self._ears.hear_parts(path, inside.node, inside.port)
         self._ears.hear_below(node)
         self._ears.hear_readers(node)
         if not node.kind:
@@ -223,7 +233,7 @@ class Builder:
         if port.from_ is not None and node.spec.flow is None:
             inside = self._tree.child_output(port.from_, node)
             self._ears.read(inside, Relay(self._engine, path, name), 0, qos=port.qos)
-            self._ears.hear_parts(path, inside.node)
+            self._ears.hear_parts(path, inside.node, inside.port)
         if port.initial is not None:
             self.parts.openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
 
@@ -309,7 +319,18 @@ class Builder:
 
         assert node.spec.python is not None  # noqa: S101 - whoever calls knows
         code, names = self._around.loader.load(node.path, node.spec.python)
-        return CodeBody(self._engine, code, self._the_workshop(), self._around.clock, names)
+        secrets = self._secrets(node) if node.spec.secrets else None
+        return CodeBody(self._engine, code, self._the_workshop(), self._around.clock, names, secrets)
+
+    def _secrets(self, node: AgentNode) -> OwnSecrets:
+        """What an agent's code may ask for; each is there now."""
+        from edgematrix.identity.secrets import OwnSecrets  # noqa: PLC0415 - few agents name any
+
+        source, names = self._around.secrets(), node.spec.secrets
+        for name in names:
+            source.read(name, node.path)
+        self._engine.redact = source.redaction.text
+        return OwnSecrets(source, node.path, names)
 
     def _the_workshop(self) -> Workshop:
         if self.parts.workshop is None:

@@ -66,10 +66,10 @@ class Ears:
             if member.is_elsewhere and not member.is_board and _reads_parent(member):
                 self.hear_answers(node.path, member)
 
-    def hear_parts(self, agent: AgentPath, node: AgentNode) -> None:
-        """Hear what an agent elsewhere streams."""
+    def hear_parts(self, agent: AgentPath, node: AgentNode, port: str = "+") -> None:
+        """Hear what an agent elsewhere streams: on all its ports, or on one."""
         if node.is_elsewhere:
-            topic = topic_for(self._tree.matrix.root, Kind.PART, node.path, "+")
+            topic = topic_for(self._tree.matrix.root, Kind.PART, node.path, port)
             self.listen(TopicFilter.parse(topic), PartListener(self._engine.streams, agent), qos=0)
 
     def follow(self, agent: AgentPath, elsewhere: list[AgentPath], changed: Callable[[AgentPath, str, int], None]) -> None:

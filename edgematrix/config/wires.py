@@ -66,6 +66,10 @@ class Wires:
                 if source.from_ is not None:
                     with suppress(EdgeMatrixError):
                         yield self._tree.source(source.from_, node.path)
+        yield from self.relayed(node)
+
+    def relayed(self, node: AgentNode) -> Iterator[Target]:
+        """The outputs inside an agent that it passes on as its own, whole and piece by piece."""
         for port in node.spec.outputs.values():
             if port.from_ is not None:
                 with suppress(EdgeMatrixError):
