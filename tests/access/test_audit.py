@@ -121,7 +121,7 @@ def test_what_was_asked_is_kept_small_and_can_still_be_proved() -> None:
 
 
 @given(values)
-def test_no_entry_is_longer_than_two_kilobytes(value: object) -> None:
+def test_no_entry_is_longer_than_five_kilobytes(value: object) -> None:
     huge = {str(number) * 100: value for number in range(50)}
     line, _ = encode_entry(Fact(AT, "u" * 999, "v" * 999, "p" * 999, shortened(huge), Outcome.DONE, "r" * 9_999), "pi", Head(1, GENESIS))
     assert len(line) < 5_000
