@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from edgematrix.access.grant import Access, Grant
+from edgematrix.access.grant import Grant
 from edgematrix.access.principal import Principal
 from edgematrix.access.reason import shortened
 from edgematrix.access.users import Users, with_users
@@ -50,19 +50,25 @@ def refuse_unwritable(text: str, what: str) -> str:
 
 
 def _lines(principal: Principal) -> Iterator[str]:
-    for (topic_filter, reason), grants in _together(principal.grants).items():
-        accesses = {grant.access for grant in grants}
-        word = "readwrite" if len(accesses) == len(Access) else grants[0].access.value
+    """A comment for each reason, and under it all that is granted for it."""
+    for reason, grants in _by_reason(principal.grants).items():
         if reason:
             yield f"# {reason}"
-        yield f"topic {word} {_filter(topic_filter, principal)}"
+        yield from (f"topic {word} {_filter(topic_filter, principal)}" for topic_filter, word in _words(grants).items())
 
 
-def _together(grants: Iterable[Grant]) -> Mapping[tuple[str, str], Sequence[Grant]]:
-    """Grants of the same filter for the same reasons, as one line says both."""
-    found: dict[tuple[str, str], list[Grant]] = {}
+def _by_reason(grants: Iterable[Grant]) -> Mapping[str, Sequence[Grant]]:
+    found: dict[str, list[Grant]] = {}
     for grant in grants:
-        found.setdefault((grant.filter, shortened(grant.reasons)), []).append(grant)
+        found.setdefault(shortened(grant.reasons), []).append(grant)
+    return found
+
+
+def _words(grants: Iterable[Grant]) -> Mapping[str, str]:
+    """What mosquitto calls what is granted on each filter."""
+    found: dict[str, str] = {}
+    for grant in grants:
+        found[grant.filter] = "readwrite" if grant.filter in found else grant.access.value
     return found
 
 
