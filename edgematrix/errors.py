@@ -8,9 +8,11 @@ EdgeMatrixError
 ├── ProtocolError           something on the bus breaks the rules
 │   ├── PathError           a path, port or name breaks the grammar
 │   ├── TopicError          a topic or a filter breaks the grammar
-│   └── CodecError          a payload is no event and may not be read as a bare value
+│   ├── CodecError          a payload is no event and may not be read as a bare value
+│   └── SignatureError      a message is not signed as it has to be
 ├── ExpressionError         a CEL expression or a template does not compile, or failed when evaluated
 ├── StateError              a stored state is of an unknown version, or damaged
+├── SecretError             a secret is missing, or its file is not as it has to be; the value is never told
 ├── RunError                a run of an agent failed
 │   └── ModelError          a model is missing, is no model, or answered something that its schema refuses
 └── BusError                the broker or the connection to it
@@ -38,6 +40,8 @@ __all__ = [
     "ProtocolError",
     "QueueFullError",
     "RunError",
+    "SecretError",
+    "SignatureError",
     "StateError",
     "TopicError",
     "UsageError",
@@ -118,12 +122,20 @@ class CodecError(ProtocolError):
     """A payload is a malformed event, too large, or nested too deeply."""
 
 
+class SignatureError(ProtocolError):
+    """A message is not signed, or not as it has to be."""
+
+
 class ExpressionError(EdgeMatrixError):
     """A CEL expression or a template does not compile, or failed when evaluated."""
 
 
 class StateError(EdgeMatrixError):
     """A stored state is of an unknown version, or damaged."""
+
+
+class SecretError(EdgeMatrixError):
+    """A secret is missing, or its file is not as it has to be."""
 
 
 class RunError(EdgeMatrixError):

@@ -12,6 +12,10 @@ import typer
 
 from edgematrix.cli.console import complain, say, style
 from edgematrix.cli.finding import show_issue
+from edgematrix.config.agent_tree import AgentTree
+from edgematrix.config.document import Document
+from edgematrix.config.finding import issues_of, told
+from edgematrix.config.opened import Opened
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.schema import json_schema
 from edgematrix.errors import ConfigError, Issue, UsageError
@@ -85,9 +89,22 @@ def _issues(file: Path, allowed: Collection[str]) -> list[Issue]:
     if file.stem.endswith(_SCENARIO):
         return [Issue("error", "is a scenario, not a matrix", str(file), remedy=f"edgematrix test {file}")]
     try:
-        return open_matrix(file, allowed).warnings
+        opened = open_matrix(file, allowed)
+        return [*opened.warnings, *_missing_secrets(opened, file)]
     except ConfigError as error:
         return error.issues
+
+
+def _missing_secrets(opened: Opened, file: Path) -> list[Issue]:
+    """Secrets that cannot be read here; another host may have them."""
+    spec = opened.spec
+    if "${secret:" not in spec.broker and not any(node.spec.secrets for node in AgentTree.of(spec)):
+        return []
+    from edgematrix.config.check_secrets import missing  # noqa: PLC0415 - few matrices refer to any
+    from edgematrix.config.launch import secrets_beside  # noqa: PLC0415
+
+    document = Document(str(file), None, opened.texts) if opened.texts else None
+    return told(issues_of(missing(spec, secrets_beside(file.parent)), document), document)
 
 
 def _count(number: int, noun: str) -> str:

@@ -49,6 +49,10 @@ def command(
     for warning in opened.warnings:
         show_issue(warning)
     deploying = Deploying(
-        opened.spec, broker_of(opened.spec, broker), is_plan=plan, is_removal=remove, wait_s=_WAIT_S if wait is None else wait.seconds
+        opened.spec,
+        broker_of(opened.spec, broker, matrix.parent),
+        is_plan=plan,
+        is_removal=remove,
+        wait_s=_WAIT_S if wait is None else wait.seconds,
     )
     raise typer.Exit(asyncio.run(deploying.run()))

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +18,7 @@ from edgematrix.cli.hosts_seen import HostsSeen, wait_quiet
 from edgematrix.cli.visit import Visit, visit
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.deployed import deployment_of
+from edgematrix.config.launch import address_of, secrets_beside
 from edgematrix.config.spec import EMBEDDED_BROKERS, MatrixSpec
 from edgematrix.config.units import units_of
 from edgematrix.errors import BusError, CodecError, ConfigError, Issue, UsageError
@@ -45,13 +47,14 @@ _AT_ONCE = 1_000
 """Definitions that are on their way to the broker at a time."""
 
 
-def broker_of(spec: MatrixSpec, broker: str | None) -> str:
-    """The broker that the hosts are on.
+def broker_of(spec: MatrixSpec, broker: str | None, folder: Path) -> str:
+    """The broker that the hosts are on; `folder` is where the matrix stands.
 
     Raises:
+        SecretError: a secret in its address cannot be read.
         UsageError: the matrix names one that lives within a single run.
     """
-    found = broker or spec.broker
+    found = broker or address_of(spec, lambda: secrets_beside(folder))
     if found in EMBEDDED_BROKERS:
         what = f"the matrix has `broker: {found}`, which is started for one `edgematrix run`, and no host reaches it"
         raise UsageError(what, remedy="--broker mqtt://192.168.1.10, or `broker: mqtt://…` in the file")

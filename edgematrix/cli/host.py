@@ -52,6 +52,9 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them by 
     ] = None,
     code: Annotated[Path | None, typer.Option("--code", metavar="DIR", help="A folder of modules that agents may come from.")] = None,
     state: Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Where states are kept.", show_default=False)] = None,
+    secrets: Annotated[
+        Path | None, typer.Option("--secrets", metavar="DIR", help="A folder with one file for each secret.", show_default=False)
+    ] = None,
     install: Annotated[bool, typer.Option("--install", help="Write a systemd unit that runs this host, and end.")] = False,
     unit_dir: Annotated[Path, typer.Option("--unit-dir", metavar="DIR", help="Where the unit is written.")] = Path("/etc/systemd/system"),
 ) -> None:
@@ -77,6 +80,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them by 
         allowed=tuple(allow or ()),
         code=code,
         state=state,
+        secrets=secrets,
     )
     wanted.check()
     if install:

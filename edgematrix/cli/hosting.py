@@ -24,7 +24,7 @@ _VARIABLE = "EDGEMATRIX_BROKER"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A host as it was asked for. `state` is None where nobody says where states are kept."""
+    """A host as it was asked for. `state` is None where nobody says where states are kept, `secrets` where nobody names their folder."""
 
     name: str
     broker: str
@@ -35,6 +35,7 @@ class Wanted:
     allowed: tuple[str, ...]
     code: Path | None
     state: Path | None
+    secrets: Path | None = None
 
     def check(self) -> None:
         """Refuse what cannot be.
@@ -51,6 +52,8 @@ class Wanted:
                     raise UsageError(error.what, where=option, remedy=error.remedy) from None
         if self.code is not None and not self.code.is_dir():
             raise UsageError("there is no such folder", where=f"--code {self.code}", remedy="a folder with the modules of agents")
+        if self.secrets is not None and not self.secrets.is_dir():
+            raise UsageError("there is no such folder", where=f"--secrets {self.secrets}", remedy="a folder with one file for each secret")
 
 
 async def run_host(wanted: Wanted, state: Path, tell: Callable[[str], None]) -> None:
@@ -73,6 +76,7 @@ async def run_host(wanted: Wanted, state: Path, tell: Callable[[str], None]) -> 
             version=_version(),
             load=load_here,
             changed=lambda text: tell(f"{wanted.name}: {text}"),
+            secrets=wanted.secrets,
         )
     )
 
@@ -133,6 +137,7 @@ def _unit(wanted: Wanted, secret: Path) -> str:
         f"ExecStart={' '.join(map(_word, words))}",
         f"EnvironmentFile={secret}",
         *(own if wanted.state is None else given),
+        *([] if wanted.secrets is None else _credentials(wanted.secrets.absolute(), is_own=wanted.state is None)),
         "Restart=always",
         "RestartSec=2",
         "TimeoutStopSec=20",
@@ -157,6 +162,18 @@ def _unit(wanted: Wanted, secret: Path) -> str:
         "WantedBy=multi-user.target",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _credentials(folder: Path, *, is_own: bool) -> list[str]:
+    """The lines that give a service its secrets. One with a user of its own may not read the folder: systemd hands each file over."""
+    if any(sign in str(folder) for sign in "\n\r\0"):
+        raise UsageError("the folder's name has more than one line", where="--secrets")
+    from edgematrix.identity.secrets import VARIABLE, SecretStore  # noqa: PLC0415 - a host that runs does not need it
+
+    place = str(folder).replace("%", "%%")  # $ stands for nothing in a setting
+    if not is_own:
+        return [f"Environment={_quoted(f'{VARIABLE}={place}')}"]
+    return [f"LoadCredential={name}:{place}/{name}" for name in SecretStore(folder).names()]
 
 
 def _word(text: str) -> str:

@@ -24,6 +24,7 @@ _FILES = {
     "evening.scenario.yaml": "a test of it",
 }
 _IGNORE = ".gitignore"
+_SECRETS = "secrets"
 _STEPS = (
     ("edgematrix test", "the lamp lights in the dark; no broker, no waiting"),
     ("edgematrix run home.yaml --play evening.jsonl", "live, with a broker of its own"),
@@ -64,8 +65,10 @@ def _tell(folder: Path) -> None:
     width = max(map(len, _FILES))
     for name, about in _FILES.items():
         say(f"    {style(name.ljust(width), bold=True)}  {about}")
-    if FOLDER not in (folder / _IGNORE).read_text(encoding="utf-8", errors="replace"):
-        say(f"    add {FOLDER}/ to your {_IGNORE}: it is what a run keeps")
+    ignored = (folder / _IGNORE).read_text(encoding="utf-8", errors="replace")
+    for name, about in ((FOLDER, "what a run keeps"), (_SECRETS, "where secrets are")):
+        if name not in ignored:
+            say(f"    add {name}/ to your {_IGNORE}: it is {about}")
     say()
     say("Next:")
     if folder.absolute() != Path.cwd():

@@ -99,14 +99,14 @@ class Performance:
         how = replace(self._launch_order, changed=lambda text: self._linked(text, face))
         async with launch(self._opened, how) as launched:
             is_ours = self._address in EMBEDDED_BROKERS
-            url = launched.url if is_ours else self._address
-            self._about.broker = without_password(url) + (f" ({launched.broker}, started here)" if is_ours else "")
+            shown = without_password(launched.url if is_ours else self._address)
+            self._about.broker = shown + (f" ({launched.broker}, started here)" if is_ours else "")
             launched.host.engine.observers.append(face.observe)
             spec = self._opened.spec  # what is left of it
-            with announced(order.state, url=without_password(url), matrix=order.matrix, name=spec.matrix, root=spec.root, host=order.host):
+            with announced(order.state, url=shown, matrix=order.matrix, name=spec.matrix, root=spec.root, host=order.host):
                 self._introduce(face, launched)
                 face.start()
-                await self._perform(launched, face, url)
+                await self._perform(launched, face, launched.address)
 
     async def _perform(self, launched: Launched, face: Face, url: str) -> None:
         self._play = partial(self._start_companions, face, url)

@@ -102,7 +102,11 @@ def process_birth(pid: int) -> str:
 
 
 def without_password(url: str) -> str:
-    """The address without its password."""
+    """The address without its password; what refers to secrets stays as it is."""
+    if "${secret:" in url:
+        from edgematrix.config.broker_address import without_credentials  # noqa: PLC0415 - few addresses refer to any
+
+        return without_credentials(url)
     parts = urlsplit(url)
     if parts.password is None:
         return url

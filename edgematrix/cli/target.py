@@ -40,14 +40,17 @@ def find_target(url: str | None, root: str | None) -> Target:
 
 def _with_password(run: RunFile) -> str:
     """The run's address; a password is looked up where it stands, for the run file holds none."""
-    if urlsplit(run.url).username is None:
+    refers = "${secret:" in run.url
+    if not refers and urlsplit(run.url).username is None:
         return run.url
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - it costs more than all else here, and is rarely needed
 
     try:
-        broker = open_matrix(Path(run.matrix), imports=False).spec.broker
+        spec = open_matrix(Path(run.matrix), imports=False).spec
     except ConfigError:
-        broker = ""
-    if without_password(broker) == run.url:
-        return broker
+        spec = None
+    if spec is not None and without_password(spec.broker) == run.url:
+        from edgematrix.config.launch import address_of, secrets_beside  # noqa: PLC0415 - see above
+
+        return address_of(spec, lambda: secrets_beside(Path(run.matrix).parent))
     raise BusError("the run's broker wants a password, which is not kept", where=run.url, remedy="give --url with it")

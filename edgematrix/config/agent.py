@@ -143,6 +143,7 @@ class AgentOptions(TypedDict, total=False):
 
     name: str
     sends: Sequence[str]
+    secrets: Sequence[str]
     retry: Retry
     deadline: str | float
     durable: bool
@@ -162,7 +163,7 @@ def make_agent(parent: AgentPath, function: Callable[..., Any], when: Source[Any
         expected = "the value of the source, for `when` is a single source" if takes_firing else "an em.Firing, for `when` is a group"
         raise UsageError(f"the function's first parameter must be {expected}", where=path)
     group = when if when is None or isinstance(when, Group) else make_group([when], "all", {})
-    own = ("sends", "retry", "deadline", "durable")
+    own = ("retry", "deadline", "durable")
     said: dict[str, Any] = {key: value for key, value in options.items() if key in own}
     if "retry" in options:
         said["retry"] = options["retry"].spec
@@ -173,7 +174,7 @@ def make_agent(parent: AgentPath, function: Callable[..., Any], when: Source[Any
         triggers={} if group is None else {"when": group.spec},
         inputs={} if group is not None else {"in": PortSpec(type="any") if takes_firing else port_of(code.input_type)},
         outputs={} if code.output_type is None else {"out": port_of(code.given_type, "serialization")},
-        **said | {"sends": list(options.get("sends", ()))},
+        **said | {"sends": list(options.get("sends", ())), "secrets": list(options.get("secrets", ()))},
     )
     return Agent(path, spec, code, group)
 

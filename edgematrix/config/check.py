@@ -39,6 +39,8 @@ def check_matrix(spec: MatrixSpec, loader: CodeLoader | None = None) -> list[Fin
         *check_publishes(tree),
         *check_hosts(tree),
         *check_broker(tree),
+        *_check_signing(tree),
+        *_check_secrets(tree),
         *check_compiled(tree),
         *_check_composites(tree),
         *check_cycles(tree),
@@ -60,6 +62,22 @@ def _check_composites(tree: AgentTree) -> Iterable[Finding]:
     from edgematrix.config.check_composites import check_composites  # noqa: PLC0415 - a matrix of rules does not need it
 
     return check_composites(tree)
+
+
+def _check_secrets(tree: AgentTree) -> Iterable[Finding]:
+    if not any(node.spec.secrets for node in tree):
+        return ()
+    from edgematrix.config.check_secrets import check_secrets  # noqa: PLC0415 - few matrices name any
+
+    return check_secrets(tree)
+
+
+def _check_signing(tree: AgentTree) -> Iterable[Finding]:
+    if not tree.matrix.sign and not any(node.spec.sign for node in tree):
+        return ()
+    from edgematrix.config.signing import check_signing  # noqa: PLC0415 - few matrices have signed messages
+
+    return check_signing(tree)
 
 
 def _check_types(tree: AgentTree) -> Iterable[Finding]:

@@ -75,7 +75,7 @@ class Composite(End[Any, Any]):
         Args:
             when: what makes it work.
             options: `name`, by default the function's; `sends`, input ports elsewhere that it may send to, such as `lamp.set`;
-                `retry` and `deadline` of each of its runs; `durable`.
+                `secrets`, names of those that it may ask for; `retry` and `deadline` of each of its runs; `durable`.
 
         Raises:
             PathError: the name breaks the grammar.

@@ -23,13 +23,17 @@ ISSUES_MAX = 50
 
 
 class Document(msgspec.Struct):
-    """What a file holds. `issues` are errors that did not keep it from being read, such as a variable that is not set."""
+    """What a file holds. `issues` are errors that did not keep it from being read, such as a variable that is not set.
+
+    `warnings` tells what is probably not meant.
+    """
 
     file: str
     value: object
     texts: dict[str, str] = {}
     """The text of the file and of all that it includes, by name."""
     issues: list[Issue] = []
+    warnings: list[Issue] = []
 
     def places(self, wanted: Iterable[tuple[Key, ...]]) -> dict[tuple[Key, ...], Place]:
         """Where the values at these paths stand; for what is not in the file, what holds it."""
@@ -67,7 +71,7 @@ def parse_document(
     value = reader.read(file, text, stage=stage)
     if reader.fatal:
         raise ConfigError(in_file_order(reader.issues, list(reader.texts)))
-    return Document(file, value, reader.texts, _sorted(reader.issues, list(reader.texts)))
+    return Document(file, value, reader.texts, _sorted(reader.issues, list(reader.texts)), reader.warnings)
 
 
 def in_file_order(issues: Iterable[Issue], files: list[str]) -> list[Issue]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["substitute"]
+__all__ = ["credentials_in", "substitute"]
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{env:([^{}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CREDENTIAL = re.compile(r"PASSW(OR)?D|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|APIKEY|(?<![A-Z])(KEY|PIN|PASS|PW)S?(?![A-Z])")
+"""In the name of a variable: its value is probably one that nobody is to see."""
 _FORM = "${env:NAME} or ${env:NAME:-default}"
 
 
@@ -31,3 +33,9 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
         return default
 
     return _REFERENCE.sub(value_of, text)
+
+
+def credentials_in(text: str) -> list[str]:
+    """The variables that a text refers to whose names tell that their values are passwords, keys and the like."""
+    names = (match[1].partition(":-")[0] for match in _REFERENCE.finditer(text))
+    return [name for name in names if _CREDENTIAL.search(name.upper())]

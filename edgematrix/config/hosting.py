@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
@@ -33,6 +34,9 @@ from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
+if TYPE_CHECKING:
+    from edgematrix.identity.secrets import SecretStore
+
 __all__ = ["Hosting", "host_here"]
 
 _LOAD_S = 180.0
@@ -45,7 +49,8 @@ class Hosting:
 
     `folder` is where it keeps its states and its deployment, `code` where modules of agents are; `allowed` names installed modules
     that agents may come from; `matrix` is what it is to run, the empty text for the first that gives it agents. `load` tells how
-    busy the machine is; `changed` is called with a sentence when something happens.
+    busy the machine is; `changed` is called with a sentence when something happens. `secrets` is the folder of its secrets; None for
+    what the environment names, else `secrets/` in `folder`.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Hosting:
     version: str
     load: Callable[[], float]
     changed: Callable[[str], None]
+    secrets: Path | None = None
 
 
 async def host_here(how: Hosting) -> None:
@@ -202,7 +208,16 @@ class _Process:
             places=self._places(manifest, spec_of(deployment), {}),
             announcer=self._announcer,
             revision=manifest.revision,
+            secrets=self._secrets,
         )
+
+    def _secrets(self) -> SecretStore:
+        from edgematrix.identity.secrets import FOLDER, SecretStore  # noqa: PLC0415 - a host whose agents use none needs none
+
+        how = self._how
+        if how.secrets is not None:
+            return SecretStore(how.secrets, "--secrets")
+        return SecretStore.found(how.folder / FOLDER, "the state folder")
 
     def _try(self, deployment: Deployment) -> None:
         """Build it, and throw that away: what cannot be built raises."""
@@ -213,6 +228,7 @@ class _Process:
             workshop=workshop_maker(clock),
             loader=self._loader,
             places=self._places(deployment.manifest, spec, {}),
+            secrets=self._secrets,
         )
         build(spec, around)
 

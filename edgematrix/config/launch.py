@@ -8,7 +8,8 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore, restore_paused
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import EVERYTHING_HERE, Places
-from edgematrix.config.spec import EMBEDDED_BROKERS
+from edgematrix.config.spec import EMBEDDED_BROKERS, MatrixSpec
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock
@@ -36,13 +37,25 @@ from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
+    from edgematrix.identity.secrets import SecretStore
     from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
     from edgematrix.runtime.ensemble import Chooser
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.workshop import Workshop
 
-__all__ = ["STATE_FOLDER", "Launch", "Launched", "client_id", "launch", "local_name", "run_here", "workshop_maker"]
+__all__ = [
+    "STATE_FOLDER",
+    "Launch",
+    "Launched",
+    "address_of",
+    "client_id",
+    "launch",
+    "local_name",
+    "run_here",
+    "secrets_beside",
+    "workshop_maker",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +75,8 @@ class Launch:
 
     `places` tells which agents this host is to run, `announcer` what it says of itself, where it follows deployments; `revision` is
     that of the deployment. `speed` and `start_us` are for a recording that is played: time begins
-    there, and runs so fast. Such a run begins with fresh states and leaves none behind.
+    there, and runs so fast. Such a run begins with fresh states and leaves none behind. `secrets` gives the folder of secrets; None
+    for what the environment names, else that beside the matrix.
     """
 
     name: str
@@ -74,6 +88,7 @@ class Launch:
     revision: int = 0
     speed: float = 1.0
     start_us: int | None = None
+    secrets: Callable[[], SecretStore] | None = None
 
     @property
     def plays(self) -> bool:
@@ -90,7 +105,10 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A host that is ready to run. `url` holds no password; `broker` says in a word what is there."""
+    """A host that is ready to run. `url` holds no password; `broker` says in a word what is there.
+
+    `address` is where the broker is, with all that it takes to connect: it is not shown.
+    """
 
     host: Host
     assembly: Assembly
@@ -98,6 +116,7 @@ class Launched:
     topology: LiveTopology
     url: str
     broker: str
+    address: str = field(repr=False)
 
 
 @asynccontextmanager
@@ -110,13 +129,21 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         ConfigError: the matrix cannot be built.
         BusError: an embedded broker does not start.
         UsageError: the broker's address is wrong, or the matrix was launched before.
+        SecretError: a secret that is used here cannot be read.
         StateError: the states cannot be read.
     """
     clock, new_id = how.clock(), id_maker()
     async with AsyncExitStack() as stack:
+        secrets = _secrets(how.secrets or partial(secrets_beside, opened.loader.folder), stack)
         choosers = _choosers(clock, opened.loader.folder, stack)
         around = Surroundings(
-            clock=clock, new_id=new_id, workshop=workshop_maker(clock), loader=opened.loader, chooser=choosers, places=how.places
+            clock=clock,
+            new_id=new_id,
+            workshop=workshop_maker(clock),
+            loader=opened.loader,
+            chooser=choosers,
+            places=how.places,
+            secrets=secrets,
         )
         store = None if how.plays else SqliteStore(how.folder / f"{opened.spec.matrix}.sqlite")
         if store is not None:
@@ -126,7 +153,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
         session = new_id(clock.wall_us()) if how.announcer is None else how.announcer.session
         assembly.session_durable = assembly.session_durable or how.announcer is not None  # what is deployed next may need it
-        address, broker, refused = how.url or spec.broker, "a broker elsewhere", ""
+        address, broker, refused = how.url or address_of(spec, secrets), "a broker elsewhere", ""
         if address in EMBEDDED_BROKERS:
             from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
             from edgematrix.runtime.capabilities import load_capabilities  # noqa: PLC0415
@@ -149,7 +176,28 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         transport = PahoTransport(endpoint, settings)
         host = Host(assembly, transport, clock, name=how.name, session=session, store=store, topology=topology, changed=how.changed)
         host.session.announcer = how.announcer
-        yield Launched(host, assembly, transport, topology, str(endpoint), broker)
+        yield Launched(host, assembly, transport, topology, str(endpoint), broker, address)
+
+
+def secrets_beside(folder: Path) -> SecretStore:
+    """The secrets of a matrix in `folder`: where the environment says, else in `secrets/` there."""
+    from edgematrix.identity.secrets import FOLDER, SecretStore  # noqa: PLC0415 - few matrices refer to any
+
+    return SecretStore.found(folder / FOLDER, "beside the matrix file")
+
+
+def address_of(spec: MatrixSpec, secrets: Callable[[], SecretStore]) -> str:
+    """The broker that a matrix names, with the values of the secrets in its address.
+
+    Raises:
+        SecretError: one of them cannot be read.
+        UsageError: with their values it is no address.
+    """
+    if "${secret:" not in spec.broker:
+        return spec.broker
+    from edgematrix.config.broker_address import filled  # noqa: PLC0415 - few matrices refer to any
+
+    return filled(spec.broker, secrets())
 
 
 def client_id(root: str, name: str, what: str) -> str:
@@ -200,6 +248,20 @@ def _tell_of_broker(how: Launch, event: BrokerEvent) -> None:
     """Tell what happens to the embedded broker after its start."""
     if event.what != "started":
         how.changed(f"embedded broker {event.what.replace('_', ' ')}: {event.detail}")
+
+
+def _secrets(make: Callable[[], SecretStore], stack: AsyncExitStack) -> Callable[[], SecretStore]:
+    """The folder of secrets, made when the first is asked for."""
+    found: SecretStore | None = None
+
+    def secrets() -> SecretStore:
+        nonlocal found
+        if found is None:
+            found = make()
+            stack.callback(found.close)
+        return found
+
+    return secrets
 
 
 def workshop_maker(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:

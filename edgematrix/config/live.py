@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from edgematrix.config.live_record import LiveRecord, Restored, unpacked
+from edgematrix.config.unsigned import refuse_signed
 from edgematrix.errors import UsageError
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
@@ -16,6 +17,7 @@ from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied, Prepared
 
 if TYPE_CHECKING:
+    from edgematrix.access.trust import Trust
     from edgematrix.config.build import Surroundings
     from edgematrix.config.places import Places
     from edgematrix.config.planning import Plan
@@ -45,6 +47,10 @@ class LiveTopology:
         self._again = again
         self.places = around.places
         """Where agents run, as this host was told."""
+        self.trusting: Callable[[MatrixSpec], Trust | None] = refuse_signed
+        """Works out who is believed in a definition that is to run; what cannot run here raises. It may take long."""
+        self.trusted: Callable[[Trust], None] = lambda trust: None  # noqa: ARG005 - nothing is signed
+        """Called when it runs."""
         self._record = LiveRecord() if restored is None else restored.record
         self._manifest: dict[AgentPath, str] = {}
         engine = assembly.engine
@@ -76,10 +82,9 @@ class LiveTopology:
             ConfigError: the definition has no JSON form.
         """
         if not self._record.base:
-            from edgematrix.config.exchange import write  # noqa: PLC0415 - see above
-            from edgematrix.config.live_record import hash_of  # noqa: PLC0415
+            from edgematrix.config.live_record import hash_of, kept_form  # noqa: PLC0415 - see above
 
-            self._record = msgspec.structs.replace(self._record, base=hash_of(write(self._again())))
+            self._record = msgspec.structs.replace(self._record, base=hash_of(kept_form(self._again())))
 
     def note(self) -> None:
         """What is paused has changed: keep it."""
@@ -95,7 +100,10 @@ class LiveTopology:
 
         if self.places.here:
             raise UsageError(_DEPLOYED, where=path, remedy="change the matrix file, then edgematrix deploy")
-        return plan(self.definition(), path, edit, self._around, self.assembly, base=self._record.base, manifest=self._manifest)
+        found = plan(self.definition(), path, edit, self._around, self.assembly, base=self._record.base, manifest=self._manifest)
+        assert found.target is not None  # noqa: S101 - it is planned
+        found.trust, found.target = self.trusting(found.target), None
+        return found
 
     def replan(
         self, places: Places, spec: MatrixSpec | None = None, *, revision: int | None = None, before: MatrixSpec | None = None
@@ -115,7 +123,10 @@ class LiveTopology:
         """
         from edgematrix.config.planning import replan  # noqa: PLC0415 - see above
 
-        return replan(before or self.definition(), spec, self._around, self.assembly, self.places, places, revision)
+        trust = None if spec is None else self.trusting(spec)
+        found = replan(before or self.definition(), spec, self._around, self.assembly, self.places, places, revision)
+        found.trust = trust
+        return found
 
     def definition(self) -> MatrixSpec:
         """What runs, made anew: a host holds none.
@@ -129,6 +140,8 @@ class LiveTopology:
         """Put a change in place, on the event loop."""
         plan = cast("Plan", prepared)
         self.places = plan.places
+        if plan.trust is not None:
+            self.trusted(plan.trust)
         return self._replaced(plan, now_us) if plan.is_replan else self._edited(plan, now_us)
 
     def _replaced(self, plan: Plan, now_us: int) -> Applied:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["LiveRecord", "Restored", "hash_of", "restore", "restore_paused", "unpacked"]
+__all__ = ["LiveRecord", "Restored", "hash_of", "kept_form", "restore", "restore_paused", "unpacked"]
 
 _VERSION = 1
 _HASH_LENGTH = 16
@@ -56,6 +57,21 @@ def hash_of(data: bytes) -> str:
     import hashlib  # noqa: PLC0415 - most hosts start without changes
 
     return hashlib.sha256(data).hexdigest()[:_HASH_LENGTH]
+
+
+def kept_form(spec: MatrixSpec) -> bytes:
+    """A definition as it is stored: without who connects to the broker, and with which password.
+
+    Raises:
+        ConfigError: a payload, made in Python, has no JSON form.
+    """
+    from edgematrix.config.exchange import write  # noqa: PLC0415 - most hosts start without changes
+
+    if "@" not in spec.broker:
+        return write(spec)
+    from edgematrix.config.broker_address import without_credentials  # noqa: PLC0415
+
+    return write(replace(spec, broker=without_credentials(spec.broker)))
 
 
 def unpacked(packed: bytes) -> MatrixSpec:
@@ -122,9 +138,8 @@ def restore_paused(spec: MatrixSpec, data: bytes | None, revision: int) -> Resto
 def _changed(spec: MatrixSpec, record: LiveRecord) -> tuple[MatrixSpec | None, str]:
     """The changed definition; None, and why, where it is of no use."""
     from edgematrix.config.check import check_matrix  # noqa: PLC0415 - most hosts start without changes
-    from edgematrix.config.exchange import write  # noqa: PLC0415
 
-    if record.base != hash_of(write(spec)):
+    if record.base != hash_of(kept_form(spec)):
         return None, "the file has changed since"
     if not record.spec:
         return spec, ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from edgematrix.access.trust import Trust
 from edgematrix.composition.spec import EdgeSpec
 from edgematrix.config import edit
 from edgematrix.config.agent_tree import AgentTree
@@ -18,7 +19,7 @@ from edgematrix.config.edges import edges_of
 from edgematrix.config.exchange import dump_agent, write
 from edgematrix.config.finding import Finding, issues_of
 from edgematrix.config.inbound import inbound_filters
-from edgematrix.config.live_record import hash_of
+from edgematrix.config.live_record import hash_of, kept_form
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.config.validation import validate
@@ -58,6 +59,10 @@ class Plan(msgspec.Struct):
     deployed: int | None = None
     """The revision of the deployment that it comes with, if any."""
     is_replan: bool = False
+    trust: Trust | None = None
+    """Who is believed from then on, where messages are signed."""
+    target: MatrixSpec | None = None
+    """What is to run; forgotten with the end of the planning."""
 
 
 def plan(
@@ -85,9 +90,10 @@ def plan(
     new = _edited(old, path, asked)
     warnings = _checked(new, around.loader)
     found = _between(AgentTree.of(old, places), AgentTree.of(new, places), around, assembly)
+    found.target = new
     found.told = f"{type(asked).__name__.lower()} {path}"
-    found.packed = zlib.compress(write(new), 1)
-    found.base = base or hash_of(write(old))
+    found.packed = zlib.compress(kept_form(new), 1)
+    found.base = base or hash_of(kept_form(old))
     found.specs, found.manifest = _manifested(old, new, manifest)
     touched = {node.where for node in (*found.difference.built, *found.difference.recomposed)}
     found.warnings += [wrong.what for wrong in warnings if any(wrong.path[: len(place)] == place for place in touched)]
@@ -178,6 +184,7 @@ def _manifested(old: MatrixSpec, new: MatrixSpec, hashes: Mapping[AgentPath, str
 
 def _edited(spec: MatrixSpec, path: AgentPath, asked: Edit) -> MatrixSpec:
     if isinstance(asked, Create):
+        _refuse_secrets(asked.spec)
         return edit.create(spec, path, validate(AgentSpec, asked.spec))
     if isinstance(asked, Remove):
         return edit.remove(spec, path)
@@ -188,6 +195,14 @@ def _edited(spec: MatrixSpec, path: AgentPath, asked: Edit) -> MatrixSpec:
         return edit.connect(spec, path, asked.start, asked.end, asked.when, loop=asked.loop)
     assert isinstance(asked, Disconnect)  # noqa: S101 - the last there is
     return edit.disconnect(spec, path, asked.start, asked.end)
+
+
+def _refuse_secrets(definition: object) -> None:
+    from edgematrix.config.check_secrets import misplaced  # noqa: PLC0415 - few changes create an agent
+
+    wrong = misplaced(definition)
+    if wrong:
+        raise ConfigError(issues_of(wrong, None))
 
 
 def _walk(path: AgentPath, agents: dict[str, AgentSpec]) -> Iterator[tuple[AgentPath, AgentSpec]]:

@@ -18,7 +18,11 @@ from edgematrix.config.yaml_build import Stage
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["Reading", "checked", "parse_matrix", "read_matrix", "reread"]
+__all__ = ["ADDRESS", "Reading", "checked", "parse_matrix", "read_matrix", "reread"]
+
+
+ADDRESS = Stage(may_refer=True)
+"""The broker's address, in which secrets may be referred to."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -79,10 +83,16 @@ def checked(spec: MatrixSpec, document: Document | None = None, prefix: tuple[Ke
         ConfigError: the matrix has errors.
     """
     findings = check_matrix(spec, loader)
+    if document is None:
+        from edgematrix.config.check_secrets import misplaced  # noqa: PLC0415 - a file is looked at as it is read
+
+        findings += misplaced(spec)
     errors = [found for found in findings if found.severity == "error"]
     if errors:
         raise ConfigError(told(issues_of(errors, document, prefix), document))
-    return Reading(spec, told(issues_of(findings, document, prefix), document), {} if document is None else document.texts)
+    if document is None:
+        return Reading(spec, told(issues_of(findings, None), None))
+    return Reading(spec, told([*document.warnings, *issues_of(findings, document, prefix)], document), document.texts)
 
 
 def _stages() -> Stage:
@@ -90,7 +100,7 @@ def _stages() -> Stage:
     agent = Stage(make=_maker(AgentSpec))
     agents = Stage(rest=agent)
     agent.children.update(agents=agents, triggers=Stage(rest=Stage(make=_maker(TriggerSpec))))
-    return Stage(children={"agents": agents})
+    return Stage(children={"agents": agents, "broker": ADDRESS})
 
 
 def _maker(model: type) -> Callable[[dict[str, object]], object]:

@@ -52,6 +52,11 @@ def _timezone(name: str) -> str:
 
 
 def _broker(text: str) -> str:
+    if "${secret:" in text:
+        from edgematrix.config.broker_address import check_address  # noqa: PLC0415 - it needs ssl, which few definitions do
+
+        check_address(text)
+        return text
     if "://" not in text:
         if text not in EMBEDDED_BROKERS:
             near = get_close_matches(text, EMBEDDED_BROKERS, n=1)
@@ -195,6 +200,8 @@ class AgentSpec:
     """Input ports elsewhere that its code may send to; each is a wire. Actions name theirs where they stand."""
     publishes: Annotated[list[ForeignFilter], Field(max_length=1_000)] = Field(default_factory=_nothing)
     """Topics of other systems that its code publishes on: the broker's access list grants these, and the host no others."""
+    secrets: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=_nothing)
+    """Secrets that its code may ask for; the host that it runs on has them."""
     host: Name | None = None
     """The host that it runs on; without it, the one that loads the matrix, or where there is room."""
     needs: NeedsSpec | None = None
@@ -208,6 +215,8 @@ class AgentSpec:
     retry: RetrySpec | None = None
     """What is done when a run fails."""
     delivery: Delivery | None = None
+    sign: Flag | None = None
+    """Whether what it puts out, is sent and is told is signed, and that of all below it; without it, as what it is in."""
     defaults: DefaultsSpec | None = None
 
 
@@ -220,11 +229,13 @@ class MatrixSpec:
     """What stands first in every topic of the bus."""
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     broker: Annotated[str, AfterValidator(_broker)] = "embedded"
-    """`embedded`, `mqtt://…`, `mqtts://…`, or one by its profile in `brokers/`: `mosquitto`, `nats`."""
+    """`embedded`, `mqtt://…`, `mqtts://…`, or one by its profile in `brokers/`: `mosquitto`, `nats`; `${secret:name}` may stand in it."""
     defaults: DefaultsSpec | None = None
     location: LocationSpec | None = None
     access: AccessSpec | None = None
     """Who there is on the bus besides devices: hosts, operators, clients of other systems."""
+    sign: Flag | None = None
+    """Whether messages are signed (Ed25519), so that the broker need not be trusted; hosts need keys then."""
     limits: LimitValues = Field(default_factory=dict)
     """Bounds that differ from those of `edgematrix.protocol.limits.Limits`, by their names there."""
     agents: dict[Name, AgentSpec] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ No tree of nodes is made: for 10,000 rules that tree takes 90 MB and eight times
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import yaml
 from yaml import events
 
-from edgematrix.config.environment import substitute
+from edgematrix.config.environment import credentials_in, substitute
 from edgematrix.config.file_text import FILE_BYTES_MAX, read_text
 from edgematrix.config.scalar import resolve_plain
 from edgematrix.config.yaml_trouble import syntax_issue
@@ -30,6 +31,7 @@ _INCLUDE_DEPTH_MAX = 8
 _ISSUES_MAX = 200
 INCLUDE_TAG = "!include"
 MERGE = "<<"
+_REMEDY = "use ${secret:name} in `broker:`, or name it in `secrets:` of an agent with code, which asks for it by Context.secret"
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """libyaml's parser; PyYAML's own where it was built without."""
@@ -40,11 +42,14 @@ class Stage(msgspec.Struct):
 
     `children` and `rest` are the stages of the values under certain keys, and under all others. `make` gives the object, or
     the mapping itself where it is not well-formed. What has an anchor stays plain, for others may merge it.
+
+    `may_refer` is for the value that may refer to secrets: the address of a broker.
     """
 
     children: dict[str, Stage] = {}
     rest: Stage | None = None
     make: Callable[[dict[str, object]], object] | None = None
+    may_refer: bool = False
 
     def child(self, key: str) -> Stage | None:
         """The stage of the value under a key."""
@@ -60,10 +65,14 @@ class _Anchored(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Reads a file and what it includes. Problems gather in `issues`; `fatal` tells that no value came of it."""
+    """Reads a file and what it includes. Problems gather in `issues`; `fatal` tells that no value came of it.
+
+    `warnings` tells what is probably not meant.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.issues: list[Issue] = []
+        self.warnings: list[Issue] = []
         self.texts: dict[str, str] = {}
         self.fatal = False
         self._variables = variables
@@ -124,6 +133,11 @@ class Reader:
         self.issues.append(issue_at(what, file, event))
         if len(self.issues) > _ISSUES_MAX:
             raise ConfigError([])
+
+    def warn(self, what: str, file: str, event: events.Event) -> None:
+        """Note what is probably not meant; too many are not told."""
+        if len(self.warnings) < _ISSUES_MAX:
+            self.warnings.append(replace(issue_at(what, file, event), severity="warning"))
 
     def substitute(self, text: str) -> str:
         """`text` with the environment's values in it."""
@@ -254,8 +268,8 @@ class _Builder:
         text: str = event.value
         plain: bool = event.implicit[0]
         try:
-            if "${env:" in text:
-                text = self._reader.substitute(text)
+            if "${" in text:
+                text = self._filled(event, text, may_refer=stage is not None and stage.may_refer)
             if event.tag is not None:
                 return self._tagged(event.tag, text, depth, stage)
             value = resolve_plain(text) if plain else text
@@ -263,6 +277,21 @@ class _Builder:
             self._reader.report(str(error), self._file, event)
             return text
         return self._texts.setdefault(value, value) if plain and type(value) is str else value
+
+    def _filled(self, event: Any, text: str, *, may_refer: bool) -> str:
+        """A text with the environment's values in it. It refers to secrets only where they may stand."""
+        if "${env:" in text:
+            if not may_refer:
+                for name in credentials_in(text):
+                    what = f"the value of {name} becomes part of the definition, which is published and kept; {_REMEDY}"
+                    self._reader.warn(what, self._file, event)
+            text = self._reader.substitute(text)
+        if "${secret:" in text and not may_refer:
+            from edgematrix.identity.reference import may_refer as refers  # noqa: PLC0415 - few files refer to secrets
+
+            if refers(text):
+                raise ValueError(f"a secret may not stand here, for what stands here is published, traced and kept; {_REMEDY}")
+        return text
 
     def _tagged(self, tag: str, text: str, depth: int, stage: Stage | None) -> object:
         if tag != INCLUDE_TAG:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from edgematrix.errors import EdgeMatrixError, RunError, StateError
 from edgematrix.protocol.path import AgentPath
@@ -23,6 +24,9 @@ from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["CodeBody"]
 
+if TYPE_CHECKING:
+    from edgematrix.identity.secrets import OwnSecrets
+
 _log = logging.getLogger(__name__)
 
 _KIND = "code"
@@ -35,17 +39,27 @@ class CodeBody:
 
     Args:
         names: the name of each source in the group, by the id of its origin; empty for agents from a file.
+        secrets: what the agent may ask for; None where its definition names none.
     """
 
     speaks = True
     leads = True
 
-    def __init__(self, engine: Engine, code: Code, workshop: Workshop, clock: Clock, names: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        code: Code,
+        workshop: Workshop,
+        clock: Clock,
+        names: Mapping[int, str],
+        secrets: OwnSecrets | None = None,
+    ) -> None:
         self._engine = engine
         self._code = code
         self._workshop = workshop
         self._clock = clock
         self._names = names
+        self._secrets = secrets
         self._tasks: dict[Run, asyncio.Task[None]] = {}
         self._journals: dict[Run, tuple[CodeJournal, Context]] = {}
         """Of the runs that go on after a restart."""
@@ -61,12 +75,12 @@ class CodeBody:
             self._fail(run, error, now_us)
             return
         if not self._code.waits and not self._engine.works_long:
-            self._call(run, argument, Context(self._engine, run, self._clock), now_us)
+            self._call(run, argument, Context(self._engine, run, self._clock, secrets=self._secrets), now_us)
             return
         journal = None
         if run.runner.keeps and self._code.is_async and self._code.waits:  # other code can do nothing before it returns
             journal = CodeJournal(run.runner.agent, self._engine.limits.journal_bytes_max)
-        self._start(run, argument, Context(self._engine, run, self._clock, journal), journal)
+        self._start(run, argument, Context(self._engine, run, self._clock, journal, self._secrets), journal)
 
     def cancel(self, run: Run, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
         """Cancel the function's task."""
@@ -107,7 +121,7 @@ class CodeBody:
             argument = self._argument(run)
         except RunError as error:
             raise StateError(f"the code does not take what it was given any more: {error.what}") from None
-        context = Context(self._engine, run, self._clock, journal)
+        context = Context(self._engine, run, self._clock, journal, self._secrets)
         context.reopen(journal, now_us)
         self._start(run, argument, context, journal)
 
@@ -162,7 +176,11 @@ class CodeBody:
 
     def _output(self, agent: AgentPath, result: object) -> object:
         """What the function has returned, as the value for its port."""
+        if self._secrets is not None:
+            self._secrets.refuse_in(result, "what the function returned")  # a secret itself has no JSON form
         value = self._code.write(result)
+        if self._secrets is not None:
+            self._secrets.refuse_in(value, "what the function returned")
         wrong = "" if value is None else self._engine.misfit(agent, "out", value)
         if wrong:
             raise RunError(wrong, where=agent)
@@ -174,6 +192,8 @@ class CodeBody:
         else:
             reason = f"{type(error).__name__}: {error}"
             _log.error("the code of %s failed", run.runner.agent, exc_info=error)
+        if self._engine.redact is not None:
+            reason = self._engine.redact(reason)  # code may say what it will
         run.end(Outcome.FAILED, now_us, reason)
 
 

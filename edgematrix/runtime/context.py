@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
 from pydantic import BaseModel
 
 from edgematrix.errors import EdgeMatrixError, RunError
@@ -35,6 +36,10 @@ from edgematrix.runtime.order import (
 from edgematrix.runtime.part import Pace
 from edgematrix.runtime.run import Run
 
+if TYPE_CHECKING:
+    from edgematrix.identity.secret import Secret
+    from edgematrix.identity.secrets import OwnSecrets
+
 __all__ = ["Context"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,13 +53,17 @@ class Context:
 
     Args:
         journal: what the run does is kept there; None where it does not go on after a restart.
+        secrets: what the agent may ask for; None where its definition names none.
     """
 
-    def __init__(self, engine: Engine, run: Run, clock: Clock, journal: CodeJournal | None = None) -> None:
+    def __init__(
+        self, engine: Engine, run: Run, clock: Clock, journal: CodeJournal | None = None, secrets: OwnSecrets | None = None
+    ) -> None:
         self._engine = engine
         self._run = run
         self._clock = clock
         self._journal = journal
+        self._secrets = secrets
         self._numbers = 0
         self._open: dict[int, CodeCall] = {}
         self._pace: Pace | None = None
@@ -73,21 +82,40 @@ class Context:
         """The time, in UTC: virtual in a simulation."""
         return _EPOCH + timedelta(microseconds=self._clock.now_us())
 
+    def secret(self, name: str) -> Secret:
+        """A secret that the agent's definition names in `secrets`, as its file says now; `reveal()` gives the value.
+
+        The value may leave by `publish` on a topic outside the root, and in ways of the code's own; never on the bus.
+
+        Raises:
+            RunError: the definition does not name it, or the run is over.
+            SecretError: this host has none of that name, or its file is not as it has to be.
+        """
+        self._check_alive()
+        if self._secrets is None:
+            raise RunError(f"{self.path} may not have the secret {name!r}", where=self.path, remedy="name it in the agent's `secrets`")
+        return self._secrets.read(name)
+
     async def publish(self, topic: str, payload: object, *, qos: int = 0, retain: bool = False) -> None:
         """Publish a bare payload on a topic outside the matrix's root.
 
+        It may hold a secret: then it is not retained, nor told to whoever follows what this host does.
+
         Raises:
             TopicError: no message may be published on this topic.
-            RunError: the topic is below the root or belongs to a device's agent, or the run is over.
+            RunError: the topic is below the root or belongs to a device's agent, or the run is over; it would be stored with a
+                secret in it, by the broker (`retain`) or by this host (`delivery: durable`).
         """
         self._check_alive()
         check_topic(topic)
         refusal = self._engine.refuses(topic)
         if refusal is not None:
             raise RunError(refusal, where=self.path)
+        value = _plain(payload)
+        shown = self._veiled(topic, value, retain=retain)
         if self._was_done(f"publish on {topic}"):
             return
-        self._engine.publish(self.path, topic, _plain(payload), self._clock.now_us(), qos=qos, retain=retain)
+        self._engine.publish(self.path, topic, value, self._clock.now_us(), qos=qos, retain=retain, shown=shown)
         self._engine.settle(self._clock.now_us())
 
     async def emit(self, port: str, value: object) -> None:
@@ -98,6 +126,7 @@ class Context:
             RunError: the run is over.
         """
         self._check_alive()
+        self._refuse_secrets(value, f"what is to be put out on {port}", port)
         wrong = self._engine.misfit(self.path, port, _plain(value))
         if wrong:
             raise RunError(wrong, where=self.path)
@@ -117,6 +146,7 @@ class Context:
             RunError: the run is over, or no such wire was granted.
         """
         path, port = self._receiver(to)
+        self._refuse_secrets(value, f"what is to be sent to {path}.{port}")
         if self._was_done(f"send to {path}.{port}"):
             return
         self._engine.send(self.path, path, port, _plain(value), self._run.trail, self._clock.now_us())
@@ -150,6 +180,7 @@ class Context:
                 did not answer in time.
         """
         path, port = self._receiver(to)
+        self._refuse_secrets(value, f"what {path}.{port} is called with")
         journal = self._journal
         if journal is None:
             self._numbers += 1
@@ -176,6 +207,7 @@ class Context:
             RunError: the piece is too large, or the run is over.
         """
         self._check_alive()
+        self._refuse_secrets(piece, f"what is to be streamed on {port}", port)
         value, limits = _plain(piece), self._engine.limits
         size_bytes = len(encode_value(value))
         if size_bytes > limits.payload_bytes_max:
@@ -309,6 +341,8 @@ class Context:
 
     async def _ask(self, verb: str, path: str, asked: Verb) -> None:
         self._check_alive()
+        if self._secrets is not None:
+            self._refuse_secrets((path, *(getattr(asked, field) for field in asked.__struct_fields__)), f"what `{verb}` asks for")
         order = Order(verb, self._below(path), asked, f"/{self.path}", self._run.trail)
         desk, now_us = self._engine.desk, self._clock.now_us()
         if desk is None:
@@ -337,6 +371,26 @@ class Context:
         desk.ask(order, told, now_us)
         self._engine.settle(now_us)
         await done
+
+    def _refuse_secrets(self, value: object, what: str, port: str = "") -> None:
+        """Let nothing on the bus that holds a secret of this agent."""
+        if self._secrets is not None:
+            self._secrets.refuse_in((port, _plain(value)), what)
+
+    def _veiled(self, topic: str, value: object, *, retain: bool) -> object:
+        """What is told of a payload that holds a secret; unset for any other."""
+        secrets = self._secrets
+        if secrets is None:
+            return UNSET
+        secrets.refuse_in(topic, "the topic")
+        if not secrets.holds(value):
+            return UNSET
+        if retain:
+            raise RunError(f"what is published on {topic} holds a secret, and the broker would keep it", where=self.path)
+        if self.path in self._engine.durable:
+            what = f"what is published on {topic} holds a secret, and a durable agent's messages are stored before they leave"
+            raise RunError(what, where=self.path, remedy="let an agent with `delivery: best_effort` publish it")
+        return secrets.veiled(value)
 
     def _receiver(self, to: str) -> tuple[AgentPath, str]:
         """The port that is meant, if this agent may send there."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from edgematrix.errors import RunError
 from edgematrix.protocol.codec import as_read
@@ -106,6 +106,8 @@ class Engine(Registry):
         self.watched: Callable[[str], bool] = _nobody_watches
         self.desk: Desk | None = None
         """Where changes of the running matrix are asked for; None where there are none."""
+        self.redact: Callable[[str], str] | None = None
+        """Takes the values of secrets out of a text; None where no agent here may have any."""
         self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
         self.calls = Calls(self.limits.calls_max, self.ledger.leave)
         self.remote = RemoteCalls(self)
@@ -282,13 +284,15 @@ class Engine(Registry):
         topic = topic_for(self.root, Kind.CTL, receiver, verb)
         self.outbox.append(Outbound(topic, data, sender, now_us, 1, type=f"em.{Kind.CTL}.{verb}", trail=trail))
 
-    def publish(self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False) -> None:
-        """Publish a bare payload on a foreign topic."""
+    def publish(
+        self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False, shown: object = UNSET
+    ) -> None:
+        """Publish a bare payload on a foreign topic. `shown` is what is told of it, where the value itself is not to be."""
         if self._is_mute(agent, topic, now_us):
             return
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
         if self.observers:
-            self._show(Published(now_us, agent, topic, value))
+            self._show(Published(now_us, agent, topic, value if shown is UNSET else shown))
         if self._echo:
             self._queue.append(Message(topic, as_read(value), qos=qos))
 

@@ -15,8 +15,9 @@ from edgematrix.config.document import Document, read_document
 from edgematrix.config.finding import error, issues_of
 from edgematrix.config.opened import Opened
 from edgematrix.config.opening import open_matrix
-from edgematrix.config.reading import parse_matrix
+from edgematrix.config.reading import ADDRESS, parse_matrix
 from edgematrix.config.validation import validate_document
+from edgematrix.config.yaml_build import Stage
 from edgematrix.errors import ConfigError, TopicError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.fields import CLOSED, Duration, Flag
@@ -153,7 +154,7 @@ def read_scenario(file: Path) -> Scenario:
     Raises:
         ConfigError: every error that was found, in file order.
     """
-    document = read_document(file)
+    document = read_document(file, stage=Stage(children={"matrix": Stage(children={"broker": ADDRESS})}))
     spec = validate_document(ScenarioSpec, document)
     _check_order(spec, document)
     if isinstance(spec.matrix, str):

@@ -142,8 +142,8 @@ def test_a_deep_file_ends_quickly() -> None:
 
 
 def test_variables_in_quotes_are_text_and_plain_ones_are_read_by_the_schema() -> None:
-    text = 'a: ${env:N}\nb: "${env:N}"\nc: x${env:N}\nd: ${secret:N}\ne: "${temp.value}"\n${env:N}: key\n'
-    assert value_of(text, N="5") == {"a": 5, "b": "5", "c": "x5", "d": "${secret:N}", "e": "${temp.value}", "${env:N}": "key"}
+    text = 'a: ${env:N}\nb: "${env:N}"\nc: x${env:N}\nd: ${other:N}\ne: "${temp.value}"\n${env:N}: key\n'
+    assert value_of(text, N="5") == {"a": 5, "b": "5", "c": "x5", "d": "${other:N}", "e": "${temp.value}", "${env:N}": "key"}
 
 
 class TestFiles:
