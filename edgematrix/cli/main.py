@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("edgematrix.cli.record", "Run", "Record what is published, for simulate and replay."),
     "replay": ("edgematrix.cli.replay", "Run", "Publish what was recorded, at its pace or faster."),
     "acl": ("edgematrix.cli.acl", "Run", "Write the access list of a broker, which follows from the tree."),
+    "provision": ("edgematrix.cli.provision", "Make", "Give everybody in a matrix an identity for the broker."),
     "broker": ("edgematrix.cli.broker", "Run", "Start a broker, or a cluster of them."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
     "approve": ("edgematrix.cli.approve", "Steer", "Answer what the agents of a running matrix ask people."),

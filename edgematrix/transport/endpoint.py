@@ -1,6 +1,7 @@
 """Where a broker is and how to reach it: `mqtt://user:password@host:1883`, `mqtts://host?ca=/etc/ssl/broker.pem`.
 
-A cluster has several addresses, with commas between them: `mqtt://user:password@one:1883,two:1883,three:1883`.
+A cluster has several addresses, with commas between them: `mqtt://user:password@one:1883,two:1883,three:1883`. `@FILE` is the address
+that stands in a file.
 """
 
 from __future__ import annotations
@@ -8,14 +9,18 @@ from __future__ import annotations
 import re
 import ssl
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from edgematrix.errors import UsageError
+from edgematrix.transport.address_file import MARK, check_owner_only, read_address
+from edgematrix.transport.settings import check_client_id
 
 __all__ = ["Endpoint"]
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _FILES = ("ca", "cert", "key")
+_CLIENT_ID = "client_id"
 _ADDRESSES_MAX = 16
 
 
@@ -25,6 +30,8 @@ class Endpoint:
 
     `ca`, `cert` and `key` are paths of PEM files: what the broker's certificate is checked against (None: what the system
     trusts), and the certificate with which this client proves itself.
+
+    `client_id` is the one that the broker expects; None leaves it to whoever connects.
 
     `others` are hosts and ports of the same cluster, to be tried in this order after the first, with the same proofs.
     """
@@ -37,16 +44,23 @@ class Endpoint:
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    client_id: str | None = None
     others: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def parse(cls, url: str) -> Endpoint:
-        """Read an address, or several of one cluster.
+        """Read an address, or several of one cluster, or what stands in the file that `@FILE` names.
 
         Raises:
             UsageError: the scheme is unknown, a host is missing or stands there twice, a port is no port, there are more than
-                16 addresses, or there is something that has no meaning here. The message never holds the password.
+                16 addresses, or there is something that has no meaning here; the file is missing, or others than its owner may
+                read it. The message never holds the password.
         """
+        if url.startswith(MARK):
+            try:
+                return cls.parse(read_address(url))
+            except UsageError as error:
+                raise UsageError(error.what, where=error.where or url[1:], remedy=error.remedy) from None
         scheme, mark, rest = url.partition("://")
         place = re.split(r"[/?#]", rest, maxsplit=1)[0]
         user, at, hosts = place.rpartition("@")
@@ -77,7 +91,8 @@ class Endpoint:
         if port == 0:
             raise UsageError("the broker's port is 0, it has to be from 1 to 65535", remedy=_FORM)
         tls = parts.scheme == "mqtts"
-        files = _files(parts)
+        given = _given(parts)
+        files = {name: value for name, value in given.items() if name in _FILES}
         if files and not tls:
             raise UsageError("certificates are given, but the scheme is mqtt, not mqtts", remedy=_FORM)
         if "key" in files and "cert" not in files:
@@ -91,6 +106,7 @@ class Endpoint:
             ca=files.get("ca"),
             cert=files.get("cert"),
             key=files.get("key"),
+            client_id=None if "client_id" not in given else check_client_id(given["client_id"]),
         )
 
     def __str__(self) -> str:
@@ -102,6 +118,11 @@ class Endpoint:
         """Every host with its port, in the order in which they are tried."""
         return ((self.host, self.port), *self.others)
 
+    @property
+    def has_identity(self) -> bool:
+        """Whether it says who comes."""
+        return self.username is not None or self.cert is not None
+
     def at(self, number: int) -> Endpoint:
         """The address with this number alone; after the last comes the first again."""
         host, port = self.places[number % len(self.places)]
@@ -111,10 +132,12 @@ class Endpoint:
         """What TLS needs; None without TLS.
 
         Raises:
-            UsageError: a file is missing, cannot be read, or holds no certificate or key.
+            UsageError: a file is missing, cannot be read, or holds no certificate or key; others than its owner may read the key.
         """
         if not self.tls:
             return None
+        if self.cert is not None:
+            check_owner_only(Path(self.key or self.cert))
         try:
             context = ssl.create_default_context(cafile=self.ca)
         except OSError as error:
@@ -127,17 +150,17 @@ class Endpoint:
         return context
 
 
-_FORM = "write mqtt://[user[:password]@]host[:port][,host[:port]…], or mqtts:// with ?ca=FILE&cert=FILE&key=FILE"
+_FORM = "write mqtt://[user[:password]@]host[:port][,host[:port]…], or mqtts:// with ?ca=FILE&cert=FILE&key=FILE, or @FILE that holds it"
 
 
-def _files(parts: SplitResult) -> dict[str, str]:
+def _given(parts: SplitResult) -> dict[str, str]:
     try:
         given = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise UsageError("what follows ? in the broker's address cannot be read", remedy=_FORM) from None
     for name, values in given.items():
-        if name not in _FILES:
+        if name not in (*_FILES, _CLIENT_ID):
             raise UsageError(f"the broker's address has the unknown setting {name[:40]!r}", remedy=_FORM)
         if len(values) != 1 or not values[0]:
-            raise UsageError(f"the broker's address gives {name} no file, or several", remedy=_FORM)
+            raise UsageError(f"the broker's address gives {name} no value, or several", remedy=_FORM)
     return {name: values[0] for name, values in given.items()}

@@ -1,0 +1,355 @@
+"""Makes identities for all that a matrix names, and what its broker has to know of them (`edgematrix provision`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from msgspec import structs
+
+from edgematrix.access.mosquitto import acl_file
+from edgematrix.access.nats import authorization
+from edgematrix.access.principal import Principal
+from edgematrix.config.authority import principals_of
+from edgematrix.config.spec import MatrixSpec
+from edgematrix.errors import ConfigError, Issue, UsageError
+from edgematrix.identity.access_folder import AccessFolder
+from edgematrix.identity.authority import AUTHORITY_DAYS, BACKDATED, Authority
+from edgematrix.identity.certificate import read_certificates
+from edgematrix.identity.folder_warnings import access_warnings
+from edgematrix.identity.listener import CLIENT_ID_PREFIX, Listener, mosquitto_listeners, nats_listener_tls, password_files
+from edgematrix.identity.proof import give_certificate, give_secret, move_address
+from edgematrix.identity.registry import Entry, Kind, Registry, read_registry, write_registry
+from edgematrix.identity.secret_file import make_folder, write_secret
+from edgematrix.identity.tls import TLS_VERSIONS
+from edgematrix.runtime.capabilities import read_profile
+
+__all__ = ["BROKERS", "ProvisionWish", "Provisioned", "provision"]
+
+BROKERS = ("mosquitto", "nats-cluster")
+_SERVER_LEFT = timedelta(days=60)
+"""A broker's certificate that holds for less, or for less than half of its time, is made anew."""
+_SERVER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?|::1?")
+_SERVERS_MAX = 100
+_PORT_LAST = 65_535
+_CLUSTER = 3
+_MOSQUITTO_FOLDER = "/etc/mosquitto/edgematrix"
+_NATS_FOLDER = "/etc/nats"
+_NATS_FILES = ("nats.conf", "users.conf")
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionWish:
+    """What is asked for. None leaves it as it was, or as is usual.
+
+    `certificates` are names of principals whose next credential is a certificate, `all_certificates` means everybody; `rotate` and
+    `revoke` name principals, `revoke` also one credential as `NAME~2`. `days` is how long certificates hold, `overlap` how long
+    a credential that is replaced does. `servers` are names and addresses of the broker: the first is where clients look for it.
+    """
+
+    servers: Sequence[str] = ()
+    own_name: str = ""
+    port: int | None = None
+    tls: str | None = None
+    broker: str | None = None
+    days: int = 365
+    overlap: timedelta = timedelta(days=7)
+    all_certificates: bool = False
+    certificates: Sequence[str] = ()
+    rotate: Sequence[str] = ()
+    revoke: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Provisioned:
+    """What was done, by the names of principals; and what there is to be told."""
+
+    registry: Registry
+    is_new: bool
+    added: list[Entry] = field(default_factory=list)
+    removed: list[Entry] = field(default_factory=list)
+    rotated: list[tuple[Entry, datetime]] = field(default_factory=list)
+    revoked: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    shut_out: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Folders of principals that are gone, in which something stands that was not made here."""
+    has_nats: bool = True
+    warnings: tuple[str, ...] = ()
+
+
+def provision(spec: MatrixSpec, folder: AccessFolder, wish: ProvisionWish, now: datetime) -> Provisioned:
+    """Make identities, or bring them up to what the matrix names now. Credentials of those that stay stay.
+
+    Credentials are written first, the list of them after that, and the broker's files last: if it is interrupted, doing it again
+    makes it whole.
+
+    Raises:
+        ConfigError: two principals have one name, or the access list cannot be written for the broker.
+        UsageError: the folder holds something else, or cannot be written; a file of it is missing or damaged; a name is unknown;
+            the clock is before the authority's start.
+        StateError: the list of identities is damaged.
+    """
+    principals = principals_of(spec)
+    _check(wish)
+    is_new = not folder.exists
+    with folder.owned():
+        return _Provision(spec, principals, folder, wish, now).run(is_new=is_new)
+
+
+class _Provision:
+    """One run of it."""
+
+    def __init__(self, spec: MatrixSpec, principals: list[Principal], folder: AccessFolder, wish: ProvisionWish, now: datetime) -> None:
+        self._spec = spec
+        self._principals = principals
+        self._folder = folder
+        self._wish = wish
+        self._now = now.replace(microsecond=0)
+
+    def run(self, *, is_new: bool) -> Provisioned:
+        before = self._new() if is_new else read_registry(self._folder.registry)
+        if before.matrix != self._spec.matrix:
+            raise UsageError(
+                f"these are identities of the matrix {before.matrix!r}, and the file is {self._spec.matrix!r}",
+                where=str(self._folder.path),
+                remedy="name another folder with --out",
+            )
+        self._check_names(before)
+        done = Provisioned(self._settings(before), is_new)
+        wanted = [(principal.name, principal.role.value, principal.subject) for principal in self._principals]
+        done.registry = done.registry.following(wanted, self._now)
+        authority = self._authority(is_new=is_new)
+        self._revoke(done)
+        self._rotate(done, authority)
+        self._add(done, authority)
+        self._broker_certificate(done, authority)
+        texts = self._texts(done, authority)
+        self._move(done, before)
+        write_registry(done.registry, self._folder.registry)
+        make_folder(self._folder.broker)
+        for name, content in texts.items():
+            write_secret(self._folder.broker / name, content)
+        if not done.has_nats:
+            for name in _NATS_FILES:
+                (self._folder.broker / name).unlink(missing_ok=True)
+        self._remove(done, before)
+        done.warnings = self._warnings(done)
+        return done
+
+    # What there is
+
+    def _new(self) -> Registry:
+        servers = dict.fromkeys(("localhost", "127.0.0.1", self._wish.own_name or "localhost"))
+        return Registry.new(self._spec.matrix, servers, 8883, TLS_VERSIONS[0], BROKERS[0])
+
+    def _settings(self, before: Registry) -> Registry:
+        wish = self._wish
+        return structs.replace(
+            before,
+            servers=tuple(dict.fromkeys(wish.servers)) or before.servers,
+            port=wish.port or before.port,
+            tls=wish.tls or before.tls,
+            broker=wish.broker or before.broker,
+        )
+
+    def _authority(self, *, is_new: bool) -> Authority:
+        folder = self._folder
+        if is_new:
+            made = Authority.make(f"EdgeMatrix {self._spec.matrix}", self._now)
+            made.save(folder.authority, folder.authority_key)
+            return made
+        authority = Authority.load(folder.authority, folder.authority_key)
+        authority.check(self._now, str(folder.authority))
+        return authority
+
+    def _check_names(self, before: Registry) -> None:
+        """Names on the command line are those of principals; a new one that no broker could tell from another is refused."""
+        known = {principal.name for principal in self._principals}
+        for option, names in (("--rotate", self._wish.rotate), ("--certificate", self._wish.certificates)):
+            for name in names:
+                if name not in known:
+                    raise UsageError(f"the matrix names no {name[:80]!r}", where=option, remedy=f"it names {_some(known)}")
+        for name in self._wish.certificates:
+            entry = before.entry(name)
+            has_secret = entry is not None and entry.generations and entry.generations[-1].kind is Kind.SECRET
+            if has_secret and name not in self._wish.rotate:
+                raise UsageError(f"{name} has a secret", where="--certificate", remedy=f"--rotate {name} --certificate {name}")
+        for principal in self._principals:
+            if principal.name.startswith(CLIENT_ID_PREFIX):
+                what = f"the name {principal.name!r} begins as client ids do that people choose"
+                raise ConfigError([Issue("error", what, remedy=f"name the matrix otherwise than {CLIENT_ID_PREFIX[:-1]!r}")])
+
+    # What is done
+
+    def _revoke(self, done: Provisioned) -> None:
+        for text in self._wish.revoke:
+            name, number = self._credential(done.registry, text)
+            entry = done.registry.entry(name)
+            assert entry is not None  # noqa: S101 - it was found
+            done.registry = done.registry.changed(entry.revoked(self._now, number))
+            done.revoked.append(text)
+
+    def _credential(self, registry: Registry, text: str) -> tuple[str, int | None]:
+        """A principal, or one credential of it as `NAME~2`."""
+        if registry.entry(text) is not None:
+            return text, None
+        name, mark, number = text.rpartition("~")
+        entry = registry.entry(name)
+        if entry is None:
+            known = [one.name for one in registry.principals]
+            raise UsageError(f"there is no {text[:80]!r}", where="--revoke", remedy=f"there are {_some(known)}")
+        found = [one.number for one in entry.generations]
+        if not mark or not number.isdecimal() or int(number) not in found:
+            there = ", ".join(f"{name}~{one}" for one in found[-10:]) or "none"
+            raise UsageError(f"there is no credential {text[:80]!r}", where="--revoke", remedy=f"there are {there}")
+        return name, int(number)
+
+    def _rotate(self, done: Provisioned, authority: Authority) -> None:
+        until = self._now + self._wish.overlap
+        for name in dict.fromkeys(self._wish.rotate):
+            entry = done.registry.entry(name)
+            assert entry is not None  # noqa: S101 - it was checked
+            if not entry.generations:
+                continue  # it gets its first one
+            entry = self._given(done, entry.replaced(until, self._now), authority)
+            done.registry = done.registry.changed(entry)
+            done.rotated.append((entry, until))
+
+    def _add(self, done: Provisioned, authority: Authority) -> None:
+        found = []
+        for entry in done.registry.principals:
+            if entry.generations:
+                found.append(entry)
+            else:
+                given = self._given(done, entry, authority)
+                found.append(given)
+                done.added.append(given)
+        done.registry = structs.replace(done.registry, principals=tuple(found))
+
+    def _given(self, done: Provisioned, entry: Entry, authority: Authority) -> Entry:
+        """With a new credential, which stands in its folder."""
+        registry, wish = done.registry, self._wish
+        was_certificate = bool(entry.generations) and entry.generations[-1].kind is Kind.CERTIFICATE
+        kind = Kind.CERTIFICATE if wish.all_certificates or entry.name in wish.certificates or was_certificate else Kind.SECRET
+        number, places = registry.next_number(entry.name), _places(registry, entry, kind)
+        folder = self._folder.make_for(entry.role, entry.name)
+        if kind is Kind.SECRET:
+            return entry.with_new(give_secret(entry, number, folder, authority, places, self._now))
+        return entry.with_new(give_certificate(entry, number, folder, authority, places, self._now, wish.days))
+
+    def _broker_certificate(self, done: Provisioned, authority: Authority) -> None:
+        registry, folder, now = done.registry, self._folder.broker, self._now
+        make_folder(folder)
+        certificate, key = folder / "server.pem", folder / "server.key"
+        if registry.server_names == registry.servers and key.exists() and certificate.exists():
+            there = read_certificates(certificate.read_text(encoding="utf-8"), str(certificate))
+            if there and there[0].ends - now > min(_SERVER_LEFT, (there[0].ends - there[0].starts) / 2):
+                return
+        issued = authority.issue_server(registry.servers, now - BACKDATED, now + timedelta(days=self._wish.days))
+        write_secret(key, issued.key)
+        write_secret(certificate, issued.certificate)
+        done.registry = structs.replace(registry, server_names=registry.servers)
+
+    def _texts(self, done: Provisioned, authority: Authority) -> dict[str, bytes | str]:
+        """The broker's files."""
+        registry, now, principals = done.registry, self._now, self._principals
+        users = registry.users(now)
+        texts: dict[str, bytes | str] = {**password_files(registry, now), "acl": acl_file(principals, users)}
+        texts |= {"ca.pem": authority.pem, "revoked.pem": authority.revoke(registry.revocations(now), now)}
+        kinds = {one.kind for _, _, one in registry.live(now)}
+        done.has_nats = len(kinds) < len(Kind)
+        if not done.has_nats and registry.broker == "nats-cluster":
+            raise UsageError(
+                "NATS has one listener: either everybody has a secret, or everybody a certificate",
+                where="--certificate",
+                remedy="--certificates for all, or a mosquitto",
+            )
+        listeners = mosquitto_listeners(registry, now, folder=_MOSQUITTO_FOLDER, port=registry.port)
+        texts["mosquitto.conf"] = _filled("mosquitto-access.conf", {"listeners": listeners, "matrix": registry.matrix})
+        if done.has_nats:
+            tls = nats_listener_tls(registry, now, folder=_NATS_FOLDER)
+            texts["users.conf"] = _nats_users(registry, principals, now)
+            texts["nats.conf"] = _filled("nats-access.conf", {"tls": tls, "port": str(registry.port), "matrix": registry.matrix})
+        return texts
+
+    def _move(self, done: Provisioned, before: Registry) -> None:
+        """Addresses that were given follow the broker, where they are still here."""
+        now = done.registry
+        if (now.servers[0], now.port, now.broker) == (before.servers[0], before.port, before.broker):
+            return
+        for _, entry, one in now.live(self._now):
+            if one is entry.generations[-1] and move_address(self._folder.of(entry.role, entry.name), _places(now, entry, one.kind)):
+                done.moved.append(entry.name)
+
+    def _remove(self, done: Provisioned, before: Registry) -> None:
+        """Clear the folders of those that are gone, or may not come in any more."""
+        for entry in before.principals:
+            after = done.registry.entry(entry.name)
+            if after is None or (after.role, after.subject) != (entry.role, entry.subject):
+                done.removed.append(entry)
+            if after is None or after.role != entry.role:
+                self._clear(done, entry)
+        for entry in done.registry.principals:
+            if not entry.live(self._now):
+                done.shut_out.append(entry.name)
+                self._clear(done, entry)
+
+    def _clear(self, done: Provisioned, entry: Entry) -> None:
+        folder = self._folder.of(entry.role, entry.name)
+        if folder.exists() and not self._folder.clear(folder):
+            done.left.append(str(folder))
+
+    def _warnings(self, done: Provisioned) -> tuple[str, ...]:
+        return access_warnings(self._folder, done.registry, self._now)
+
+
+def _nats_users(registry: Registry, principals: Sequence[Principal], now: datetime) -> str:
+    """NATS knows who shows a certificate by its subject."""
+    kinds = {one.kind for _, _, one in registry.live(now)}
+    mark = "CN=" if Kind.CERTIFICATE in kinds else ""
+    users = {name: [f"{mark}{user}" for user in found] for name, found in registry.users(now).items()}
+    passwords = {user: one.nats for user, _, one in registry.live(now) if one.kind is Kind.SECRET}
+    return authorization(principals, users, passwords)
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"@(\w+)@", lambda found: values[found[1]], read_profile(template))
+
+
+def _places(registry: Registry, entry: Entry, kind: Kind) -> list[str]:
+    """Where a principal finds the broker."""
+    host = registry.servers[0]
+    host = f"[{host}]" if ":" in host else host
+    if registry.broker == "nats-cluster":
+        return [f"{host}:{registry.port + number}" for number in range(_CLUSTER)]
+    return [f"{host}:{registry.port + Listener.of(entry.role, kind).offset}"]
+
+
+def _check(wish: ProvisionWish) -> None:
+    """Refuse what cannot be."""
+    if not 1 <= wish.days <= AUTHORITY_DAYS:
+        raise UsageError(f"{wish.days} days are none, or longer than the authority holds", where="--days", remedy="from 1 to 3650")
+    if wish.port is not None and not 0 < wish.port <= _PORT_LAST - _CLUSTER:
+        raise UsageError(f"port {wish.port} is none, or leaves no room for three more", where="--port")
+    if wish.tls not in (None, *TLS_VERSIONS):
+        raise UsageError(f"there is no TLS {str(wish.tls)[:20]!r} here", where="--tls", remedy=" or ".join(TLS_VERSIONS))
+    if wish.broker not in (None, *BROKERS):
+        raise UsageError(f"no addresses are written for {str(wish.broker)[:40]!r}", where="--broker", remedy=" or ".join(BROKERS))
+    if len(wish.servers) > _SERVERS_MAX:
+        raise UsageError(f"a broker has {len(wish.servers)} names, {_SERVERS_MAX} is the most", where="--server")
+    for name in wish.servers:
+        if _SERVER_NAME.fullmatch(name) is None:
+            raise UsageError(f"{name[:80]!r} is no name or address of a machine", where="--server", remedy="--server broker.local")
+    both = set(wish.rotate) & set(wish.revoke)
+    if both:
+        what = f"{min(both)} is to be revoked and rotated"
+        raise UsageError(what, where="--revoke", remedy="--rotate with --overlap 0s replaces a credential at once")
+
+
+def _some(names: Iterable[str]) -> str:
+    found = sorted(names)
+    return ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "") or "nobody"

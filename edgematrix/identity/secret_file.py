@@ -1,0 +1,68 @@
+"""Files and folders that nobody but their owner may read: made so from the first byte, and refused when they are not."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from edgematrix.errors import UsageError
+
+__all__ = ["FOLDER_MODE", "SECRET_MODE", "make_folder", "read_secret", "write_secret"]
+
+SECRET_MODE = 0o600
+FOLDER_MODE = 0o700
+_BYTES_MAX = 64 * 1024 * 1024
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def make_folder(folder: Path) -> None:
+    """Make it and what is missing above it; the folder itself is its owner's alone.
+
+    Raises:
+        UsageError: it cannot be made, or something else is there.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the folder cannot be made: {error.strerror}", where=str(folder), remedy="name another one") from None
+
+
+def write_secret(file: Path, content: bytes | str) -> None:
+    """Write it whole or not at all; who may not read it may not for a moment either.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    draft = file.with_name(f"{file.name}.new")
+    try:
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, SECRET_MODE), "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written: {error.strerror}", where=str(file), remedy="write where you may, or name another one"
+        ) from None
+
+
+def read_secret(file: Path) -> bytes:
+    """What a secret file holds.
+
+    Raises:
+        UsageError: it is missing, cannot be read, is far too large, or others than its owner may read it.
+    """
+    try:
+        with file.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            if mode & _OTHERS:
+                raise UsageError("others than its owner may read it", where=str(file), remedy=f"chmod 600 {file}")
+            content = stream.read(_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    if len(content) > _BYTES_MAX:
+        raise UsageError(f"has more than {_BYTES_MAX} bytes", where=str(file))
+    return content
