@@ -39,14 +39,14 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 def principal_name(role: Role, subject: str) -> str:
-    """The user name, and client id, of a principal.
+    """The user name of a principal.
 
-    A device's is its path with `:` for `/`, as it is for boards; one that is longer than a certificate's name can be ends in the first 12
-    hexadecimal digits of the path's SHA-256. No other principal's name holds a `:`.
+    A device's is its path with `.` for `/`; one that is longer than a certificate's name can be ends in the first 12 hexadecimal digits
+    of the path's SHA-256. No other principal's name holds a `.`. (A `:` would end the name in mosquitto's password file.)
     """
     if role is not Role.DEVICE:
         return subject
-    name = subject.replace("/", ":")
+    name = subject.replace("/", ".")
     if len(name) <= NAME_LENGTH_MAX:
         return name
     return f"{name[:_HEAD_LENGTH]}~{hashlib.sha256(subject.encode()).hexdigest()[:_HASH_LENGTH]}"

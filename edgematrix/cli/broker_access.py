@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -62,7 +62,7 @@ class _Desk:
         self._guest = guest
         self._answers = answers
 
-    async def ask(self, commands: Iterable[Command]) -> list[Mapping[str, Any]]:
+    async def ask(self, commands: Iterable[Command]) -> list[dict[str, Any]]:
         (message,) = in_parts(commands)
         return await self._exchange(message)
 
@@ -76,7 +76,7 @@ class _Desk:
                 remedy="part of the list may be in force: look at the broker's log, and apply it again",
             )
 
-    async def _exchange(self, message: bytes) -> list[Mapping[str, Any]]:
+    async def _exchange(self, message: bytes) -> list[dict[str, Any]]:
         await self._guest.assure(Publication(COMMAND_TOPIC, message, qos=1), ANSWER_S_MAX)
         if self._guest.trouble:
             raise BusError(self._guest.trouble[0], where=self._guest.where, remedy=_REMEDY)
