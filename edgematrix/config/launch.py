@@ -19,9 +19,10 @@ from edgematrix.config.live_record import LiveRecord, restore, restore_paused
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import EMBEDDED_BROKERS, MatrixSpec
+from edgematrix.config.unsigned import keys_folder, refuse_signed
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
-from edgematrix.protocol.ports import Clock
+from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.clock import PlayClock, SystemClock
@@ -38,6 +39,7 @@ from edgematrix.transport.settings import Settings
 if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.identity.secrets import SecretStore
+    from edgematrix.config.signing import Signing
     from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
     from edgematrix.runtime.ensemble import Chooser
@@ -90,6 +92,8 @@ class Launch:
     start_us: int | None = None
     secrets: Callable[[], SecretStore] | None = None
 
+    keys: Path | None = None
+    """The folder of the keys with which messages are signed; None for that of the broker's address, if it stands in a file."""
     @property
     def plays(self) -> bool:
         """Whether time is that of a recording."""
@@ -174,7 +178,21 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
         )
         transport = PahoTransport(endpoint, settings)
-        host = Host(assembly, transport, clock, name=how.name, session=session, store=store, topology=topology, changed=how.changed)
+        signing = None if how.plays else _signing(topology, transport, clock, how, how.url or spec.broker)
+        bus: Transport = transport if signing is None else signing.transport
+        host = Host(
+            assembly,
+            bus,
+            clock,
+            name=how.name,
+            session=session,
+            store=store,
+            topology=topology,
+            changed=how.changed,
+        )
+        if signing is not None:
+            signing.guard(host)
+            topology.trusting, topology.trusted = signing.trusting, host.trust
         host.session.announcer = how.announcer
         yield Launched(host, assembly, transport, topology, str(endpoint), broker, address)
 
@@ -215,11 +233,23 @@ def _topology(opened: Opened, around: Surroundings, store: SqliteStore | None, h
     restored = restore(spec, kept) if how.announcer is None else restore_paused(spec, kept, how.revision)
     del spec
     if restored.warning:
+    if not how.plays and keys_folder(how.keys, how.url or restored.spec.broker) is None:
+        refuse_signed(restored.spec)
         how.changed(restored.warning)
     return LiveTopology(build(restored.spec, around), around, opened.again, restored)
 
 
 async def run_here(opened: Opened, how: Launch) -> None:
+def _signing(topology: LiveTopology, transport: PahoTransport, clock: Clock, how: Launch, broker: str) -> Signing | None:
+    """What signs and checks messages; None for a host without keys, whose matrix wants none."""
+    folder = keys_folder(how.keys, broker)
+    if folder is None:
+        return None
+    from edgematrix.config.signing import Signing  # noqa: PLC0415 - few hosts have keys
+
+    return Signing(folder, transport, topology.definition(), clock, how.name)
+
+
     """Run a matrix until SIGINT or SIGTERM.
 
     Raises:

@@ -45,3 +45,7 @@ class Limits:
     """Pieces of outputs that one run may stream in a second; beyond it the run waits."""
     traces_per_second_max: int = 200
     """Traces that a host publishes in a second while somebody watches; what is beyond is counted, and the count is told."""
+    signed_s_max: int = 300
+    """Seconds after which a signed message is worth nothing any more, unless it is kept until it has arrived."""
+    unsigned_letters_max: int = 60
+    """Dead letters a minute about messages that are not signed as they have to be; beyond it they are counted, and dropped."""

@@ -47,3 +47,5 @@ class Publication(msgspec.Struct, gc=False):
     """By which whoever publishes it wants to hear that the broker has it (`Link.confirmed`, QoS 1); 0: nobody asks."""
     fresh_s: float | None = None
     """It leaves within so many seconds, and on the connection that stands, or not at all: for what a lease has to stand behind."""
+    is_lasting: bool = False
+    """Whether it is sent again until its receivers have it, however long that takes: its signature ends at no moment."""

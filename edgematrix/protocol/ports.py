@@ -11,7 +11,7 @@ from typing import Protocol
 
 from edgematrix.protocol.message import Publication
 
-__all__ = ["Clock", "Link", "Model", "Store", "Transport"]
+__all__ = ["Clock", "Link", "Model", "Signer", "Store", "Transport", "Verifier"]
 
 
 class Clock(Protocol):
@@ -103,6 +103,37 @@ class Transport(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """What has been counted since the start, by name: messages in and out, dropped by reason, connections, failures."""
+
+
+class Signer(Protocol):
+    """Somebody's own key, with which messages are signed."""
+
+    @property
+    def algorithm(self) -> str:
+        """What stands before signatures of it."""
+
+    @property
+    def key_id(self) -> str:
+        """By which others know the key."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of these bytes."""
+
+
+class Verifier(Protocol):
+    """The keys of all who may sign."""
+
+    @property
+    def algorithm(self) -> str:
+        """What stands before signatures by these keys."""
+
+    def __contains__(self, key_id: object) -> bool: ...
+
+    def principal(self, key_id: str) -> str | None:
+        """Whose key it is; None if it is not known."""
+
+    def verify(self, key_id: str, data: bytes, signature: bytes) -> bool:
+        """Whether the owner of that key has signed these bytes."""
 
 
 class Store(Protocol):

@@ -218,7 +218,7 @@ class Courier:
         if self._linked:
             for topic, payload in self.outbox.due(now_us):
                 _, retain = self._engine.deliveries.get(topic, (0, False))
-                self._publish(Publication(topic, payload, _QOS, retain))
+                self._publish(Publication(topic, payload, _QOS, retain, is_lasting=True))
             self._send_lane(now_us)
             if self._refused:
                 self._remind()

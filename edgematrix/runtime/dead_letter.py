@@ -38,13 +38,15 @@ class Form(StrEnum):
     """The beginning of a payload that is too large."""
     TEXT = "text"
     """A payload that has no JSON form, in words."""
+    REFUSED = "refused"
+    """The bytes of a message that is not signed as it has to be: they are shown, and never handed in."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
     """How a message came, as far as whoever could not handle it knows.
 
     `source` is the agent that an event claims, `raw` the payload where it was not read, `firing` what began a run that failed.
-    `is_output` tells that the agent itself put the message out.
+    `is_output` tells that the agent itself put the message out, `is_refused` that nobody is known to have sent it who may.
     """
 
     trail: Trail = NO_TRAIL
@@ -52,6 +54,7 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     raw: bytes | None = None
     firing: Firing | None = None
     is_output: bool = False
+    is_refused: bool = False
 
 
 UNKNOWN = Origin()
@@ -81,7 +84,7 @@ class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """What could not be handled: a JSON value or bytes. Of what is too large, the beginning of its text."""
         if self.form in (Form.CUT, Form.TEXT):
             return self.body.decode(errors="replace")
-        if self.form is Form.RAW:
+        if self.form in (Form.RAW, Form.REFUSED):
             try:
                 return decode_value(self.body)
             except CodecError:
@@ -141,7 +144,7 @@ def read_letter(data: bytes) -> Letter:
 
 def _kept(value: object, origin: Origin, own_inputs: str) -> tuple[Form, bytes]:
     if origin.raw is not None:
-        return Form.RAW, origin.raw
+        return Form.REFUSED if origin.is_refused else Form.RAW, origin.raw
     form, kept = Form.OUTPUT if origin.is_output else Form.VALUE, value
     if origin.firing is not None:
         form, kept = Form.FIRING, [value, list(_own(origin.firing, own_inputs))]

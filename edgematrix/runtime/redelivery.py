@@ -43,6 +43,8 @@ def plan(engine: Engine, letter: Letter) -> Redelivery:
         raise _refusal(letter, f"it has {letter.size_bytes} bytes and is kept cut: dead_letter_bytes_max is {bound}")
     if letter.form is Form.TEXT:
         raise _refusal(letter, "its payload has no JSON form, and is kept as a text")
+    if letter.form is Form.REFUSED:
+        raise _refusal(letter, "it is not signed as it has to be", "whoever wants it has to send it")
     if letter.form is Form.FIRING:
         return _work(engine, letter)
     if letter.form is Form.OUTPUT:

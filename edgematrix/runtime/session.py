@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -25,6 +26,9 @@ from edgematrix.runtime.leases import Leases
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.gate import Gate
 
 __all__ = ["Session", "false_claim", "offline_will"]
 
@@ -70,6 +74,8 @@ class Session:
         """What the host says of itself, where it follows deployments."""
         self.leases: Leases | None = None
         """Of the agents that may move to another host; None where none may."""
+        self.gate: Gate | None = None
+        """What lets signed messages in; None where none are signed."""
         self.epochs = Epochs()
         self._engine = engine
         self._transport = transport
@@ -81,6 +87,7 @@ class Session:
         self._since = format_moment(clock.wall_us())
         self._own = f"{engine.root}/{Kind.OUT}/{engine.matrix}/"
         self._inbox = f"{engine.root}/{Kind.IN}/{engine.matrix}/"
+        self._orders = f"{engine.root}/{Kind.OP}/"
         self._revision = revision
         self._local = frozenset(self._agents)
         self._definitions = f"{engine.root}/{Kind.SPEC}/{engine.matrix}"
@@ -104,11 +111,27 @@ class Session:
     # What the transport tells
 
     def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
-        """Decode a message and let the engine work on it."""
-        engine = self._engine
+        """Let a message in, if it has to be signed and is, or need not be, and let the engine work on it."""
         if self.deployed is not None and topic.startswith(self._definitions):
             self.deployed(topic, payload)
-            return
+        elif self.gate is not None and self.gate.guards(topic):
+            if self._concerns(topic):
+                self.gate.take(topic, payload, qos, retained)
+                self._engine.settled()
+        else:
+            self.hand_in(topic, payload, qos, retained)
+
+    def hand_in(self, topic: str, payload: bytes, qos: int, retained: bool, signed_by: str = "") -> None:
+        """Decode a message and let the engine work on it.
+
+        Args:
+            topic: where it came.
+            payload: what came, without a signature.
+            qos: as it was delivered with.
+            retained: the flag as delivered.
+            signed_by: the principal whose signature of it is proved; empty where it need not be signed.
+        """
+        engine = self._engine
         now_us = self._clock.now_us()
         if not engine.hears(topic) and topic not in engine.edges.inputs:
             if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in engine.elsewhere:
@@ -123,7 +146,8 @@ class Session:
         else:
             if message.source:
                 self._take_over_times(message)
-            self._take(message, now_us)
+            if not signed_by or self._is_sources(message, payload, signed_by):
+                self._take(message, now_us)
         self._engine.settled()
 
     def connected(self, session_present: bool) -> None:
@@ -138,6 +162,8 @@ class Session:
             self._tell(path)
         if self.courier is not None:
             self.courier.linked()
+        if self.gate is not None:
+            self.gate.linked()
         if self._was_linked and not session_present:
             self._engine.remote.unheard(self._clock.now_us())
         self._was_linked = True
@@ -155,6 +181,8 @@ class Session:
         if self.leases is not None:
             self.leases.unlinked(self._clock.now_us())
             self._engine.settled()
+        if self.gate is not None:
+            self.gate.unlinked()
 
     def refused(self, topic_filter: str, reason: str) -> None:
         """Say which subscription the broker refuses: what listens to it will hear nothing."""
@@ -228,6 +256,8 @@ class Session:
                 self.flush()
 
     def farewell(self) -> None:
+                if self.gate is not None:
+                    self.gate.take_up(message)
         """Say that the host goes on purpose."""
         if not self.goes_on:
             self._announce("offline")
@@ -250,6 +280,8 @@ class Session:
         self._work_on(message, for_whom, now_us)
 
     def _work_on(self, message: Message, for_whom: frozenset[AgentPath] | None, now_us: int) -> None:
+                if self.gate is not None:
+                    self.gate.put_off(message)
         engine = self._engine
         reason = self._refusal(message, now_us)
         if reason is not None:
@@ -264,6 +296,21 @@ class Session:
         """Work for an input that nobody here has: told once, and acknowledged where its sender waits for that."""
         message, reason = None, "no agent here has this input port"
         with suppress(CodecError):  # it is shown as it is
+    def _concerns(self, topic: str) -> bool:
+        """Whether anything is made here of what comes on a topic; what is heard in memory comes from the bus in vain."""
+        if topic.startswith(self._own) and self._owner(topic, self._own) in self._local:
+            return False
+        engine = self._engine
+        return engine.hears(topic) or topic in engine.edges.inputs or topic.startswith(self._inbox)
+
+    def _is_sources(self, message: Message, payload: bytes, name: str) -> bool:
+        """Whether whoever has signed a message may speak for its source; else it is refused."""
+        assert self.gate is not None  # noqa: S101 - it has told who signed
+        if not message.source or message.topic.startswith(self._orders) or self.gate.trust.may_speak_for(name, message.source):
+            return True
+        self.gate.refuse_source(message.topic, payload, name, message.source)
+        return False
+
             message = decode(topic, payload, retained=False, qos=qos, limits=self._engine.limits)
         is_of_edge = message is not None and message.epoch is not None and message.sequence is not None
         if message is not None and is_of_edge and self.courier is not None and self.courier.take(message) == _NOBODY:

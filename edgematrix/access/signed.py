@@ -1,0 +1,80 @@
+"""Which topics carry signed messages, and how often each of these counts (docs/spec/topics.md, "Signed messages")."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import Enum, auto
+
+from edgematrix.protocol.topic import WITH_PORT, Kind
+
+__all__ = ["Rule", "SignedTopics"]
+
+_CACHED_MAX = 20_000
+_SNAPSHOT = "_snapshot"
+
+
+class Rule(Enum):
+    """What is asked of what comes on a topic."""
+
+    NONE = auto()
+    """It is taken unsigned."""
+    ONCE = auto()
+    """Signed, and each counts once, also after a restart."""
+    PASSING = auto()
+    """Signed, and each counts once; one that comes again after a crash does no harm."""
+    NEWEST = auto()
+    """Signed, and not older than the newest: the broker keeps it, and tells it again."""
+    STANDING = auto()
+    """The same, where one that comes again after a crash does no harm."""
+
+
+class SignedTopics:
+    """The topics of a matrix, or of parts of it, that carry signed messages.
+
+    Args:
+        root: the first levels of the bus's own topics.
+        signs: whether messages of agents are signed, by path; an agent of which nothing is said is as the one that it is in.
+        retained: topics of outputs that the broker keeps.
+    """
+
+    def __init__(self, root: str, signs: Mapping[str, bool], retained: Collection[str] = ()) -> None:
+        self._head = f"{root}/"
+        self._signs = dict(signs)
+        self._retained = frozenset(retained)
+        self._rules: dict[str, Rule] = {}
+
+    def __bool__(self) -> bool:
+        return any(self._signs.values())
+
+    def rule(self, topic: str) -> Rule:
+        """What is asked of what comes on a topic, and done with what goes out on it."""
+        found = self._rules.get(topic)
+        if found is None:
+            if len(self._rules) >= _CACHED_MAX:
+                self._rules.clear()
+            found = self._rules[topic] = self._rule(topic)
+        return found
+
+    def covers(self, path: str) -> bool:
+        """Whether messages of an agent are signed."""
+        while path:
+            if path in self._signs:
+                return self._signs[path]
+            path = path.rpartition("/")[0]
+        return False
+
+    def _rule(self, topic: str) -> Rule:
+        if not topic.startswith(self._head):
+            return Rule.NONE
+        kind, _, rest = topic[len(self._head) :].partition("/")
+        above, _, last = rest.rpartition("/")
+        if kind in WITH_PORT:
+            rule = Rule.NEWEST if topic in self._retained else Rule.ONCE
+            return rule if self.covers(above) else Rule.NONE
+        if kind == Kind.OP:
+            return Rule.ONCE if self.covers("/".join(rest.split("/")[2:])) else Rule.NONE
+        if kind == Kind.ACK:
+            return Rule.PASSING if self.covers(rest) else Rule.NONE
+        if kind == Kind.LEASE or (kind == Kind.STATE and last == _SNAPSHOT):
+            return Rule.STANDING if self.covers(rest) else Rule.NONE
+        return Rule.NONE

@@ -1,0 +1,47 @@
+"""Whether a matrix wants signed messages, and where a host has keys for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgematrix.config.spec import AgentSpec, MatrixSpec
+from edgematrix.errors import UsageError
+
+__all__ = ["SIGNING_FILE", "keys_folder", "refuse_signed", "signs"]
+
+_REMEDY = "give it the folder of its keys with --keys, or EDGEMATRIX_KEYS, as edgematrix provision makes it"
+
+
+SIGNING_FILE = "signing.key"
+
+
+def keys_folder(said: Path | None, broker: str) -> Path | None:
+    """Where a host's, or an operator's, keys are: what was said, else the folder of its broker's address, where there are any.
+
+    Args:
+        said: the folder that was named.
+        broker: the broker's address; `@FILE` for one that stands in a file.
+    """
+    if said is not None or not broker.startswith("@"):
+        return said
+    folder = Path(broker[1:]).expanduser().parent
+    return folder if (folder / SIGNING_FILE).exists() else None
+
+
+def signs(spec: MatrixSpec) -> bool:
+    """Whether any message of a matrix is to be signed."""
+    return bool(spec.sign) or any(_any_signs(agent) for agent in spec.agents.values())
+
+
+def refuse_signed(spec: MatrixSpec) -> None:
+    """What a host without keys makes of a matrix.
+
+    Raises:
+        UsageError: its messages are to be signed.
+    """
+    if signs(spec):
+        raise UsageError("the matrix wants signed messages, and this host has no keys", where=spec.matrix, remedy=_REMEDY)
+
+
+def _any_signs(agent: AgentSpec) -> bool:
+    return bool(agent.sign) or any(_any_signs(below) for below in agent.agents.values())
