@@ -25,6 +25,7 @@ from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.assembly import Assembly
+from edgematrix.runtime.audit_file import AuditFile
 from edgematrix.runtime.clock import PlayClock, SystemClock
 from edgematrix.runtime.engine import COMMAND_EXPIRY_US
 from edgematrix.runtime.host import Host
@@ -38,8 +39,8 @@ from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
-    from edgematrix.identity.secrets import SecretStore
     from edgematrix.config.signing import Signing
+    from edgematrix.identity.secrets import SecretStore
     from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
     from edgematrix.runtime.ensemble import Chooser
@@ -91,9 +92,9 @@ class Launch:
     speed: float = 1.0
     start_us: int | None = None
     secrets: Callable[[], SecretStore] | None = None
-
     keys: Path | None = None
     """The folder of the keys with which messages are signed; None for that of the broker's address, if it stands in a file."""
+
     @property
     def plays(self) -> bool:
         """Whether time is that of a recording."""
@@ -232,14 +233,13 @@ def _topology(opened: Opened, around: Surroundings, store: SqliteStore | None, h
     spec = opened.hand_over()
     restored = restore(spec, kept) if how.announcer is None else restore_paused(spec, kept, how.revision)
     del spec
-    if restored.warning:
     if not how.plays and keys_folder(how.keys, how.url or restored.spec.broker) is None:
         refuse_signed(restored.spec)
+    if restored.warning:
         how.changed(restored.warning)
     return LiveTopology(build(restored.spec, around), around, opened.again, restored)
 
 
-async def run_here(opened: Opened, how: Launch) -> None:
 def _signing(topology: LiveTopology, transport: PahoTransport, clock: Clock, how: Launch, broker: str) -> Signing | None:
     """What signs and checks messages; None for a host without keys, whose matrix wants none."""
     folder = keys_folder(how.keys, broker)
@@ -250,6 +250,7 @@ def _signing(topology: LiveTopology, transport: PahoTransport, clock: Clock, how
     return Signing(folder, transport, topology.definition(), clock, how.name)
 
 
+async def run_here(opened: Opened, how: Launch) -> None:
     """Run a matrix until SIGINT or SIGTERM.
 
     Raises:

@@ -95,6 +95,8 @@ class Session:
         """Takes definitions and manifests as they are, by topic: their hashes are those of the bytes."""
         self.goes_on = False
         """Whether the host is there still when it runs nothing any more, so that it says no farewell."""
+        self.greeted: Callable[[], None] | None = None
+        """Called at each connection, once the host has said that it is there."""
         self.asked: Callable[[], None] | None = None
         """Asks at each connection for the manifest that stands."""
         self.heard_from_bus: Callable[[], Mapping[AgentPath, list[str]]] = dict
@@ -160,13 +162,15 @@ class Session:
         self._announce("online")
         for path in self._agents:
             self._tell(path)
-        if self.courier is not None:
-            self.courier.linked()
         if self.gate is not None:
             self.gate.linked()
+        if self.courier is not None:
+            self.courier.linked()
         if self._was_linked and not session_present:
             self._engine.remote.unheard(self._clock.now_us())
         self._was_linked = True
+        if self.greeted is not None:
+            self.greeted()
         if self.asked is not None:
             self.asked()
         self._engine.settled()
@@ -177,12 +181,12 @@ class Session:
         self._unlinked_us = self._clock.wall_us()
         if self.courier is not None:
             self.courier.unlinked()
+        if self.gate is not None:
+            self.gate.unlinked()
         self._changed(f"disconnected: {reason}")
         if self.leases is not None:
             self.leases.unlinked(self._clock.now_us())
             self._engine.settled()
-        if self.gate is not None:
-            self.gate.unlinked()
 
     def refused(self, topic_filter: str, reason: str) -> None:
         """Say which subscription the broker refuses: what listens to it will hear nothing."""
@@ -252,12 +256,12 @@ class Session:
         """Work on what came when there was no room for what it leads to."""
         if self.courier is not None:
             while (message := self.courier.bare()) is not None:
+                if self.gate is not None:
+                    self.gate.take_up(message)
                 self._work_on(message, None, self._clock.now_us())
                 self.flush()
 
     def farewell(self) -> None:
-                if self.gate is not None:
-                    self.gate.take_up(message)
         """Say that the host goes on purpose."""
         if not self.goes_on:
             self._announce("offline")
@@ -276,12 +280,12 @@ class Session:
                 if for_whom is not None and not for_whom:
                     return
             elif message.qos and engine.durable and not courier.takes_bare(message):
+                if self.gate is not None:
+                    self.gate.put_off(message)
                 return
         self._work_on(message, for_whom, now_us)
 
     def _work_on(self, message: Message, for_whom: frozenset[AgentPath] | None, now_us: int) -> None:
-                if self.gate is not None:
-                    self.gate.put_off(message)
         engine = self._engine
         reason = self._refusal(message, now_us)
         if reason is not None:
@@ -292,10 +296,6 @@ class Session:
             for agent in sorted(for_whom):
                 engine.receive_for(agent, message, now_us)
 
-    def _unheard(self, topic: str, payload: bytes, qos: int, now_us: int) -> None:
-        """Work for an input that nobody here has: told once, and acknowledged where its sender waits for that."""
-        message, reason = None, "no agent here has this input port"
-        with suppress(CodecError):  # it is shown as it is
     def _concerns(self, topic: str) -> bool:
         """Whether anything is made here of what comes on a topic; what is heard in memory comes from the bus in vain."""
         if topic.startswith(self._own) and self._owner(topic, self._own) in self._local:
@@ -311,6 +311,10 @@ class Session:
         self.gate.refuse_source(message.topic, payload, name, message.source)
         return False
 
+    def _unheard(self, topic: str, payload: bytes, qos: int, now_us: int) -> None:
+        """Work for an input that nobody here has: told once, and acknowledged where its sender waits for that."""
+        message, reason = None, "no agent here has this input port"
+        with suppress(CodecError):  # it is shown as it is
             message = decode(topic, payload, retained=False, qos=qos, limits=self._engine.limits)
         is_of_edge = message is not None and message.epoch is not None and message.sequence is not None
         if message is not None and is_of_edge and self.courier is not None and self.courier.take(message) == _NOBODY:
