@@ -120,8 +120,10 @@ class _Process:
 
     async def _wait(self) -> Deployment | None:
         how = self._how
-        settings = Settings(client_id=client_id(how.root, how.name, "host"), will=offline_will(how.root, how.name, self._announcer.session))
-        transport = PahoTransport(Endpoint.parse(how.url), settings)
+        endpoint = Endpoint.parse(how.url)
+        own_id = endpoint.client_id or client_id(how.root, how.name, "host")
+        settings = Settings(client_id=own_id, will=offline_will(how.root, how.name, self._announcer.session))
+        transport = PahoTransport(endpoint, settings)
         waiting = Waiting(
             transport,
             self._announcer,

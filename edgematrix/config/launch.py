@@ -170,7 +170,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             refused = load_capabilities(embedded.kind).topic_characters_refused
         endpoint = Endpoint.parse(address)
         settings = Settings(
-            client_id=client_id(spec.root, how.name, spec.matrix if how.announcer is None else "host"),
+            client_id=endpoint.client_id or client_id(spec.root, how.name, spec.matrix if how.announcer is None else "host"),
             will=offline_will(spec.root, how.name, session),
             session_expiry_s=_SESSION_EXPIRY_S if assembly.session_durable else 0,
             acks_held=bool(assembly.engine.durable) or bool(how.places.here),
