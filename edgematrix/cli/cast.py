@@ -136,8 +136,8 @@ def _board_findings(board: Board) -> Iterator[Finding]:
 
 
 def player_words(recording: Path, url: str, speed: str) -> tuple[list[str], Mapping[str, str] | None]:
-    """The words and the environment that start the player. A password stays out of the list of processes."""
+    """The words and the environment that start the player. Who connects stays out of the list of processes, as does a password."""
     options = ["--speed", speed, str(recording)]
-    if urlsplit(url).password is None:
+    if urlsplit(url).username is None:
         return [sys.executable, "-m", "edgematrix.testing.player", "--url", url, *options], None
     return [sys.executable, "-c", _PLAY_FROM_ENVIRONMENT, *options], {**os.environ, _URL_VARIABLE: url}

@@ -9,7 +9,10 @@ import traceback
 from base64 import b64encode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
+from typing import Any
 from urllib.parse import quote, quote_plus
+from weakref import WeakSet
 
 from edgematrix.identity.secret import HIDDEN, Secret
 
@@ -30,19 +33,22 @@ class Redaction:
         self._forms: dict[str, str] = {}
         """The name of what is looked for."""
         self._pattern: re.Pattern[str] | None = None
+        self._learning = Lock()  # code of agents runs in threads too
 
     def learn(self, secret: Secret) -> None:
         """Look for this value too from now on."""
         value = secret.reveal()
         if value in self._values or len(value) < LENGTH_MIN:
             return
-        self._values[value] = secret.name
-        while len(self._values) > VALUES_MAX:
-            self._values.popitem(last=False)
-        forms = {form: name for known, name in self._values.items() for form in _forms(known)}
-        longest_first = sorted(forms, key=len, reverse=True)
-        pattern = re.compile("|".join(map(re.escape, longest_first)))
-        self._forms, self._pattern = forms, pattern
+        with self._learning:
+            self._values[value] = secret.name
+            while len(self._values) > VALUES_MAX:
+                self._values.popitem(last=False)
+            forms = {form: name for known, name in self._values.items() for form in _forms(known)}
+            longest_first = sorted(forms, key=len, reverse=True)
+            self._forms |= forms  # before the pattern that finds them
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            self._forms = forms
 
     def text(self, text: str) -> str:
         """The text with `***` for each value in it."""
@@ -76,32 +82,30 @@ class Redaction:
 
 
 def guard_logs(redaction: Redaction) -> None:
-    """Keep the values out of every log line of this process, whoever writes it, until `release_logs`."""
-    if not _guarding:
-        _former.append(logging.getLogRecordFactory())
+    """Keep the values out of every log line of this process, whoever writes it, until `release_logs`, or until nobody holds it."""
+    global _former  # noqa: PLW0603 - log records are made in one place for the whole process
+    if _former is None:
+        _former = logging.getLogRecordFactory()
         logging.setLogRecordFactory(_record)
-    _guarding[redaction] = None
+    _guarding.add(redaction)
 
 
 def release_logs(redaction: Redaction) -> None:
     """Undo `guard_logs`; does nothing where that was not called."""
-    if _guarding.pop(redaction, _ABSENT) is _ABSENT or _guarding:
-        return
-    former = _former.pop()
-    if logging.getLogRecordFactory() is _record:
-        logging.setLogRecordFactory(former)
-    else:
-        _former.append(former)  # somebody wrapped ours, and goes on calling it
+    global _former  # noqa: PLW0603 - see above
+    _guarding.discard(redaction)
+    if not _guarding and _former is not None and logging.getLogRecordFactory() is _record:  # else somebody calls ours, and goes on
+        logging.setLogRecordFactory(_former)
+        _former = None
 
 
-_ABSENT = object()
-_guarding: dict[Redaction, object] = {}
-_former: list[Callable[..., logging.LogRecord]] = []
+_guarding: WeakSet[Redaction] = WeakSet()
+_former: Callable[..., logging.LogRecord] | None = None
 
 
-def _record(*arguments: object, **named: object) -> logging.LogRecord:
+def _record(*arguments: Any, **named: Any) -> logging.LogRecord:
     """Make a record, without the values."""
-    record = _former[-1](*arguments, **named)
+    record = (_former or logging.LogRecord)(*arguments, **named)
     for redaction in tuple(_guarding):
         _clean(record, redaction)
     return record

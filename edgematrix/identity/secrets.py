@@ -121,14 +121,17 @@ class SecretStore:
 
     def _bytes(self, file: Path, wanted_by: str) -> bytes:
         number = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))  # a pipe must not stop us
-        with os.fdopen(number, "rb") as stream:
-            about = os.fstat(stream.fileno())
+        try:
+            about = os.fstat(number)
             if not stat.S_ISREG(about.st_mode):
                 raise SecretError(f"the secret {file.name}, which {wanted_by} uses, is no file", where=str(file))
             if os.name == "posix" and about.st_mode & self._foreign:
                 what = f"the secret {file.name}, which {wanted_by} uses, may be used by others than its owner"
                 raise SecretError(f"{what} (mode {stat.S_IMODE(about.st_mode):04o})", where=str(file), remedy=f"chmod 600 {file}")
-            data = stream.read(FILE_BYTES_MAX + 1)
+            with open(number, "rb", closefd=False) as stream:
+                data = stream.read(FILE_BYTES_MAX + 1)
+        finally:
+            os.close(number)
         if len(data) > FILE_BYTES_MAX:
             raise SecretError(f"the secret {file.name}, which {wanted_by} uses, has more than {FILE_BYTES_MAX} bytes", where=str(file))
         return data
