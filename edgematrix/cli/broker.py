@@ -56,11 +56,11 @@ def show(profile: _ProfileArgument) -> None:
     cls=CommandWithExample,
     short_help="Start brokers, and keep them running until Ctrl-C.",
     epilog="""edgematrix broker up mosquitto
-edgematrix broker up mosquitto --listen 0.0.0.0 --users passwords
+edgematrix broker up mosquitto --listen 0.0.0.0 --access access    # TLS, identities and access list of `edgematrix provision`
 edgematrix broker up mosquitto-bridge --only edge --centre mqtt://edge_1:secret@centre.example
 edgematrix broker up nats-cluster --port 1883""",
 )
-def up(
+def up(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them by name
     profile: _ProfileArgument,
     state: Annotated[
         Path | None, typer.Option("--state", metavar="DIR", help="Where what they hold is kept. Default: .edgematrix/brokers/PROFILE.")
@@ -73,6 +73,12 @@ def up(
     users: Annotated[
         Path | None, typer.Option("--users", metavar="FILE", help="Who may come in, in the broker's own form (see the profile's page).")
     ] = None,
+    access: Annotated[
+        Path | None, typer.Option("--access", metavar="DIR", help="TLS, identities and access list, as `edgematrix provision` made them.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without TLS and identities all the same.")
+    ] = False,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Whoever reaches the port may come in.")] = False,
     only: Annotated[str | None, typer.Option("--only", metavar="NODE", help="Only this side of a bridge.")] = None,
     centre: Annotated[
@@ -82,8 +88,13 @@ def up(
     """Start the brokers of a profile and keep them running until Ctrl-C: one that dies is started again."""
     chosen = load_profile(profile)
     folder = state or Path(FOLDER) / "brokers" / chosen.name
-    wish = BrokerWish(port=port, only=only, centre=centre, listen=listen, users=users, anonymous=anonymous)
-    asyncio.run(_run(chosen, BrokerSet(chosen, folder, wish, observer=_tell)))
+    wish = BrokerWish(
+        port=port, only=only, centre=centre, listen=listen, users=users, anonymous=anonymous, access=access, insecure=insecure
+    )
+    brokers = BrokerSet(chosen, folder, wish, observer=_tell)
+    if wish.danger:
+        complain(style(f"! {wish.danger}", fg="red"))
+    asyncio.run(_run(chosen, brokers))
 
 
 async def _run(profile: Profile, brokers: BrokerSet) -> None:
@@ -106,9 +117,12 @@ async def _run(profile: Profile, brokers: BrokerSet) -> None:
 async def _keep_up(profile: Profile, brokers: BrokerSet) -> None:
     async with brokers:
         for node in brokers.nodes:
-            say(f"{node.name}: {node.program.kind} on mqtt://{node.place}, process {node.pid}, log {node.log_path}")
+            say(f"{node.name}: {node.program.kind} on {node.scheme}://{node.place}, process {node.pid}, log {node.log_path}")
         for name, url in brokers.urls.items():
-            say(f"{name} is up: edgematrix run MATRIX --broker {url}")
+            if brokers.identities is None:
+                say(f"{name} is up: edgematrix run MATRIX --broker {url}")
+            else:
+                say(f"{name} is up: edgematrix host {brokers.identities.example}")
         complain(style(f"Ctrl-C ends it; {profile.page} tells more", dim=True))
         await asyncio.get_running_loop().create_future()
 

@@ -116,7 +116,9 @@ async def visit(
         AccessRefusedError: the broker refuses this client.
     """
     endpoint = Endpoint.parse(url)
-    transport = PahoTransport(endpoint, Settings(client_id=f"em-cli-{os.getpid()}-{secrets.token_hex(3)}", close_timeout_s=1.0))
+    # Commands go on beside each other: each has an id of its own, which begins with the one that the address has.
+    own_id = f"{endpoint.client_id or f'em-cli-{os.getpid()}'}-{secrets.token_hex(3)}"
+    transport = PahoTransport(endpoint, Settings(client_id=own_id, close_timeout_s=1.0))
     guest = Visit(str(endpoint), transport, received, changed)
     transport.subscribe(dict.fromkeys(filters, qos))
     running = guest.running = asyncio.create_task(transport.run(guest), name="transport")

@@ -14,12 +14,12 @@ from edgematrix.access.nats import authorization
 from edgematrix.access.principal import Principal
 from edgematrix.config.authority import principals_of
 from edgematrix.config.spec import MatrixSpec
-from edgematrix.errors import ConfigError, Issue, UsageError
+from edgematrix.errors import UsageError
 from edgematrix.identity.access_folder import AccessFolder
 from edgematrix.identity.authority import AUTHORITY_DAYS, BACKDATED, Authority
 from edgematrix.identity.certificate import read_certificates
 from edgematrix.identity.folder_warnings import access_warnings
-from edgematrix.identity.listener import CLIENT_ID_PREFIX, Listener, mosquitto_listeners, nats_listener_tls, password_files
+from edgematrix.identity.listener import Listener, mosquitto_listeners, nats_listener_tls, password_files
 from edgematrix.identity.proof import give_certificate, give_secret, move_address
 from edgematrix.identity.registry import Entry, Kind, Registry, read_registry, write_registry
 from edgematrix.identity.secret_file import make_folder, write_secret
@@ -167,7 +167,7 @@ class _Provision:
         return authority
 
     def _check_names(self, before: Registry) -> None:
-        """Names on the command line are those of principals; a new one that no broker could tell from another is refused."""
+        """Names on the command line are those of principals, and say what can be."""
         known = {principal.name for principal in self._principals}
         for option, names in (("--rotate", self._wish.rotate), ("--certificate", self._wish.certificates)):
             for name in names:
@@ -178,10 +178,6 @@ class _Provision:
             has_secret = entry is not None and entry.generations and entry.generations[-1].kind is Kind.SECRET
             if has_secret and name not in self._wish.rotate:
                 raise UsageError(f"{name} has a secret", where="--certificate", remedy=f"--rotate {name} --certificate {name}")
-        for principal in self._principals:
-            if principal.name.startswith(CLIENT_ID_PREFIX):
-                what = f"the name {principal.name!r} begins as client ids do that people choose"
-                raise ConfigError([Issue("error", what, remedy=f"name the matrix otherwise than {CLIENT_ID_PREFIX[:-1]!r}")])
 
     # What is done
 

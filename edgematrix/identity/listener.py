@@ -17,7 +17,7 @@ from edgematrix.identity.tls import mosquitto_tls, nats_tls
 __all__ = ["CLIENT_ID_PREFIX", "Listener", "listeners_of", "mosquitto_listeners", "nats_listener_tls", "password_files"]
 
 CLIENT_ID_PREFIX = "op:"
-"""What every client id begins with that a client chooses. No user name begins so, so nobody can choose the id of a machine."""
+"""What every client id begins with that a client chooses. No user name has a `:`, so nobody can choose the id of a machine."""
 _MACHINES = ("host", "device")
 
 

@@ -54,8 +54,11 @@ def give_certificate(
 
 
 def address(user: str, places: Sequence[str], proof: str, more: str = "") -> str:
-    """The line of an address file. The client id is one that nobody guesses: not every broker keeps others from taking it."""
-    client_id = new_client_id(f"{CLIENT_ID_PREFIX}{user}-")
+    """The line of an address file. The client id is one that nobody guesses: not every broker keeps others from taking it.
+
+    It has no `.`, which NATS refuses there.
+    """
+    client_id = new_client_id(f"{CLIENT_ID_PREFIX}{user.replace('.', ':')}-")
     return f"mqtts://{proof}{','.join(places)}?ca=ca.pem{more}&client_id={client_id}\n"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections import deque
@@ -27,6 +28,8 @@ _PAUSE_LONGEST_S = 15.0
 _DEATHS_KEPT = 64
 _CRASHES = frozenset(-number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL))
 """How a program ends by itself that trips over what it reads; whoever ends it from outside takes another signal."""
+_LEADER = "metadata leader"
+"""What a node of a NATS cluster writes once there is one."""
 _CONNECT = bytes.fromhex("100c 0004 4d515454 04 02 000a 0000")
 """A CONNECT of MQTT 3.1.1: clean session, keepalive 10 s, no client id."""
 _CONNACK = bytes.fromhex("2002")
@@ -60,6 +63,8 @@ class BrokerNode:
         stop_timeout_s: how long it may take to end; it is killed then, and what it has not written is lost.
         restarts_max: how many deaths within a minute are mended; None: it is started again for ever, at most 15 s later.
         observer: is told what happens.
+        tls: what to look with whether it answers by TLS, and the name that it has there.
+        leads: whether it is of a cluster, which answers once somebody leads it.
     """
 
     def __init__(  # noqa: PLR0913 - each is a thing of its own, given by name
@@ -77,6 +82,8 @@ class BrokerNode:
         stop_timeout_s: float = 0.7,
         restarts_max: int | None = None,
         observer: Callable[[BrokerEvent], None] | None = None,
+        tls: tuple[ssl.SSLContext, str] | None = None,
+        leads: bool = False,
     ) -> None:
         self.name = name
         self.program = program
@@ -91,6 +98,8 @@ class BrokerNode:
         self._stop_timeout_s = stop_timeout_s
         self._restarts_max = restarts_max
         self._observer = observer
+        self._tls = tls
+        self._leads = leads
         self._process: Process | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -98,6 +107,11 @@ class BrokerNode:
     def place(self) -> str:
         """Its host and port."""
         return f"{self._address}:{self.port}"
+
+    @property
+    def scheme(self) -> str:
+        """How its address begins."""
+        return "mqtt" if self._tls is None else "mqtts"
 
     @property
     def pid(self) -> int | None:
@@ -127,12 +141,24 @@ class BrokerNode:
             BrokerError: it took longer, or it died.
         """
         give_up_at_s = time.monotonic() + timeout_s
-        while not await answers(self._address, self.port, min(timeout_s, 10.0)):
+        while not await self._answers(min(timeout_s, 10.0)):
             if self.pid is None:
                 raise self._failure(f"{self.name} died while it was started")
             if time.monotonic() > give_up_at_s:
                 raise self._failure(f"{self.name} did not answer on port {self.port} within {timeout_s:g} s")
             await asyncio.sleep(_POLL_S)
+
+    def reread(self) -> None:
+        """Let it read again who may come in, and its certificate."""
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGHUP)
+
+    async def _answers(self, timeout_s: float) -> bool:
+        if self._tls is None:
+            return await answers(self._address, self.port, timeout_s)
+        if self._leads and _LEADER not in self._log_tail():
+            return False
+        return await answers_tls(self._address, self.port, *self._tls, timeout_s)
 
     def watch(self) -> None:
         """From now on start it again when it dies."""
@@ -191,7 +217,7 @@ class BrokerNode:
                 if self._restarts_max is not None and len(deaths) > self._restarts_max:
                     self._say("gave_up", f"{self.name} died {len(deaths)} times within a minute; see {self.log_path}")
                     return
-            self._say("restarted", f"{self.name} on mqtt://{self.place}, process {self.pid}")
+            self._say("restarted", f"{self.name} on {self.scheme}://{self.place}, process {self.pid}")
 
     async def _begin_again(self, deaths: deque[float]) -> bool:
         """After a death: wait, and try once. Whether it runs."""
@@ -265,4 +291,15 @@ async def answers(address: str, port: int, timeout_s: float) -> bool:
             finally:
                 writer.close()
     except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        return False
+
+
+async def answers_tls(address: str, port: int, context: ssl.SSLContext, name: str, timeout_s: float) -> bool:
+    """Whether somebody with a certificate of `name` listens there. Only whoever has an identity is told more."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
+            writer.transport.abort()
+            return True
+    except (OSError, TimeoutError):
         return False

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edgematrix.errors import BrokerError, UsageError
+from edgematrix.errors import BrokerError, EdgeMatrixError, UsageError
+from edgematrix.runtime.broker_access import BrokerIdentities
 from edgematrix.runtime.broker_folder import PORT_MAX, free_ports, is_free, keep_ports, kept_ports, owned
 from edgematrix.runtime.broker_node import BrokerEvent, BrokerNode
 from edgematrix.runtime.broker_profile import Profile, ProfileNode
@@ -29,6 +30,9 @@ _ANSWER_S = 60.0
 """A NATS cluster elects who leads, and makes its streams; on a slow machine that takes its time."""
 _STOP_S = 10.0
 """A broker writes what it holds when it ends."""
+_LOOK_S = 1.0
+"""How often an access folder is looked at."""
+_REMEDY = "say who may with --access DIR, which `edgematrix provision` makes; without TLS with --users or --anonymous"
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - a comparison
 
 
@@ -38,7 +42,8 @@ class BrokerWish:
 
     `port` is the first node's, the others follow; None takes those of before, or free ones. `only` names the one node that is
     started. `centre` is where an edge is bridged to, if its centre is not started beside it. `listen` is the address of this
-    machine; others than loopback need `users`, a file in the broker's own form that says who may come in, or `anonymous`.
+    machine; others than loopback need `access`, the folder of `edgematrix provision` with which the broker has TLS and an access list,
+    or `insecure` with `users`, a file in the broker's own form that says who may come in, or with `anonymous`.
     """
 
     port: int | None = None
@@ -47,6 +52,17 @@ class BrokerWish:
     listen: str = LOOPBACK
     users: Path | None = None
     anonymous: bool = False
+    access: Path | None = None
+    insecure: bool = False
+
+    @property
+    def danger(self) -> str:
+        """What is to be said each time it is started; empty if nothing is."""
+        if self.access is not None or ipaddress.ip_address(self.listen).is_loopback:
+            return ""
+        if self.users is None:
+            return f"insecure: whoever reaches {self.listen} may do everything on this bus, without a name"
+        return f"insecure: without TLS, passwords and all that travels can be read on the way to {self.listen}"
 
 
 class BrokerSet:
@@ -73,6 +89,9 @@ class BrokerSet:
         self._wish = wish or BrokerWish()
         self._observer = observer
         self._wanted = _wanted(profile, self._wish)
+        self.identities = None if self._wish.access is None else BrokerIdentities(self._wish.access)
+        """The access folder; None where the broker has none."""
+        self._following: asyncio.Task[None] | None = None
         self._centre = None if self._wish.centre is None else _centre(self._wish.centre)
         self._held = ExitStack()
         self.nodes: tuple[BrokerNode, ...] = ()
@@ -81,7 +100,7 @@ class BrokerSet:
     def urls(self) -> Mapping[str, str]:
         """Where clients connect, by what is there: one address for all nodes of one bus, else one for each."""
         if self._profile.one_bus:
-            return {self._profile.name: f"mqtt://{','.join(node.place for node in self.nodes)}"}
+            return {self._profile.name: f"{self.nodes[0].scheme}://{','.join(node.place for node in self.nodes)}"}
         return {node.name: f"mqtt://{node.place}" for node in self.nodes}
 
     async def __aenter__(self) -> Self:
@@ -117,8 +136,41 @@ class BrokerSet:
             raise
         for node in self.nodes:
             node.watch()
+        if self.identities is not None:
+            self._following = asyncio.create_task(self._follow(self.identities), name="access folder")
+
+    async def _follow(self, identities: BrokerIdentities) -> None:
+        """Let the brokers read their files again when they have changed, and are whole."""
+        known = seen = identities.stamp()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            before, seen = seen, identities.stamp()
+            if seen != before or seen == known or not seen:
+                continue
+            known = seen
+            for node in self.nodes:
+                node.reread()
+            if self._observer is not None:
+                self._observer(BrokerEvent("access", f"{identities.path} has changed and is taken over{self._not_taken(identities)}"))
+
+    def _not_taken(self, identities: BrokerIdentities) -> str:
+        """Where a broker listens is read when it starts, and not again."""
+        try:
+            there = BrokerIdentities(identities.path)
+        except EdgeMatrixError as error:
+            return f"; {error}"
+        if self._nodes_text(there) == self._nodes_text(identities):
+            return ""
+        return "; where it listens, and how, has changed: stop this command, and start it again"
+
+    def _nodes_text(self, identities: BrokerIdentities) -> str:
+        if self._wanted[0].program == "nats":
+            return identities.nats_tls()
+        return identities.mosquitto(identities.port, self._wish.listen)
 
     async def _stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
         await asyncio.gather(*(node.stop() for node in self.nodes))
 
     def _make(self) -> tuple[BrokerNode, ...]:
@@ -133,10 +185,13 @@ class BrokerSet:
             program, executable = programs[node.program]
             directory = self._folder / node.name
             directory.mkdir(exist_ok=True)
+            access = self._access(node, directory)
             values = {
                 "node": node.name,
                 "listen": f"[{wish.listen}]" if ":" in wish.listen and node.program == "nats" else wish.listen,
-                "access": self._access(node, directory),
+                "access": access,
+                "listeners": self._listeners(ports[node.name], access),
+                "tls": "" if self.identities is None or node.program != "nats" else self.identities.nats_tls(),
                 "cluster_port": str(cluster_ports.get(node.name, 0)),
                 "routes": routes,
                 "centre": f"{centre.host}:{centre.port}",
@@ -155,6 +210,8 @@ class BrokerSet:
                     start_timeout_s=_START_S,
                     stop_timeout_s=_STOP_S,
                     observer=self._observer,
+                    tls=None if self.identities is None else (self.identities.context(), self.identities.registry.servers[0]),
+                    leads=node.program == "nats" and self.identities is not None,
                 )
             )
         return tuple(made)
@@ -164,10 +221,11 @@ class BrokerSet:
         wish, names = self._wish, [node.name for node in self._wanted]
         before = kept_ports(self._folder)
         taken: set[int] = set()
-        if wish.port is None:
+        first = wish.port if self.identities is None else self._first_port(self.identities)
+        if first is None:
             ports = free_ports(names, wish.listen, _FIRST_PORT, before, taken)
         else:
-            ports = {name: wish.port + number for number, name in enumerate(names)}
+            ports = {name: first + number for number, name in enumerate(names)}
             for name, port in ports.items():
                 if not is_free(wish.listen, port):
                     raise BrokerError(f"port {port}, for {name}, is taken", remedy="stop what listens there, or name another with --port")
@@ -177,8 +235,26 @@ class BrokerSet:
         keep_ports(self._folder, {**before, **ports, **cluster_ports})
         return ports, {name: cluster_ports[f"{name} cluster"] for name in names if clustered}
 
+    def _first_port(self, identities: BrokerIdentities) -> int:
+        """Where the addresses in the access folder lead."""
+        if self._wish.port not in (None, identities.port):
+            raise UsageError(
+                f"the addresses in {identities.path} lead to port {identities.port}",
+                where="--port",
+                remedy=f"edgematrix provision MATRIX --out {identities.path} --port {self._wish.port}",
+            )
+        return identities.port + (identities.first_offset if self._wanted[0].program == "mosquitto" else 0)
+
+    def _listeners(self, port: int, access: str) -> str:
+        """Where one mosquitto listens."""
+        if self.identities is not None:
+            return self.identities.mosquitto(self.identities.port, self._wish.listen) if self._wanted[0].program == "mosquitto" else ""
+        return f"listener {port} {self._wish.listen}\n{access}"
+
     def _access(self, node: ProfileNode, directory: Path) -> str:
         users = self._wish.users
+        if self.identities is not None:
+            return "" if node.program == "mosquitto" else self.identities.nats_users(directory)
         if node.program == "mosquitto":
             return "allow_anonymous true" if users is None else f"allow_anonymous false\npassword_file {users.resolve()}"
         # nats-server takes what it includes from the folder of the file that includes it.
@@ -193,6 +269,12 @@ def _wanted(profile: Profile, wish: BrokerWish) -> Sequence[ProfileNode]:
             remedy=f"`edgematrix broker show {profile.name}` prints its configuration",
         )
     _check_access(wish)
+    if wish.access is not None and not (profile.one_bus):
+        raise UsageError(
+            f"{profile.name} has several buses, and an access folder is for one",
+            where="--access",
+            remedy="start two of `broker up mosquitto --access`, each with its own folder",
+        )
     nodes = profile.nodes
     if wish.only is not None:
         names = [node.name for node in nodes]
@@ -214,6 +296,10 @@ def _check_access(wish: BrokerWish) -> None:
         loopback = ipaddress.ip_address(wish.listen).is_loopback
     except ValueError:
         raise UsageError(f"{wish.listen[:80]!r} is no IP address", where="--listen") from None
+    if wish.access is not None:
+        if wish.users is not None or wish.anonymous:
+            raise UsageError("--access says who may come in", where="--users" if wish.users is not None else "--anonymous")
+        return
     if wish.users is not None:
         if wish.anonymous:
             raise UsageError("--users and --anonymous say two things", where="--anonymous")
@@ -222,9 +308,9 @@ def _check_access(wish: BrokerWish) -> None:
         if any(bad in str(wish.users.resolve()) for bad in '"\n\r\\'):
             raise UsageError("the file's name holds a quote, a backslash or a line break", where="--users")
     elif not loopback and not wish.anonymous:
-        raise UsageError(
-            f"whoever reaches {wish.listen} could use the bus", where="--listen", remedy="say who may with --users, or --anonymous"
-        )
+        raise UsageError(f"whoever reaches {wish.listen} could use the bus", where="--listen", remedy=_REMEDY)
+    if not loopback and not wish.insecure:
+        raise UsageError(f"{wish.danger.removeprefix('insecure: ')}", where="--listen", remedy=f"{_REMEDY}, and --insecure")
 
 
 def _check_centre(profile: Profile, wish: BrokerWish, nodes: Sequence[ProfileNode]) -> None:

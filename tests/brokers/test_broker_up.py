@@ -120,7 +120,12 @@ def test_a_healthy_database_is_not_set_aside(up: Callable[..., ProfileProcess], 
         (["up", "nats-cluster", "--port", "65534"], 2, "no room for 3"),
         (["up", "mosquitto", "--listen", "here"], 2, "no IP address"),
         (["up", "mosquitto", "--listen", "0.0.0.0"], 2, "--users"),  # noqa: S104 - it is refused
-        (["up", "mosquitto", "--listen", "192.0.2.1", "--anonymous"], 1, "an address of this machine"),
+        (["up", "mosquitto", "--listen", "0.0.0.0", "--anonymous"], 2, "--insecure"),  # noqa: S104 - it is refused
+        (["up", "mosquitto", "--listen", "0.0.0.0", "--insecure"], 2, "--access"),  # noqa: S104 - it is refused
+        (["up", "mosquitto", "--listen", "192.0.2.1", "--anonymous", "--insecure"], 1, "an address of this machine"),
+        (["up", "mosquitto", "--access", "nowhere"], 2, "edgematrix provision"),
+        (["up", "mosquitto", "--access", "nowhere", "--anonymous"], 2, "--access says"),
+        (["up", "mosquitto-bridge", "--access", "nowhere"], 2, "each with its own folder"),
         (["up", "mosquitto", "--users", "nowhere"], 2, "no such file"),
         (["up", "mosquitto", "--only", "edge"], 2, "it has broker"),
         (["up", "nats-cluster", "--only", "n1"], 2, "started together"),
