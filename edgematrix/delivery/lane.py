@@ -130,6 +130,10 @@ class Lane:
         expired, self._expired = self._expired, []
         return expired
 
+    def under_way(self, number: int) -> Publication | None:
+        """What was handed out with this number, and is not confirmed."""
+        return self._kept[number].publication if number in self._under_way else None
+
     def confirmed(self, number: int) -> None:
         """The broker has it, or will never take it."""
         if number in self._under_way:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from edgematrix.delivery.ack import Ack, encode_ack, read_ack
 from edgematrix.delivery.edge import edge_of, sender_of, topic_of
@@ -15,9 +16,9 @@ from edgematrix.delivery.inbox import Inbox, Verdict
 from edgematrix.delivery.lane import Lane
 from edgematrix.delivery.outbox import Outbox
 from edgematrix.errors import CodecError, QueueFullError, TopicError
-from edgematrix.protocol.codec import check_bounds
+from edgematrix.protocol.codec import check_bounds, decode
 from edgematrix.protocol.filter import TopicFilter
-from edgematrix.protocol.message import Message, Publication
+from edgematrix.protocol.message import NO_TRAIL, Message, Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
@@ -80,6 +81,8 @@ class Courier:
         self.is_stalled = False
         """Whether nothing can be stored at present, so that nothing is promised."""
         self._linked = False
+        self._denied = ("", "")
+        """The topic and the reason of what the broker refused last."""
         engine.listen(TopicFilter.parse(f"{self._ack_head}{engine.matrix}/#"), _Acks(self, engine.matrix))
 
     # The store
@@ -207,10 +210,28 @@ class Courier:
         self.lane.unlinked()
         self._alarm.set(None)
 
+    def denied(self, topic: str, reason: str) -> None:
+        """The broker refuses a publication; if it has a number, that is confirmed next."""
+        self._denied = (topic, reason)
+
     def confirmed(self, number: int) -> None:
-        """The broker has taken a publication that no agent acknowledges."""
+        """The broker has taken a publication that no agent acknowledges, or never will."""
+        publication, denied = self.lane.under_way(number), self._denied
+        self._denied = ("", "")
+        if publication is not None and publication.topic == denied[0]:
+            self._bury(publication, denied[1])
         self.lane.confirmed(number)
         self.pump()
+
+    def _bury(self, publication: Publication, reason: str) -> None:
+        """Make a dead letter of what the broker will not take: all that comes after it would wait for an access list that nobody renews."""
+        engine, source, trail = self._engine, "", NO_TRAIL
+        value: object = publication.payload.decode(errors="replace")
+        with suppress(CodecError):  # it is shown as it is
+            made = decode(publication.topic, publication.payload, retained=False, qos=_QOS, limits=engine.limits)
+            source, value, trail = made.source, made.value, made.trail
+        agent = AgentPath(source) if source in engine.durable else engine.matrix
+        engine.dead_letter(agent, publication.topic, value, reason, self._clock.now_us(), Origin(trail, is_output=True))
 
     def pump(self) -> None:
         """Send all that may leave now."""

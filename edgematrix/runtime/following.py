@@ -24,6 +24,8 @@ __all__ = ["Following"]
 
 _TURN_S = 1.0
 """A broker that has forgotten what is deployed is told by the hosts in turn, each after the one before it had so long."""
+_ECHO_S = 5.0
+"""So long after it was published again the manifest has to have come back."""
 _AT_ONCE, _PACE_S = 100, 0.05
 """So many definitions are published at a time, and then a pause is made: other messages have their turn."""
 
@@ -66,15 +68,18 @@ class Following:
         """Whether nothing is left for it to do."""
         self.followed: Callable[[Deployment], None] = _nobody_follows
         """Called on the event loop when another deployment has been put in place."""
+        self.refused: Callable[[Deployment, str], None] = _nobody_hears
+        """Called on the event loop with a deployment that cannot be followed, and why."""
         self._declined: Manifest | None = None
         self._is_busy = False
         self._lacking = Lacking(self._gathering, announcer, changed, host.session.announce)
         self._turn: asyncio.TimerHandle | None = None
+        self._echo: asyncio.TimerHandle | None = None
         self._restoring: asyncio.Task[None] | None = None
         engine = host.engine
         self._head = f"{engine.root}/{Kind.SPEC}/"
         self._topic = f"{self._head}{engine.matrix}"
-        host.session.deployed, host.session.asked = self.heard, self._ask
+        host.session.deployed, host.session.asked, host.session.denied = self.heard, self._ask, self._denied
         own = OwnName(engine.root, name, announcer.session, changed, engine.matrix)
         engine.listen(TopicFilter.parse(own.topic), own)
         self._fetching = Fetching(transport, self._head)
@@ -91,8 +96,8 @@ class Following:
             self._fetching.want(self._gathering.missing)
             if self._is_older(payload):
                 self._wait_for_turn()
-            elif self._turn is not None:
-                self._turn.cancel()
+            else:
+                self._cancel(self._turn, self._echo)
         self._look()
 
     def stop(self) -> None:
@@ -102,12 +107,12 @@ class Following:
 
     def close(self) -> None:
         """Follow nothing any more."""
-        self._host.session.deployed = self._host.session.asked = None
+        self._host.session.deployed = self._host.session.asked = self._host.session.denied = None
         self._fetching.close()
         self._lacking.close()
-        for waiting in (self._turn, self._restoring):
-            if waiting is not None:
-                waiting.cancel()
+        self._cancel(self._turn, self._echo)
+        if self._restoring is not None:
+            self._restoring.cancel()
 
     # A broker that has forgotten
 
@@ -138,7 +143,7 @@ class Following:
     async def _restore(self) -> None:
         """Publish again what is deployed: no manifest has come that is as new."""
         deployment = self.deployment
-        self._changed(f"the broker has forgotten revision {deployment.revision} of {self._gathering.matrix}: it is published again")
+        self._changed(f"the broker has forgotten revision {deployment.revision} of {self._gathering.matrix}: publishing it again")
         messages = [Publication(f"{self._head}{path}", data, 1, retain=True) for path, data in deployment.definitions.items()]
         messages.append(Publication(self._topic, encode_manifest(deployment.manifest), 1, retain=True))
         try:
@@ -148,6 +153,32 @@ class Following:
                     await asyncio.sleep(_PACE_S)
         except QueueFullError as error:
             self._changed(f"it cannot be published now: {error}")
+        else:
+            self._cancel(self._echo)
+            self._echo = asyncio.get_running_loop().call_later(_ECHO_S, self._unheard)
+
+    def _denied(self, topic: str) -> None:
+        """The broker refused a publication: of a deployment, no more of it is tried."""
+        if topic.startswith(self._head) and self._restoring is not None:
+            self._restoring.cancel()
+            self._restoring = None
+            self._unheard()
+
+    def _unheard(self) -> None:
+        """What was published again has not come back: brokers that speak MQTT 3.1.1 refuse without a word."""
+        self._cancel(self._echo)
+        if not self._host.session.is_linked:
+            return  # it is tried again with the next connection
+        self._changed(
+            f"{self._name} cannot remind the broker of revision {self.deployment.revision}: "
+            f"its access list lets those hosts alone of which `access` says `deploys: true`; deploy it again, or let another host"
+        )
+
+    @staticmethod
+    def _cancel(*timers: asyncio.TimerHandle | None) -> None:
+        for timer in timers:
+            if timer is not None:
+                timer.cancel()
 
     # Inside
 
@@ -210,6 +241,7 @@ class Following:
 
     def _refuse(self, deployment: Deployment, error: EdgeMatrixError) -> None:
         self._declined = deployment.manifest
+        self.refused(deployment, str(error))
         self._changed(f"revision {deployment.revision} of {deployment.manifest.matrix} is refused: {error}")
         self._announcer.refuses(deployment.revision, str(error))
         self._host.session.announce()
@@ -219,6 +251,11 @@ def _told(deployment: Deployment, applied: Applied) -> str:
     counts = ((len(applied.added), "came or were changed"), (len(applied.removed), "went"), (len(applied.changed), "follow another plan"))
     what = ", ".join(f"{count} {became}" for count, became in counts if count) or "nothing changed here"
     return f"revision {deployment.revision} of {deployment.manifest.matrix}: {what}"
+
+
+def _nobody_hears(deployment: Deployment, reason: str) -> None:
+    """What is refused is told by the host alone."""
+    del deployment, reason
 
 
 def _nobody_follows(deployment: Deployment) -> None:

@@ -20,12 +20,14 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.birth import Announcer, host_topic
 from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_letter import Origin
+from edgematrix.runtime.denials import Denials
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.epochs import Epochs
 from edgematrix.runtime.leases import Leases
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied
+from edgematrix.transport.refusal import is_refusal
 
 if TYPE_CHECKING:
     from edgematrix.runtime.gate import Gate
@@ -93,6 +95,9 @@ class Session:
         self._definitions = f"{engine.root}/{Kind.SPEC}/{engine.matrix}"
         self.deployed: Callable[[str, bytes], None] | None = None
         """Takes definitions and manifests as they are, by topic: their hashes are those of the bytes."""
+        self.denials = Denials(name, changed)
+        self.denied: Callable[[str], None] | None = None
+        """Told of each publication that the broker refuses."""
         self.goes_on = False
         """Whether the host is there still when it runs nothing any more, so that it says no farewell."""
         self.greeted: Callable[[], None] | None = None
@@ -190,11 +195,17 @@ class Session:
 
     def refused(self, topic_filter: str, reason: str) -> None:
         """Say which subscription the broker refuses: what listens to it will hear nothing."""
-        self._changed(f"the broker refuses the subscription {topic_filter!r}: {reason}")
+        self._changed(f"the broker refuses {self._name} the subscription {topic_filter!r}: {reason}")
 
     def dropped(self, topic: str, reason: str) -> None:
-        """Count and trace what the transport gave up."""
+        """Count and trace what the transport gave up; what the broker refused is told to people."""
         self._drop(topic, self._engine.matrix, reason)
+        if is_refusal(reason):
+            self.denials.note(topic, reason, self._clock.now_us())
+            if self.courier is not None:
+                self.courier.denied(topic, reason)
+            if self.denied is not None:
+                self.denied(topic)
 
     def confirmed(self, number: int) -> None:
         """The broker has taken a publication that has a number."""

@@ -154,7 +154,8 @@ class Waiting:
 
     def refused(self, topic_filter: str, reason: str) -> None:
         """Say which subscription the broker refuses: nothing will be heard."""
-        self._changed(f"the broker refuses the subscription {topic_filter!r}: {reason}")
+        remedy = "name what it is to run with --matrix" if topic_filter == f"{self._head}+" else "the broker's access list has to grant it"
+        self._changed(f"the broker refuses {self._name} the subscription {topic_filter!r}: {reason}. {remedy[0].upper()}{remedy[1:]}")
 
     def dropped(self, topic: str, reason: str) -> None:
         """Say what the transport gave up."""

@@ -15,6 +15,7 @@ from edgematrix.protocol.topic import check_topic
 from edgematrix.transport.connection import Change, Connection, State
 from edgematrix.transport.memory_bus import MemoryBus, MemorySession
 from edgematrix.transport.outbox import Outbox, Waiting
+from edgematrix.transport.refusal import refusal
 from edgematrix.transport.settings import Settings
 from edgematrix.transport.subscriptions import Subscriptions
 from edgematrix.transport.tally import Tally
@@ -260,15 +261,15 @@ class MemoryTransport:
             self._confirm(publication)
             return
         self._tally.sent += 1
-        refusal = self._bus.accept(session, publication)
-        if refusal is None:
+        refused = self._bus.accept(session, publication)
+        if refused is None:
             return
         if waiting.packet_id:
             self._outbox.acknowledged(waiting.packet_id)
-            self._tally.confirmed += not refusal
-            if refusal:
+            self._tally.confirmed += not refused
+            if refused:
                 self._tally.rejected += 1
-                self._drop(publication, f"the broker refused it: {refusal}")
+                self._drop(publication, refusal(refused))
             self._confirm(publication)
 
     def _tell_bus(self) -> None:

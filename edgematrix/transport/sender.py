@@ -11,6 +11,7 @@ from edgematrix.protocol.topic import check_topic
 from edgematrix.transport.carrier import Carrier
 from edgematrix.transport.frame import publish, topic_field
 from edgematrix.transport.outbox import Outbox, Waiting
+from edgematrix.transport.refusal import refusal
 from edgematrix.transport.session import Greeting, puback_reason
 from edgematrix.transport.settings import Settings
 from edgematrix.transport.tally import Tally
@@ -119,7 +120,7 @@ class Sender:
             return
         if reason >= _REFUSAL:
             self._tally.rejected += 1
-            self._give_up(waiting.publication, f"the broker refused it: {puback_reason(reason)}")
+            self._give_up(waiting.publication, refusal(puback_reason(reason)))
         else:
             self._tally.confirmed += 1
             if waiting.publication.number:
@@ -189,10 +190,10 @@ class Sender:
             self._tally.expired += 1
             self._withdraw(waiting, "it waited too long to be sent")
             return
-        refusal = _refusal(publication, len(topic), greeting)
-        if refusal:
+        refused = _refusal(publication, len(topic), greeting)
+        if refused:
             self._tally.rejected += 1
-            self._withdraw(waiting, refusal)
+            self._withdraw(waiting, refused)
             return
         middle = waiting.packet_id.to_bytes(2, "big") if waiting.packet_id else b""
         if self._v5:
