@@ -14,7 +14,7 @@ from edgematrix.cli.console import complain, say, style
 from edgematrix.cli.finding import show_issue
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.document import Document
-from edgematrix.config.finding import issues_of, told
+from edgematrix.config.finding import issues_of
 from edgematrix.config.opened import Opened
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.schema import json_schema
@@ -104,7 +104,7 @@ def _missing_secrets(opened: Opened, file: Path) -> list[Issue]:
     from edgematrix.config.launch import secrets_beside  # noqa: PLC0415
 
     document = Document(str(file), None, opened.texts) if opened.texts else None
-    return told(issues_of(missing(spec, secrets_beside(file.parent)), document), document)
+    return issues_of(missing(spec, secrets_beside(file.parent)), document)
 
 
 def _count(number: int, noun: str) -> str:
