@@ -36,6 +36,8 @@ class WorkRunner:
 
     __slots__ = ("_count", "_partial", "_ports", "_runs", "agent", "body", "engine", "keeps", "order")
     name = OWN_WORK
+    is_work = True
+    """Whether its runs are work that somebody gave it, which may be handed in again."""
 
     def __init__(self, engine: Engine, agent: AgentPath, ports: Sequence[str], body: Body, order: int, *, keeps: bool = False) -> None:
         self.engine = engine
@@ -91,9 +93,8 @@ class WorkRunner:
             engine.ledger.close(run)
         engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, outcome, reason, run.trail.runid))
         if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED:
-            engine.dead_letter(
-                self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us, Origin(run.trail, firing=run.firing)
-            )
+            origin = Origin(run.trail, firing=run.firing if self.is_work else None)
+            engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us, origin)
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Stop a run that is under way; one that is over is left alone."""
@@ -177,7 +178,7 @@ class WorkRunner:
         wall_us = now_us + engine.skew_us
         sources: dict[str, Reading | None] = dict.fromkeys(self._ports)
         for port, found in inputs.items():
-            sources[port] = Reading(found.value, found.value, found.topic, wall_us)
+            sources[port] = self._reading(found, wall_us)
         trail = engine.begin_trail(messages[0].trail, now_us)
         run = Run(self, self._count, Firing(OWN_WORK, None, sources, fired_at_us=wall_us, trail=trail))
         self._runs[run.number] = run
@@ -187,10 +188,14 @@ class WorkRunner:
             if run.over:
                 return
             is_called = trail.runid in engine.calls.open
-            if self.keeps or not is_called:
+            if self.is_work and (self.keeps or not is_called):
                 engine.ledger.open(run, self.body if self.keeps else None, is_called=is_called)
         else:
             run.end(Outcome.CANCELLED, now_us, "whoever asked for it does not wait any more")
+
+    def _reading(self, found: Message, wall_us: int) -> Reading:
+        """What a run is given of a message."""
+        return Reading(found.value, found.value, found.topic, wall_us)
 
     def _give_up(self, runid: str, inputs: dict[str, Message], now_us: int) -> None:
         missing = ", ".join(port for port in self._ports if port not in inputs)
