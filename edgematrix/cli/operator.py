@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Mapping
 
@@ -22,6 +23,7 @@ __all__ = ["ANSWER_S_MAX", "Operator"]
 
 ANSWER_S_MAX = 3.0
 """How long hosts may take to answer."""
+_GENERATION = re.compile(r"~[1-9][0-9]{0,5}\Z")
 _NOBODY = "operator"
 """Who asks where the broker wants no user."""
 
@@ -88,10 +90,11 @@ class Operator:
 
 
 def _user_of(url: str) -> str:
-    """Who asks: the broker lets a user speak for himself alone."""
+    """Who asks: the broker lets a user speak for himself alone. A newer credential of his, as `anna~2`, is he all the same."""
     name = Endpoint.parse(url).username
     if name is None:
         return _NOBODY
+    name = _GENERATION.sub("", name)
     if not name or any(sign in name for sign in "/+#\0"):
         raise UsageError(f"the user name {name[:80]!r} cannot stand in a topic", where="--url")
     return name

@@ -105,7 +105,9 @@ def _told(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
     if done.added:
         yield f"new: {_names([entry.name for entry in done.added])}"
     for entry, until in done.rotated:
-        yield f"new for {entry.name}; the old one holds until {until:%Y-%m-%d %H:%M} UTC, and is dropped by the next `provision` after that"
+        is_overlap = any(one.until == until for one in entry.generations)
+        old = f"; the old one holds until {until:%Y-%m-%d %H:%M} UTC, and is dropped by the next `provision` after that" if is_overlap else ""
+        yield f"new for {entry.name}{old}"
     if done.revoked:
         yield f"revoked: {_names(done.revoked)}"
     if done.removed:

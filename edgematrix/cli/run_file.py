@@ -107,6 +107,8 @@ def without_password(url: str) -> str:
         from edgematrix.config.broker_address import without_credentials  # noqa: PLC0415 - few addresses refer to any
 
         return without_credentials(url)
+    if url.startswith("@"):
+        return f"@{Path(url[1:]).expanduser().absolute()}"  # it stands in a file
     parts = urlsplit(url)
     if parts.password is None:
         return url

@@ -38,8 +38,19 @@ def find_target(url: str | None, root: str | None) -> Target:
     return Target(_with_password(run), root or run.root, run)
 
 
+def _not_the_hosts(url: str) -> str:
+    """The address in a file, unless it is one with which a host says who it is: a command would take its place."""
+    from edgematrix.transport.endpoint import Endpoint  # noqa: PLC0415 - it needs ssl, which few runs do
+
+    if Endpoint.parse(url).has_identity:
+        raise BusError("the run has an identity of its own there", where=url, remedy="give --url @FILE with an operator's")
+    return url
+
+
 def _with_password(run: RunFile) -> str:
     """The run's address; a password is looked up where it stands, for the run file holds none."""
+    if run.url.startswith("@"):
+        return _not_the_hosts(run.url)
     refers = "${secret:" in run.url
     if not refers and urlsplit(run.url).username is None:
         return run.url

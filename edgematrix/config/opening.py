@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from edgematrix.config.code_loader import CodeLoader, load_file
 from edgematrix.config.opened import Opened
 from edgematrix.config.reading import checked, read_matrix
+from edgematrix.config.spec import MatrixSpec
 from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
 
 __all__ = ["open_matrix"]
@@ -28,7 +30,7 @@ def open_matrix(path: Path, allowed: Collection[str] = (), *, imports: bool = Tr
         return _open_program(path, allowed)
     loader = CodeLoader(path.parent, allowed)
     reading = read_matrix(path, loader=loader if imports else None)
-    return Opened(reading.spec, reading.warnings, loader, texts=reading.texts)
+    return Opened(_found_from(path, reading.spec), reading.warnings, loader, texts=reading.texts)
 
 
 def _open_program(path: Path, allowed: Collection[str]) -> Opened:
@@ -48,4 +50,11 @@ def _open_program(path: Path, allowed: Collection[str]) -> Opened:
         raise
     except EdgeMatrixError as error:
         raise ConfigError([Issue("error", str(error), str(path))]) from error
-    return Opened(reading.spec, reading.warnings, loader, found[0].spec)
+    return Opened(_found_from(path, reading.spec), reading.warnings, loader, found[0].spec)
+
+
+def _found_from(path: Path, spec: MatrixSpec) -> MatrixSpec:
+    """With the file in which the broker's address stands where it is, seen from anywhere: it is relative to the matrix."""
+    if not spec.broker.startswith("@"):
+        return spec
+    return replace(spec, broker=f"@{path.parent.absolute() / Path(spec.broker[1:]).expanduser()}")

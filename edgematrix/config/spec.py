@@ -57,6 +57,8 @@ def _broker(text: str) -> str:
 
         check_address(text)
         return text
+    if text.startswith("@"):
+        return text  # it stands in a file, which need not be on this machine
     if "://" not in text:
         if text not in EMBEDDED_BROKERS:
             near = get_close_matches(text, EMBEDDED_BROKERS, n=1)
@@ -229,7 +231,7 @@ class MatrixSpec:
     """What stands first in every topic of the bus."""
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     broker: Annotated[str, AfterValidator(_broker)] = "embedded"
-    """`embedded`, `mqtt://…`, `mqtts://…`, or one by its profile in `brokers/`: `mosquitto`, `nats`; `${secret:name}` may stand in it."""
+    """`embedded`, `mqtt://…`, `mqtts://…`, `@FILE` that holds such an address, or one by its profile in `brokers/`: `mosquitto`, `nats`; `${secret:name}` may stand in it."""
     defaults: DefaultsSpec | None = None
     location: LocationSpec | None = None
     access: AccessSpec | None = None

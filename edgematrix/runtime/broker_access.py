@@ -52,7 +52,9 @@ class BrokerIdentities:
     def example(self) -> str:
         """The address of a host, as it is given on a command line."""
         entry = next((entry for entry in self.registry.principals if entry.role == "host"), None)
-        return f"--name {entry.name} --broker @{AccessFolder(self.path).of('host', entry.name) / ADDRESS}" if entry is not None else ""
+        if entry is None:
+            return ""
+        return f"--name {entry.name} --matrix {self.registry.matrix} --broker @{AccessFolder(self.path).of('host', entry.name) / ADDRESS}"
 
     def mosquitto(self, port: int, address: str) -> str:
         """Lines that make its listeners, the first at `port`."""
