@@ -106,8 +106,9 @@ def _told(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
         yield f"new: {_names([entry.name for entry in done.added])}"
     for entry, until in done.rotated:
         is_overlap = any(one.until == until for one in entry.generations)
-        old = f"; the old one holds until {until:%Y-%m-%d %H:%M} UTC, and is dropped by the next `provision` after that" if is_overlap else ""
-        yield f"new for {entry.name}{old}"
+        yield f"new for {entry.name}" + (
+            f"; the old one holds until {until:%Y-%m-%d %H:%M} UTC: run this again after that" if is_overlap else ""
+        )
     if done.revoked:
         yield f"revoked: {_names(done.revoked)}"
     if done.removed:
