@@ -15,6 +15,7 @@ from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import EVERYTHING_HERE, Places
+from edgematrix.config.signing import Signing
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
@@ -148,9 +149,14 @@ class Bus:
             backoff=Backoff(0.01, 0.1),
             close_timeout_s=1,
         )
-        host = Host(
-            assembly, self._connect(settings), clock, name=name, session=session, store=kept, topology=topology, changed=self.said.append
-        )
+        transport = self._connect(settings)
+        keys = self.folder / "keys" / name
+        signing = Signing(keys, transport, restored.spec, clock, name) if keys.exists() else None
+        bus: Transport = transport if signing is None else signing.transport
+        host = Host(assembly, bus, clock, name=name, session=session, store=kept, topology=topology, changed=self.said.append)
+        if signing is not None:
+            signing.guard(host)
+            topology.trusting, topology.trusted = signing.trusting, host.trust
         self.said += [restored.warning] if restored.warning else []
         return host, observations
 
