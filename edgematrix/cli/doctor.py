@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,12 +19,13 @@ from edgematrix.cli.probe import Health, Probe, local_probes
 from edgematrix.cli.round_trip import BrokerSeen, look_at_broker
 from edgematrix.cli.run_file import find_run, without_password
 from edgematrix.cli.target import Target, find_target
-from edgematrix.errors import BusError, UsageError
+from edgematrix.errors import BusError, EdgeMatrixError, UsageError
 
 __all__ = ["EXAMPLE", "command"]
 
 EXAMPLE = """edgematrix doctor
 edgematrix doctor --url mqtt://192.168.1.10     # a broker that runs elsewhere
+edgematrix doctor --access access               # identities too: which certificates end soon
 edgematrix doctor --json"""
 
 _SIGNS = {Health.GOOD: ("✓", "green"), Health.POOR: ("!", "yellow"), Health.ABSENT: ("–", "bright_black"), Health.FAILED: ("✗", "red")}  # noqa: RUF001 - the dash is meant
@@ -32,6 +36,9 @@ _AGENTS_NAMED_MAX = 5
 def command(
     url: UrlOption = None,
     root: RootOption = None,
+    access: Annotated[
+        Path | None, typer.Option("--access", metavar="DIR", help="Look at this folder of identities, which `provision` made, too.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Look whether this machine has what is needed, and how the broker and the hosts on it fare.
@@ -39,7 +46,7 @@ def command(
     The exit code is 1 if something that is needed does not work.
     """
     probes: list[Probe] = []
-    for probe in _probes(url, root):
+    for probe in chain(_probes(url, root), () if access is None else _access(access)):
         probes.append(probe)
         if not as_json:
             _show(probe)
@@ -74,12 +81,44 @@ def _bus(url: str | None, root: str | None) -> Iterator[Probe]:
         yield Probe(Health.FAILED, "broker", f"{error.where}: {error.what}", error.remedy)
         return
     yield Probe(Health.GOOD, "broker", f"{without_password(target.url)}, MQTT {seen.version}")
+    if seen.is_secure:
+        yield from _endings(seen.endings, "edgematrix provision … makes new ones")
     yield _round_trip(seen)
     yield from _hosts(seen, target)
 
 
+def _access(path: Path) -> Iterator[Probe]:
+    """What an access folder tells."""
+    from edgematrix.identity.access_folder import AccessFolder  # noqa: PLC0415 - only who has one needs it
+    from edgematrix.identity.folder_warnings import access_warnings  # noqa: PLC0415
+    from edgematrix.identity.registry import read_registry  # noqa: PLC0415
+
+    folder, now = AccessFolder(path), datetime.now(UTC)
+    try:
+        if not folder.exists:
+            raise UsageError("there are no identities", where=str(path), remedy=f"edgematrix provision MATRIX --out {path}")
+        registry = read_registry(folder.registry)
+        warnings = access_warnings(folder, registry, now)
+    except EdgeMatrixError as error:
+        yield Probe(Health.FAILED, "identities", f"{error.where}: {error.what}", error.remedy)
+        return
+    alive = sum(1 for entry in registry.principals if entry.live(now))
+    yield Probe(Health.GOOD, "identities", f"{alive} of {len(registry.principals)} in {registry.matrix} may come in")
+    yield from _endings(warnings, f"edgematrix provision MATRIX --out {path}, with --rotate NAME for who has one of these")
+
+
+def _endings(warnings: Iterable[str], remedy: str) -> Iterator[Probe]:
+    found = tuple(warnings)
+    for text in found:
+        yield Probe(Health.POOR, "certificates", plain(text), remedy)
+    if not found:
+        yield Probe(Health.GOOD, "certificates", "none ends within 30 days")
+
+
 def _round_trip(seen: BrokerSeen) -> Probe:
     if seen.best_effort_s is None or seen.assured_s is None:
+        if seen.has_identity:
+            return Probe(Health.ABSENT, "round trip", "not measured: the broker's access list has no em/reply/doctor/# for this user")
         return Probe(Health.FAILED, "round trip", seen.trouble, "the broker's access list has to allow em/reply/doctor/#")
     told = f"{seen.best_effort_s * 1000:.1f} ms with QoS 0, {seen.assured_s * 1000:.1f} ms with QoS 1"
     if seen.is_held_back:

@@ -18,6 +18,7 @@ from edgematrix.cli.visit import Visit, visit
 from edgematrix.errors import BusError
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.topic import Kind
+from edgematrix.transport.endpoint import Endpoint
 
 __all__ = ["BrokerSeen", "look_at_broker"]
 
@@ -36,6 +37,12 @@ class BrokerSeen:
     best_effort_s: float | None = None
     assured_s: float | None = None
     trouble: str = ""
+    endings: tuple[str, ...] = ()
+    """Which certificates end soon."""
+    is_secure: bool = False
+    """Whether TLS is spoken."""
+    has_identity: bool = False
+    """Whether whoever looks has said who it is."""
 
     @property
     def is_held_back(self) -> bool:
@@ -72,13 +79,24 @@ async def look_at_broker(url: str, root: str) -> BrokerSeen:
         visit(url, [question], asked, qos=1) as other,
         visit(url, [answer, f"{root}/{Kind.HOST}/#", f"{root}/{Kind.STATE}/#"], received, qos=1) as guest,
     ):
-        found = BrokerSeen(str(guest.transport.version), agents)
+        endpoint = Endpoint.parse(url)
+        found = BrokerSeen(str(guest.transport.version), agents, is_secure=endpoint.tls, has_identity=endpoint.has_identity)
+        if endpoint.tls:
+            found.endings = _endings(endpoint, guest)
         try:
             found.best_effort_s = await _median(guest, question, answered, qos=0)
             found.assured_s = await _median(guest, question, answered, qos=1)
         except BusError as error:
             found.trouble = (guest.trouble or other.trouble or [error.what])[-1]
         return found
+
+
+def _endings(endpoint: Endpoint, guest: Visit) -> tuple[str, ...]:
+    from edgematrix.runtime.endings import Endings  # noqa: PLC0415 - only who speaks TLS needs it
+
+    endings = Endings(endpoint, lambda: guest.transport.peer_certificate, lambda: time.time_ns() // 1_000)
+    endings.look()
+    return endings.warnings
 
 
 async def _median(guest: Visit, question: str, answered: asyncio.Event, *, qos: int) -> float:

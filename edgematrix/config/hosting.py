@@ -13,7 +13,7 @@ from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.deployed import leased_units, places_of, spec_of
 from edgematrix.config.kept_deployment import KeptDeployment
-from edgematrix.config.launch import Launch, Launched, client_id, launch, workshop_maker
+from edgematrix.config.launch import Launch, Launched, client_id, endings_of, launch, workshop_maker
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import Places
 from edgematrix.config.spec import MatrixSpec
@@ -99,6 +99,7 @@ class _Process:
         """Whether it has to connect once more before it ends, to say so: what it ran has ended without a word."""
         self._stop: Callable[[], None] = lambda: None
         self._announce: Callable[[], None] = lambda: None
+        self._look: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """Wait and run, by turns, until it is stopped."""
@@ -124,6 +125,7 @@ class _Process:
         own_id = endpoint.client_id or client_id(how.root, how.name, "host")
         settings = Settings(client_id=own_id, will=offline_will(how.root, how.name, self._announcer.session))
         transport = PahoTransport(endpoint, settings)
+        self._announcer.endings = endings_of(endpoint, transport, SystemClock())
         waiting = Waiting(
             transport,
             self._announcer,
@@ -133,7 +135,7 @@ class _Process:
             declined=self._was_declined,
             changed=how.changed,
         )
-        self._stop, self._announce = waiting.stop, waiting.announce
+        self._stop, self._announce, self._look = waiting.stop, waiting.announce, waiting.look_for_endings
         if self._is_stopped:
             waiting.stop()
         self._owes_farewell = False
@@ -191,7 +193,7 @@ class _Process:
         following.followed = lead
         lead(deployment)
         self._announcer.runs(manifest.matrix, manifest.revision)
-        self._stop, self._announce = following.stop, host.session.announce
+        self._stop, self._announce, self._look = following.stop, host.session.announce, host.session.look_for_endings
         if self._is_stopped:
             self._stop()
         self._how.changed(f"running revision {manifest.revision} of {manifest.matrix}: agents {len(launched.assembly.agents)}")
@@ -266,5 +268,6 @@ class _Process:
     async def _tell_load(self) -> None:
         while True:
             await asyncio.sleep(_LOAD_S)
+            self._look()
             if self._announcer.notices_load():
                 self._announce()

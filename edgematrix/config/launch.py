@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edgematrix.identity.secrets import SecretStore
     from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
+    from edgematrix.runtime.endings import Endings
     from edgematrix.runtime.ensemble import Chooser
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.workshop import Workshop
@@ -195,6 +196,9 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             signing.guard(host)
             topology.trusting, topology.trusted = signing.trusting, host.trust
         host.session.announcer = how.announcer
+        host.session.endings = endings_of(endpoint, transport, clock)
+        if how.announcer is not None:
+            how.announcer.endings = host.session.endings
         yield Launched(host, assembly, transport, topology, str(endpoint), broker, address)
 
 
@@ -217,6 +221,15 @@ def address_of(spec: MatrixSpec, secrets: Callable[[], SecretStore]) -> str:
     from edgematrix.config.broker_address import filled  # noqa: PLC0415 - few matrices refer to any
 
     return filled(spec.broker, secrets())
+
+
+def endings_of(endpoint: Endpoint, transport: PahoTransport, clock: Clock) -> Endings | None:
+    """What tells which certificates of a connection end soon; None without TLS."""
+    if not endpoint.tls:
+        return None
+    from edgematrix.runtime.endings import Endings  # noqa: PLC0415 - only who speaks TLS needs it
+
+    return Endings(endpoint, lambda: transport.peer_certificate, clock.wall_us)
 
 
 def client_id(root: str, name: str, what: str) -> str:

@@ -73,6 +73,8 @@ class Birth(msgspec.Struct, frozen=True):
     follows: bool = False
     capability: Capability = Capability()
     refused: Refused | None = None
+    warnings: tuple[str, ...] = ()
+    """What whoever looks after it should know, in sentences: certificates that end soon."""
     number: int = 0
     """How often this life of the host has said so: it tells an echo from an older one."""
 
@@ -101,6 +103,8 @@ def as_plain(birth: Birth) -> dict[str, Any]:
         "memory_mb": able.memory_mb,
         **{name: list(getattr(able, name)) for name in _LISTS},
     }
+    if birth.warnings:
+        plain["warnings"] = [text[:_TEXT_MAX] for text in birth.warnings[:_NAMES_MAX]]
     if birth.refused is not None:
         plain["refused"] = {"revision": birth.refused.revision, "reason": birth.refused.reason[:_REASON_MAX]}
     return {key: value for key, value in plain.items() if value not in ("", []) or key in ("session", "since")}
@@ -146,6 +150,7 @@ def read_birth(name: str, payload: bytes) -> Birth:
         follows=plain.get("follows") is True,
         capability=Capability(memory_mb=about.whole("memory_mb"), **{key: about.names(key) for key in _LISTS}),
         refused=about.refused(),
+        warnings=about.names("warnings"),
         number=about.whole("number"),
     )
 

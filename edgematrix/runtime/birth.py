@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgematrix.hosting.capability import Birth, Capability, Refused, encode_birth
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.topic import Kind, topic_for
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.endings import Endings
 
 __all__ = ["Announcer", "host_topic"]
 
@@ -38,6 +42,8 @@ class Announcer:
         self, name: str, session: str, since: str, version: str, capability: Capability, load: Callable[[], float], matrix: str = ""
     ) -> None:
         self.session = session
+        self.endings: Endings | None = None
+        """What tells which certificates end soon; None without TLS."""
         self._load = load
         self._birth = Birth(
             name,
@@ -80,5 +86,6 @@ class Announcer:
     def publication(self, root: str, *, is_online: bool, agents: int) -> Publication:
         """What goes over the bus, retained."""
         self._birth = msgspec.structs.replace(self._birth, agents=agents, number=self._birth.number + 1)
-        told = msgspec.structs.replace(self._birth, is_online=is_online)
+        warnings = () if self.endings is None else self.endings.warnings
+        told = msgspec.structs.replace(self._birth, is_online=is_online, warnings=warnings)
         return Publication(host_topic(root, told.name), encode_birth(told), 1, retain=True)

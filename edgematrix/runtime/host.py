@@ -198,6 +198,7 @@ class Host:
 
     def _look_at_clock(self) -> None:
         self.check_clock()
+        self.session.look_for_endings()
         self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_S, self._look_at_clock)
 
     def _committed(self, receipt: int) -> None:

@@ -30,6 +30,7 @@ from edgematrix.runtime.topology import Applied
 from edgematrix.transport.refusal import is_refusal
 
 if TYPE_CHECKING:
+    from edgematrix.runtime.endings import Endings
     from edgematrix.runtime.gate import Gate
 
 __all__ = ["Session", "false_claim", "offline_will"]
@@ -78,6 +79,8 @@ class Session:
         """Of the agents that may move to another host; None where none may."""
         self.gate: Gate | None = None
         """What lets signed messages in; None where none are signed."""
+        self.endings: Endings | None = None
+        """What tells which certificates end soon; None without TLS."""
         self.epochs = Epochs()
         self._engine = engine
         self._transport = transport
@@ -164,6 +167,7 @@ class Session:
         if self.leases is not None:
             self.leases.linked(self.number + 1, self._clock.now_us())
         self._note_gap()
+        self.look_for_endings(anew=True)
         self._announce("online")
         for path in self._agents:
             self._tell(path)
@@ -272,6 +276,18 @@ class Session:
                 self._work_on(message, None, self._clock.now_us())
                 self.flush()
 
+    def look_for_endings(self, *, anew: bool = False) -> None:
+        """Look which certificates end soon, once a day or `anew`; what is found is said, and stands in what is told of the agents."""
+        endings = self.endings
+        if endings is None or not endings.look(anew=anew):
+            return
+        for text in endings.news:
+            self._changed(text)
+        if self.is_linked and not anew:
+            self._announce("online")
+            for path in self._agents:
+                self._tell(path)
+
     def farewell(self) -> None:
         """Say that the host goes on purpose."""
         if not self.goes_on:
@@ -348,7 +364,9 @@ class Session:
             self._publish(self.announcer.publication(self._engine.root, is_online=status == "online", agents=len(self._agents)))
             return
         self._number += 1
-        about = {"v": 1, "status": status, "session": self.id, "number": self._number, "since": self._since}
+        about: dict[str, object] = {"v": 1, "status": status, "session": self.id, "number": self._number, "since": self._since}
+        if self.endings is not None and self.endings.warnings:
+            about["warnings"] = list(self.endings.warnings)
         self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
 
     def _note_gap(self) -> None:
@@ -370,6 +388,8 @@ class Session:
         about = {"v": 1, "status": status, "host": self._name, "session": self.id, "since": self._since, "revision": self._revision()}
         if path in self._missed:
             about["missed"] = self._missed[path]
+        if self.endings is not None and self.endings.warnings:
+            about["warnings"] = list(self.endings.warnings)
         self._say(topic_for(self._engine.root, Kind.STATE, path), about)
 
     def _say(self, topic: str, value: Mapping[str, object]) -> None:

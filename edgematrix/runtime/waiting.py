@@ -102,6 +102,19 @@ class Waiting:
         if not self._found.done():
             self._found.set_result(None)
 
+    def look_for_endings(self) -> None:
+        """Look, once a day, which certificates end soon, and say so."""
+        if self._look_anew(anew=False):
+            self.announce()
+
+    def _look_anew(self, *, anew: bool = True) -> bool:
+        endings = self._announcer.endings
+        if endings is None or not endings.look(anew=anew):
+            return False
+        for text in endings.news:
+            self._changed(text)
+        return True
+
     def announce(self) -> None:
         """Say again what there is to say of the host: something of it has changed."""
         if self._is_linked:
@@ -145,6 +158,7 @@ class Waiting:
             self._end()
             return
         self._changed("connected, waiting for agents")
+        self._look_anew()
         self.announce()
 
     def disconnected(self, reason: str) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from edgematrix.errors import ProtocolError
 from edgematrix.transport.frame import Reader
+from edgematrix.transport.tls_trouble import tls_trouble
 
 __all__ = ["Carrier", "CarrierOwner"]
 
@@ -114,6 +115,11 @@ class Carrier(asyncio.BufferedProtocol):
         if not self._told:
             self._owner.writable(self)
 
+    def peer_certificate(self) -> bytes | None:
+        """The broker's certificate, DER; None without TLS."""
+        secure = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        return None if secure is None else secure.getpeercert(binary_form=True)
+
     def end(self) -> None:
         """Close after what was written has left."""
         if self.out:
@@ -138,7 +144,7 @@ class Carrier(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
-        self._tell(self._reason or (str(exc) if exc is not None else "the broker closed the connection"))
+        self._tell(self._reason or ("the broker closed the connection" if exc is None else tls_trouble(exc) or str(exc)))
 
     def _flush_scheduled(self) -> None:
         self._scheduled = False

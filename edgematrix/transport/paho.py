@@ -28,6 +28,7 @@ from edgematrix.transport.session import Greeting, Session
 from edgematrix.transport.settings import Settings
 from edgematrix.transport.subscriptions import Subscriptions
 from edgematrix.transport.tally import Tally
+from edgematrix.transport.tls_trouble import tls_trouble
 
 __all__ = ["PahoTransport"]
 
@@ -93,6 +94,11 @@ class PahoTransport:
     def receipt(self) -> int:
         """The number of the newest QoS 1 message handed to the link."""
         return self._receipt
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The broker's certificate, DER; None without TLS, or while nobody is connected."""
+        return None if self._carrier is None else self._carrier.peer_certificate()
 
     def counts(self) -> Mapping[str, int]:
         """What has been counted since the start, by name."""
@@ -403,6 +409,4 @@ def _why_not(error: Exception) -> str:
         return "nobody listens there"
     if isinstance(error, socket.gaierror):
         return f"the host's name leads nowhere: {error.strerror}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the broker's certificate does not hold: {error.verify_message}"
-    return str(error) or type(error).__name__
+    return tls_trouble(error) or str(error) or type(error).__name__
