@@ -77,9 +77,10 @@ class _Desk:
             )
 
     async def _exchange(self, message: bytes) -> list[dict[str, Any]]:
-        await self._guest.assure(Publication(COMMAND_TOPIC, message, qos=1), ANSWER_S_MAX)
-        if self._guest.trouble:
-            raise BusError(self._guest.trouble[0], where=self._guest.where, remedy=_REMEDY)
+        try:
+            await self._guest.assure(Publication(COMMAND_TOPIC, message, qos=1), ANSWER_S_MAX)
+        except BusError as error:
+            raise BusError(error.what, where=self._guest.where, remedy=_REMEDY) from None
         try:
             async with asyncio.timeout(ANSWER_S_MAX):
                 payload = await self._answers.get()
