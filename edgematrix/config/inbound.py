@@ -30,7 +30,7 @@ def _of(tree: AgentTree, nodes: list[AgentNode]) -> Iterator[tuple[str, str]]:
     for node in nodes:
         members = list(tree.members(node).values())
         if _is_all_here(tree, node):
-            yield node.path, "#" if members else "+"
+            yield node.path, "+/#" if members else "+"  # `#` alone is the agent's name too, as if that were a port above
             continue
         if not node.is_elsewhere:
             yield node.path, "+"

@@ -36,6 +36,7 @@ from edgematrix.runtime.snapshot import snapshot_topic
 from edgematrix.runtime.tracer import Tracer
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.scenario import read_scenario
+from edgematrix.transport.cover import DisjointCover
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("a", "b", "c")
@@ -110,8 +111,11 @@ def denied(spec: MatrixSpec, guard: Guard, hosts: Mapping[AgentPath, str], loade
         except ConfigError:
             continue  # a module that is not here
         tree = AgentTree.of(spec, places)
-        guard.subscribes_all(name, assembly.filters)
-        guard.subscribes_all(name, own_filters(assembly))
+        filters = [*assembly.filters, *own_filters(assembly)]
+        guard.subscribes_all(name, filters)
+        cover = DisjointCover()
+        cover.add(filters)
+        guard.subscribes_all(name, (found for found in cover if found.startswith("em/")))  # as brokers of MQTT 3.1.1 are asked
         for topic in said_by(assembly, tree, name):
             guard.publishes(name, topic)
         if assembly.workshop is not None:
