@@ -46,4 +46,4 @@ def works(agent: AgentSpec) -> bool:
     """Whether an agent, composite or not, does something itself."""
     if agent.triggers or agent.device or agent.python or agent.sentences:
         return True
-    return bool(agent.flow or agent.chat or agent.switch or agent.pool or agent.human)
+    return bool(agent.flow or agent.chat or agent.switch or agent.pool or agent.human or agent.llm)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from edgematrix.models.talk import Turn
 from edgematrix.triggers import Trace
 
 __all__ = [
@@ -30,8 +31,11 @@ __all__ = [
     "Invoke",
     "Note",
     "Placing",
+    "Saying",
     "Standing",
     "Streaming",
+    "Think",
+    "Thought",
     "Tick",
     "Wake",
 ]
@@ -69,6 +73,21 @@ class Answered(NamedTuple):
     by: str
 
 
+class Thought(NamedTuple):
+    """What a language model has said: a text, or the tools that it wants used, each as `(id, name, arguments)`.
+
+    It took so many tokens, and so much time. `is_cut` tells that it came to the most tokens that it may say. `note` is for people.
+    """
+
+    step: int
+    text: str
+    calls: Sequence[tuple[str, str, Mapping[str, object]]]
+    tokens: int
+    took_us: int
+    is_cut: bool = False
+    note: str = ""
+
+
 class Tick(NamedTuple):
     """Time alone: the course's deadline has come."""
 
@@ -77,7 +96,7 @@ class Go(NamedTuple):
     """What a course waited for outside itself has come, such as room in a pool."""
 
 
-Event: TypeAlias = Done | Failed | Chosen | Answered | Tick | Go
+Event: TypeAlias = Done | Failed | Chosen | Answered | Tick | Go | Thought
 
 
 # What a course says
@@ -111,6 +130,15 @@ class Choose(NamedTuple):
     step: int
     question: str
     choices: tuple[str, ...]
+
+
+class Think(NamedTuple):
+    """Let the agent's language model go on with a talk, within so many tokens and so much time. A `Failed` or a `Thought` follows."""
+
+    step: int
+    turns: tuple[Turn, ...]
+    tokens_max: int
+    time_us_max: int
 
 
 class Ask(NamedTuple):
@@ -156,7 +184,7 @@ class Fail(NamedTuple):
     member: str = ""
 
 
-Effect: TypeAlias = Invoke | Cancel | Choose | Ask | Emit | Note | Wake | Finish | Fail
+Effect: TypeAlias = Invoke | Cancel | Choose | Think | Ask | Emit | Note | Wake | Finish | Fail
 
 
 class Course(Protocol):
@@ -207,6 +235,15 @@ class Streaming(Composition, Protocol):
 
     def streamed(self, member: str, port: str) -> str:
         """The composition's own port for what a member streams on `port`; empty if that is no output of it."""
+
+
+@runtime_checkable
+class Saying(Composition, Protocol):
+    """A composition that is a language model."""
+
+    @property
+    def says_pieces(self) -> bool:
+        """Whether what the model says may be put out piece by piece: as a text it is the answer, whatever it says."""
 
 
 @runtime_checkable

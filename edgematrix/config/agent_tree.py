@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from edgematrix.composition.llm_spec import fields_of_answer
 from edgematrix.config.finding import Finding, error
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
@@ -27,8 +28,8 @@ DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
 FAILURE_OUTPUT = "error"
 """The port on which a composition tells why a run failed."""
 
-COMPOSITIONS = ("flow", "chat", "switch", "pool", "human")
-"""Kinds of agents whose runs are courses: they let other agents work, or a person."""
+COMPOSITIONS = ("flow", "chat", "switch", "pool", "human", "llm")
+"""Kinds of agents whose runs are courses: they let other agents work, a person, or a language model."""
 
 _OUTPUTS_OF_KIND = {
     "flow": (FAILURE_OUTPUT,),
@@ -36,6 +37,7 @@ _OUTPUTS_OF_KIND = {
     "switch": (DEFAULT_OUTPUT, FAILURE_OUTPUT),
     "pool": (DEFAULT_OUTPUT, FAILURE_OUTPUT),
     "human": (DEFAULT_OUTPUT, "ask", FAILURE_OUTPUT),
+    "llm": (DEFAULT_OUTPUT, FAILURE_OUTPUT),
 }
 _COPIES_MAX = 10_000
 """Agents that all pools of a matrix may make: a few nested pools can ask for billions."""
@@ -113,6 +115,8 @@ class Ports(msgspec.Struct, frozen=True):
         own = frozenset(_OUTPUTS_OF_KIND[kind])
         if kind == "flow":
             own |= frozenset(spec.outputs or (DEFAULT_OUTPUT,))
+        if spec.llm is not None and spec.llm.output is not None:
+            own |= frozenset(fields_of_answer(spec.llm))
         return cls(inputs, own | spec.outputs.keys(), own)
 
 
@@ -328,7 +332,7 @@ def _is_board(spec: AgentSpec) -> bool:
 
 
 def _kind_of(spec: AgentSpec) -> str:
-    if not (spec.flow or spec.chat or spec.switch or spec.pool or spec.human):
+    if not (spec.flow or spec.chat or spec.switch or spec.pool or spec.human or spec.llm):
         return ""
     return next(kind for kind in COMPOSITIONS if getattr(spec, kind) is not None)
 

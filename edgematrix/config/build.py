@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
@@ -46,9 +47,10 @@ from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
+    from edgematrix.composition.llm_plan import LlmPlan
     from edgematrix.identity.secrets import OwnSecrets, Source
     from edgematrix.runtime.course_body import CourseBody
-    from edgematrix.runtime.ensemble import Chooser, Member
+    from edgematrix.runtime.ensemble import Chooser, Member, Thinker
     from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.workshop import Workshop
 
@@ -71,7 +73,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     `new_id` makes an id from a moment; `workshop` makes the place where agents' code runs, when the first agent has any;
     `echo` says that foreign publications are heard at once, as in a simulation. `chooser` makes the model of a chat whose speaker
-    a model picks.
+    a model picks, `thinker` that of an agent that is one.
     """
 
     clock: Clock
@@ -80,6 +82,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     loader: CodeLoader = msgspec.field(default_factory=CodeLoader)
     echo: bool = False
     chooser: Callable[[SpeakerModel, Workshop], Chooser] | None = None
+    thinker: Callable[[str, LlmPlan, Workshop, Callable[[str], None]], Thinker] | None = None
     places: Places = EVERYTHING_HERE
     """Which host runs which agent, at the start."""
     secrets: Callable[[], Source] = _stand_ins
@@ -352,7 +355,15 @@ class Builder:
 
         composition, members = self._plan(node)
         questions = self._ask(node) if node.spec.human is not None else None
-        body = CourseBody(self._engine, composition, self._tree.ports(node).inputs, members, questions, self._chooser(node))
+        body = CourseBody(
+            self._engine,
+            composition,
+            self._tree.ports(node).inputs,
+            members,
+            questions,
+            self._chooser(node),
+            self._thinker(node, composition),
+        )
         self._attend(node, body, composition)
         self.parts.bodies[node.path] = body
         return self._supervised(node, body)
@@ -360,8 +371,23 @@ class Builder:
     def _plan(self, node: AgentNode) -> tuple[Composition, dict[str, Member]]:
         from edgematrix.config.composing import compose, members_of  # noqa: PLC0415 - a matrix without composites does not need it
 
-        members = {name: self._member(member) for name, member in members_of(self._tree, node).items()}
+        if node.spec.llm is not None:
+            members = self._tools(node)
+        else:
+            members = {name: self._member(member) for name, member in members_of(self._tree, node).items()}
         return compose(self._tree, node), members
+
+    def _tools(self, node: AgentNode) -> dict[str, Member]:
+        """What a language model may call, each with the port that takes what it gives."""
+        from edgematrix.config.tools import tools_of  # noqa: PLC0415 - few matrices have a language model
+
+        targets = tools_of(self._tree, node)
+        self._site.wires.update((node.path, target.node.path, target.port) for target in targets.values())
+        if self._tree.code is None and any(target.node.has_code for target in targets.values()):
+            from edgematrix.config.code_types import LoadedTypes  # noqa: PLC0415
+
+            self._tree.code = LoadedTypes(self._around.loader)
+        return {name: structs.replace(self._member(target.node), input=target.port) for name, target in targets.items()}
 
     def _attend(self, node: AgentNode, body: CourseBody, composition: Composition) -> None:
         """Let a composite hear its members: those elsewhere by their topics."""
@@ -371,7 +397,7 @@ class Builder:
         for member in members:
             if member.is_elsewhere:
                 self._ears.hear_answers(node.path, member)
-            elif member.spec.device is None:
+            elif member.spec.device is None and node.spec.llm is None:
                 self._site.inner.add(member.path)
         elsewhere = [member.path for member in members if member.is_elsewhere]
         if elsewhere:
@@ -404,6 +430,14 @@ class Builder:
         if model is None or self._around.chooser is None:
             return None
         return self._around.chooser(model, self._the_workshop())
+
+    def _thinker(self, node: AgentNode, composition: Composition) -> Thinker | None:
+        if node.spec.llm is None or self._around.thinker is None:
+            return None
+        from edgematrix.composition.llm import Llm  # noqa: PLC0415 - few matrices have a language model
+
+        assert isinstance(composition, Llm)  # noqa: S101 - it is of this kind
+        return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path))
 
     def _next_order(self) -> int:
         self.parts.order += 1

@@ -25,7 +25,7 @@ _IN_EXPRESSION = re.compile(r"(.*) \((\d+):(\d+)\)", re.DOTALL)
 _VALUES = frozenset({"regular", "live", "optional"})
 """Roles whose values a run gets; the others only say whether and when it begins."""
 _Members: TypeAlias = Mapping[str, AgentNode]
-_TIMED = frozenset({"flow", "chat"})
+_TIMED = frozenset({"flow", "chat", "llm"})
 """Kinds with a deadline of their own."""
 
 
@@ -43,6 +43,8 @@ def check_composites(tree: AgentTree) -> Iterator[Finding]:
             yield error((*node.where, "deadline"), what, f"{node.kind}: {{deadline: …}}", at_key=True)
         if node.kind == "human":
             yield from _human(tree, node)
+        elif node.spec.llm is not None:
+            yield from _llm(tree, node)
         elif not node.spec.agents:
             what = f"a {node.kind} lets agents below it work, and {node.path} has none"
             yield error((*node.where, node.kind), what, "define them under `agents:`, beside it", at_key=True)
@@ -113,6 +115,15 @@ def _human(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
                 TopicFilter.parse(topic)
         except TopicError as problem:
             yield error((*node.where, "human", key), problem.what, problem.remedy)
+
+
+def _llm(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    from edgematrix.composition.llm_plan import check_llm  # noqa: PLC0415 - few matrices have a language model
+    from edgematrix.config.tools import check_tools  # noqa: PLC0415
+
+    assert node.spec.llm is not None  # noqa: S101 - it is of this kind
+    yield from (_told(node, found) for found in check_llm(node.spec.llm, fields_of_request(tree, node)))
+    yield from check_tools(tree, node)
 
 
 def _of_kind(tree: AgentTree, node: AgentNode) -> Iterator[composition.Finding]:

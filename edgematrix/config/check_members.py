@@ -14,7 +14,7 @@ from edgematrix.config.yaml_position import Key
 from edgematrix.errors import PathError
 from edgematrix.protocol.topic import Kind
 
-__all__ = ["check_members"]
+__all__ = ["check_members", "hears"]
 
 _Use: TypeAlias = tuple[str, tuple[Key, ...], tuple[str, ...], str]
 """A member, where in its composition it is named, and its inputs and output that are used there: an empty input is its default
@@ -39,7 +39,7 @@ def check_members(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
             yield error(node.where + place, problem.what, problem.remedy, at_key=at_key)
             continue
         for port in asked:
-            if (member.where, port) not in deaf and not _hears(tree, member, port):
+            if (member.where, port) not in deaf and not hears(tree, member, port):
                 deaf.add((member.where, port))
                 what = f"nothing in {member.path} reads its input {port!r}, so a call to it comes to nothing"
                 yield error(node.where + place, what, _remedy(tree, member, port), at_key=at_key)
@@ -82,7 +82,8 @@ def _joined(flow: FlowSpec) -> Iterator[_Use]:
                 yield name, ("flow", "edges", number), inputs, (port or DEFAULT_OUTPUT) if position < last else ""
 
 
-def _hears(tree: AgentTree, member: AgentNode, port: str) -> bool:
+def hears(tree: AgentTree, member: AgentNode, port: str) -> bool:
+    """Whether something works on what comes on an input of an agent."""
     spec = member.spec
     if member.is_board or (spec.device is not None and port in spec.device.writes) or spec.sentences is not None:
         return True

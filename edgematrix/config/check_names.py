@@ -112,6 +112,8 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
     for name, port in spec.inputs.items():
         if port.from_ is not None:
             yield error((*node.where, "inputs", name, "from"), "an input has no `from`; who sends to it names it", at_key=True)
+    if spec.tools and spec.llm is None:
+        yield error((*node.where, "tools"), "`tools` is for agents with llm:", "an action's send: {to: …} is a wire by itself", at_key=True)
     if spec.sends and spec.python is None:
         yield error(
             (*node.where, "sends"), "`sends` is for agents with python:", "an action's send: {to: …} is a wire by itself", at_key=True

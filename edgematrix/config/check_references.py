@@ -31,6 +31,8 @@ def sends_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
         for index, action in enumerate(group.do):
             if action.send is not None:
                 yield action.send.to, (*node.where, "triggers", name, "do", index, "send", "to")
+    for index, reference in enumerate(spec.tools):
+        yield reference, (*node.where, "tools", index)
     for index, reference in enumerate(spec.sends):
         yield reference, (*node.where, "sends", index)
     if spec.sentences:

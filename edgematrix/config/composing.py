@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgematrix.composition.course import Composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_request
+from edgematrix.config.tools import schema_of_tool, tools_of
 
 __all__ = ["compose", "members_of"]
 
@@ -30,6 +31,8 @@ def compose(tree: AgentTree, node: AgentNode) -> Composition:
         from edgematrix.composition.pool import Pool  # noqa: PLC0415
 
         return Pool.compile(spec.pool, tuple(members_of(tree, node)), fields_of_request(tree, node))
+    if spec.llm is not None:
+        return _llm(tree, node)
     assert spec.human is not None  # noqa: S101 - the last kind there is
     from edgematrix.composition.human import Human  # noqa: PLC0415
 
@@ -38,10 +41,24 @@ def compose(tree: AgentTree, node: AgentNode) -> Composition:
 
 def members_of(tree: AgentTree, node: AgentNode) -> dict[str, AgentNode]:
     """The agents that a composite lets work, by the names that it uses."""
+    if node.spec.llm is not None:
+        return {name: target.node for name, target in tools_of(tree, node).items()}
     found = tree.members(node)
     if node.spec.chat is not None:
         return {name: found[name] for name in node.spec.chat.members}
     return found
+
+
+def _llm(tree: AgentTree, node: AgentNode) -> Composition:
+    from edgematrix.composition.llm import Llm  # noqa: PLC0415
+    from edgematrix.composition.llm_plan import LlmPlan, LlmTool  # noqa: PLC0415
+
+    assert node.spec.llm is not None  # noqa: S101 - whoever calls knows
+    tools = {
+        name: LlmTool(name, f"The input {target.port} of {target.node.path}.", schema_of_tool(tree, target))
+        for name, target in tools_of(tree, node).items()
+    }
+    return Llm(LlmPlan.compile(node.spec.llm, tools, fields_of_request(tree, node)))
 
 
 def _flow(tree: AgentTree, node: AgentNode) -> Composition:

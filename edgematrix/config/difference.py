@@ -83,7 +83,7 @@ def _hands_on_another(before: AgentSpec, after: AgentSpec) -> bool:
 def _differs(before: AgentNode, after: AgentNode) -> bool:
     if before.kind != after.kind or before.is_board != after.is_board:
         return True
-    if after.kind in ("human", "chat") and getattr(before.spec, after.kind) != getattr(after.spec, after.kind):
+    if after.kind in ("human", "chat", "llm") and getattr(before.spec, after.kind) != getattr(after.spec, after.kind):
         return True  # whom they ask, a person or a model, is no part of a plan
     return before.spec is not after.spec and any(getattr(before.spec, name) != getattr(after.spec, name) for name in _OWN)
 
@@ -121,7 +121,7 @@ def _references(node: AgentNode) -> Iterator[AgentPath]:
                 yield resolve(action.send.to, path, DEFAULT_INPUT)[0]
             if action.call is not None:
                 yield resolve(action.call.agent, path, DEFAULT_INPUT)[0]
-    yield from (resolve(reference, path, DEFAULT_INPUT)[0] for reference in spec.sends)
+    yield from (resolve(reference, path, DEFAULT_INPUT)[0] for reference in (*spec.sends, *spec.tools))
     if node.kind != "flow":
         inside = AgentPath(f"{path}/{DEFAULT_OUTPUT}")
         yield from (resolve(port.from_, inside, DEFAULT_OUTPUT)[0] for port in spec.outputs.values() if port.from_ is not None)

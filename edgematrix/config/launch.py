@@ -38,14 +38,16 @@ from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
+    from edgematrix.composition.llm_plan import LlmPlan
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.config.signing import Signing
     from edgematrix.identity.secrets import SecretStore
     from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
     from edgematrix.runtime.endings import Endings
-    from edgematrix.runtime.ensemble import Chooser
+    from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
+    from edgematrix.runtime.model_thinkers import Thinkers
     from edgematrix.runtime.workshop import Workshop
 
 __all__ = [
@@ -142,12 +144,14 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     async with AsyncExitStack() as stack:
         secrets = _secrets(how.secrets or partial(secrets_beside, opened.loader.folder), stack)
         choosers = _choosers(clock, opened.loader.folder, stack)
+        thinkers = _thinkers(clock, opened.loader.folder, secrets, None if how.plays else how.folder / "models", stack)
         around = Surroundings(
             clock=clock,
             new_id=new_id,
             workshop=workshop_maker(clock),
             loader=opened.loader,
             chooser=choosers,
+            thinker=thinkers,
             places=how.places,
             secrets=secrets,
         )
@@ -330,5 +334,22 @@ def _choosers(clock: Clock, folder: Path, stack: AsyncExitStack) -> Callable[[Sp
             choosers = Choosers(clock, folder)
             stack.callback(choosers.close)
         return choosers(model, workshop)
+
+    return make
+
+
+def _thinkers(
+    clock: Clock, folder: Path, secrets: Callable[[], SecretStore], kept: Path | None, stack: AsyncExitStack
+) -> Callable[[str, LlmPlan, Workshop, Callable[[str], None]], Thinker]:
+    thinkers: Thinkers | None = None
+
+    def make(path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
+        nonlocal thinkers
+        if thinkers is None:
+            from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
+
+            thinkers = Thinkers(clock, folder, secrets, kept)
+            stack.callback(thinkers.close)
+        return thinkers(path, plan, workshop, ails)
 
     return make

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from edgematrix.agents.spec import PortSpec, ReadSpec
+from edgematrix.composition.llm_spec import LlmSpec
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
 from edgematrix.errors import PathError
 from edgematrix.protocol.compatibility import JsonSchema
@@ -92,7 +93,17 @@ def _own_output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema 
     if node.spec.pool is not None and port == DEFAULT_OUTPUT:
         worker = next(iter(tree.members(node).values()), None)
         return None if worker is None else output_type(tree, worker, port)
+    if node.spec.llm is not None:
+        return _said(node.spec.llm, port)
     return _ANSWER if node.spec.human is not None and port == DEFAULT_OUTPUT else None
+
+
+def _said(llm: LlmSpec, port: str) -> JsonSchema | None:
+    """What a language model puts out: its answer, or a field of it."""
+    if port == DEFAULT_OUTPUT:
+        return SHORT_NAMES["text"] if llm.output is None else llm.output or None
+    field = ((llm.output or {}).get("properties") or {}).get(port)
+    return field if isinstance(field, Mapping) and field else None
 
 
 def _read_type(read: ReadSpec) -> JsonSchema | None:

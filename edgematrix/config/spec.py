@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 
 from edgematrix.access.spec import AccessSpec
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
+from edgematrix.composition.llm_spec import LlmSpec
 from edgematrix.composition.spec import ChatSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
 from edgematrix.errors import UsageError
 from edgematrix.hosting.spec import Failover, NeedsSpec
@@ -25,7 +26,7 @@ from edgematrix.triggers.spec import GroupSpec
 
 __all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
-LATER = frozenset({"escalate", "llm", "onnx", "tools", "voice"})
+LATER = frozenset({"escalate", "onnx", "voice"})
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
 PORT_TYPES = tuple(SHORT_NAMES)
@@ -183,7 +184,7 @@ def _nothing() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class AgentSpec:
-    """One agent: a device, code, trigger groups with actions, sentences, a person, or (with `agents`) a composite of one kind or none."""
+    """One agent: a device, code, trigger groups with actions, sentences, a person, a model, or (with `agents`) a composite of a kind or none."""
 
     agents: dict[Name, AgentSpec] = Field(default_factory=_none)
     device: DeviceSpec | None = None
@@ -196,6 +197,9 @@ class AgentSpec:
     switch: SwitchSpec | None = None
     pool: PoolSpec | None = None
     human: HumanSpec | None = None
+    llm: LlmSpec | None = None
+    tools: Annotated[list[str], Field(max_length=100)] = Field(default_factory=_nothing)
+    """Input ports that its model may call, and no others; each is a wire."""
     inputs: Ports = Field(default_factory=_none)
     outputs: Ports = Field(default_factory=_none)
     sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=_nothing)

@@ -33,7 +33,7 @@ class Wires:
         self._tree = tree
 
     def sends(self, node: AgentNode) -> Iterator[Target]:
-        """The inputs elsewhere that an agent's `send`, `sends` and sentences name."""
+        """The inputs elsewhere that an agent's `send`, `sends`, `tools` and sentences name."""
         for reference, _ in sends_of(node):
             with suppress(EdgeMatrixError):
                 yield self._tree.destination(reference, node.path)
@@ -48,7 +48,11 @@ class Wires:
 
     def heard(self, node: AgentNode) -> Iterator[AgentNode]:
         """The agents all of whose outputs an agent hears, as it may call them."""
-        if node.kind:
+        if node.spec.llm is not None:
+            from edgematrix.config.tools import tools_of  # noqa: PLC0415 - few matrices have a language model
+
+            yield from (target.node for target in tools_of(self._tree, node).values())
+        elif node.kind:
             yield from self._tree.members(node).values()
         else:
             yield from (member for member in self._tree.members(node).values() if self._reads_parent(member, node))

@@ -57,6 +57,7 @@ class ModelProcess:
         self._closed = False
         self._number = 0
         self._failures = 0
+        self._last_failure = ""
         self._rests_until_s = 0.0
 
     @property
@@ -70,6 +71,11 @@ class ModelProcess:
         """For how long it is not asked, since it failed again and again; 0 while it may be asked."""
         left_s = self._rests_until_s - time.monotonic()
         return left_s if self._failures >= FAILURES_MAX and left_s > 0 else 0.0
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not asked for now: it failed again and again, the last time so. Empty while it may be asked."""
+        return f"failed {self._failures} times in a row, the last time so: {self._last_failure}" if self.rests_s else ""
 
     def ask(
         self,
@@ -111,10 +117,11 @@ class ModelProcess:
                 if not isinstance(found, Answer) or found.number != number:
                     raise self._error("gave what is no answer to the question")
                 result = None if found.error or asked.is_stopped else self._result(found, answer, fits)
-            except BaseException:
+            except BaseException as error:
                 self._end()
                 if not asked.is_stopped:
                     self._failures += 1
+                    self._last_failure = str(error)
                     self._rests_until_s = time.monotonic() + REST_S
                 raise
             if asked.is_stopped:

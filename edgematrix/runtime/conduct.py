@@ -24,8 +24,11 @@ from edgematrix.composition.course import (
     Finish,
     Invoke,
     Note,
+    Saying,
     Standing,
     Streaming,
+    Think,
+    Thought,
     Tick,
     Wake,
 )
@@ -48,6 +51,7 @@ from edgematrix.runtime.stored_form import pack, unpack
 __all__ = ["Conduct"]
 
 _KIND = "course"
+OUT = "out"
 _CHANGED = "its definition was changed meanwhile, and what was done of this run does not fit it any more"
 
 
@@ -265,9 +269,11 @@ class Conduct:
                 step.until_us = found.call.until_us
                 engine.schedule(step, step.until_us)
 
-    def _choose_again(self, effect: Choose, now_us: int) -> None:
+    def _choose_again(self, effect: Choose | Think, now_us: int) -> None:
         """A model that had not answered is asked anew."""
-        if self._body.chooser is None:
+        if isinstance(effect, Think):
+            self._think(effect, now_us)
+        elif self._body.chooser is None:
             self._body.engine.schedule(_Failing(self, "no model chooses here"), 0)
         else:
             self._choose(effect, now_us)
@@ -293,6 +299,8 @@ class Conduct:
             self._cancel(effect.step, now_us)
         elif isinstance(effect, Choose):
             self._choose(effect, now_us)
+        elif isinstance(effect, Think):
+            self._think(effect, now_us)
         elif isinstance(effect, Ask):
             self._ask(effect, now_us)
         elif isinstance(effect, Wake):
@@ -346,6 +354,33 @@ class Conduct:
         if self._choosing is None:
             self._choosing = {}
         self._choosing[number] = chooser.choose(effect.question, effect.choices, chosen)
+
+    def _think(self, effect: Think, now_us: int) -> None:
+        thinker = self._body.thinker
+        number = effect.step
+        if thinker is None:
+            self.take(Failed(number, "no model is here"), now_us)
+            return
+
+        def thought(found: Thought | None, error: str, now_us: int) -> None:
+            if self._choosing is not None:
+                self._choosing.pop(number, None)
+            self.take(Failed(number, error) if found is None else found, now_us)
+            self._body.engine.settle(now_us)
+
+        if self._choosing is None:
+            self._choosing = {}
+        composition = self._body.composition
+        heard = self._said if isinstance(composition, Saying) and composition.says_pieces else None
+        if self.run.streamed is not None:
+            self.run.streamed.pop(OUT, None)
+        self._choosing[number] = thinker.think(effect, thought, heard)
+
+    def _said(self, text: str, now_us: int) -> None:
+        """Stream a piece of what the model says."""
+        if not self.run.over:
+            self._body.engine.streams.put_out(self.run, OUT, text, now_us)
+            self._body.engine.settle(now_us)
 
     def _ask(self, effect: Ask, now_us: int) -> None:
         questions = self._body.questions

@@ -16,7 +16,7 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.calls import ERROR
 from edgematrix.runtime.conduct import Conduct
 from edgematrix.runtime.engine import Engine
-from edgematrix.runtime.ensemble import Chooser, Member
+from edgematrix.runtime.ensemble import Chooser, Member, Thinker
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.progress import Progress
 from edgematrix.runtime.questions import Questions
@@ -34,6 +34,7 @@ class CourseBody:
         members: by the names that the composition uses.
         questions: where people are asked; None where this composite asks nobody.
         chooser: the model of a chat that needs one.
+        thinker: the model of an agent that is one.
     """
 
     speaks = True
@@ -47,12 +48,14 @@ class CourseBody:
         members: Mapping[str, Member],
         questions: Questions | None = None,
         chooser: Chooser | None = None,
+        thinker: Thinker | None = None,
     ) -> None:
         self.engine = engine
         self.composition = composition
         self.members = members
         self.questions = questions
         self.chooser = chooser
+        self.thinker = thinker
         self.gone: dict[AgentPath, str] = {}
         """Members elsewhere that are known not to be there, and why."""
         self.under_way: dict[str, Conduct] = {}

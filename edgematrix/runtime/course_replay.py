@@ -22,26 +22,29 @@ from edgematrix.composition.course import (
     Finish,
     Go,
     Invoke,
+    Think,
+    Thought,
     Tick,
 )
 from edgematrix.errors import StateError
 
 __all__ = ["KINDS", "Replayed", "replay"]
 
-_EVENTS: Final[tuple[type[Event], ...]] = (Done, Failed, Chosen, Answered, Tick, Go)
+_EVENTS: Final[tuple[type[Event], ...]] = (Done, Failed, Chosen, Answered, Tick, Go, Thought)
 KINDS: Final[dict[type, int]] = {kind: number for number, kind in enumerate(_EVENTS)}
 """The number of each kind of event in a journal. A record is `[number, moment, event, taint]`, the taint being that of a step's outputs."""
 
 
 class Replayed(msgspec.Struct):
-    """Where a course is: the members of the steps under way, what a model is yet to choose, and what a person is asked.
+    """Where a course is: the members of the steps under way, what a model is yet to choose or to say, and what a
+    person is asked.
 
     `taints` are the origins of untrusted text in what each step has put out. `is_over` tells that nothing is left to do, though
     something was under way when the journal was written.
     """
 
     steps: dict[int, str] = {}
-    choices: dict[int, Choose] = {}
+    choices: dict[int, Choose | Think] = {}
     asked: Ask | None = None
     taints: dict[int, str] = {}
     is_over: bool = False
@@ -53,7 +56,7 @@ class Replayed(msgspec.Struct):
                 self.steps[effect.step] = effect.member
             elif isinstance(effect, Cancel):
                 self.steps.pop(effect.step, None)
-            elif isinstance(effect, Choose):
+            elif isinstance(effect, (Choose, Think)):
                 self.choices[effect.step] = effect
             elif isinstance(effect, Ask):
                 self.asked = effect
@@ -62,7 +65,7 @@ class Replayed(msgspec.Struct):
 
     def told(self, event: Event, taint: str) -> None:
         """Take note of what the course is told."""
-        if isinstance(event, (Done, Failed, Chosen)):
+        if isinstance(event, (Done, Failed, Chosen, Thought)):
             self.steps.pop(event.step, None)
             self.choices.pop(event.step, None)
             if taint:

@@ -106,6 +106,10 @@ class Engine(Registry):
         self.watched: Callable[[str], bool] = _nobody_watches
         self.desk: Desk | None = None
         """Where changes of the running matrix are asked for; None where there are none."""
+        self.ailing: dict[AgentPath, str] = {}
+        """Agents that cannot work for now, and why."""
+        self.ailed: Callable[[AgentPath], None] = lambda path: None  # noqa: ARG005 - nobody is told
+        """Called when one of these comes or goes."""
         self.redact: Callable[[str], str] | None = None
         """Takes the values of secrets out of a text; None where no agent here may have any."""
         self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
@@ -210,6 +214,15 @@ class Engine(Registry):
         """Let what agents' code has put out be heard, and tell the host."""
         self.advance(now_us)
         self.settled()
+
+    def ail(self, agent: AgentPath, reason: str) -> None:
+        """Note why an agent cannot work for now, or (the empty text) that it can."""
+        if self.ailing.get(agent, "") != reason:
+            if reason:
+                self.ailing[agent] = reason
+            else:
+                del self.ailing[agent]
+            self.ailed(agent)
 
     # Putting out
 

@@ -7,14 +7,14 @@ from typing import Protocol
 
 import msgspec
 
-from edgematrix.composition.course import Composition
+from edgematrix.composition.course import Composition, Think, Thought
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.questions import Questions
 from edgematrix.runtime.run import Run
 
-__all__ = ["Chooser", "Ensemble", "Member"]
+__all__ = ["Chooser", "Ensemble", "Member", "Thinker"]
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -35,6 +35,18 @@ class Chooser(Protocol):
 
     def choose(self, question: str, choices: tuple[str, ...], chosen: Callable[[str, str, int], None]) -> Callable[[], None]:
         """Call `chosen(choice, error, now_us)` once, on the event loop; the function that is returned gives up waiting."""
+
+
+class Thinker(Protocol):
+    """A language model that talks."""
+
+    def think(
+        self, asked: Think, thought: Callable[[Thought | None, str, int], None], heard: Callable[[str, int], None] | None
+    ) -> Callable[[], None]:
+        """Call `thought(thought, error, now_us)` once, on the event loop; the function that is returned stops the model.
+
+        `heard(text, now_us)` is called with each piece of the text before; None where nobody wants them.
+        """
 
 
 class Ensemble(Protocol):
@@ -59,6 +71,10 @@ class Ensemble(Protocol):
     @property
     def chooser(self) -> Chooser | None:
         """The model of a chat that needs one."""
+
+    @property
+    def thinker(self) -> Thinker | None:
+        """The model of an agent that is one."""
 
     @property
     def is_placing(self) -> bool:

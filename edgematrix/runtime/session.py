@@ -117,6 +117,7 @@ class Session:
         """Whether the broker is there."""
         self._was_linked = False
         self._number = 0
+        engine.ailed = self._ailed
 
     # What the transport tells
 
@@ -382,10 +383,17 @@ class Session:
             for path, sources in self.heard_from_bus().items()
         }
 
+    def _ailed(self, path: AgentPath) -> None:
+        if self.is_linked and path in self._local:
+            self._tell(path)
+
     def _tell(self, path: AgentPath) -> None:
         """Say how an agent is."""
-        status = "paused" if self._engine.pauses.covers(path) else "ready"
+        ailing = self._engine.ailing.get(path)
+        status = "paused" if self._engine.pauses.covers(path) else "failed" if ailing else "ready"
         about = {"v": 1, "status": status, "host": self._name, "session": self.id, "since": self._since, "revision": self._revision()}
+        if ailing:
+            about["reason"] = ailing
         if path in self._missed:
             about["missed"] = self._missed[path]
         if self.endings is not None and self.endings.warnings:

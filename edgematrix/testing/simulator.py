@@ -31,9 +31,11 @@ from edgematrix.testing.recording import Recorded
 from edgematrix.testing.virtual_loop import VirtualLoop
 
 if TYPE_CHECKING:
+    from edgematrix.composition.llm_plan import LlmPlan
     from edgematrix.composition.spec import SpeakerModel
-    from edgematrix.runtime.ensemble import Chooser
+    from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
+    from edgematrix.runtime.model_thinkers import Thinkers
 
 __all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
 
@@ -99,6 +101,7 @@ class Simulation:
         self._clock = VirtualClock(start_us)
         self._loop: VirtualLoop | None = None
         self._choosers: Choosers | None = None
+        self._thinkers: Thinkers | None = None
         self._store: dict[str, bytes] = {}
         self._late: list[Message] = []
         self._assembly = self._build()
@@ -195,7 +198,13 @@ class Simulation:
     def _build(self) -> Assembly:
         self._loop = None
         around = Surroundings(
-            clock=self._clock, new_id=self._new_id, workshop=self._workshop, loader=self._loader, echo=True, chooser=self._chooser
+            clock=self._clock,
+            new_id=self._new_id,
+            workshop=self._workshop,
+            loader=self._loader,
+            echo=True,
+            chooser=self._chooser,
+            thinker=self._thinker,
         )
         restored = restore(self._spec, self._store.get(LiveRecord.STORE_KEY + PART_SEPARATOR))
         try:
@@ -229,10 +238,20 @@ class Simulation:
             self._choosers = Choosers(self._clock, self._loader.folder)
         return self._choosers(model, workshop)
 
+    def _thinker(self, path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
+        if self._thinkers is None:
+            from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
+
+            self._thinkers = Thinkers(self._clock, self._loader.folder)
+        return self._thinkers(path, plan, workshop, ails)
+
     def _close_loop(self) -> None:
         if self._choosers is not None:
             self._choosers.close()
             self._choosers = None
+        if self._thinkers is not None:
+            self._thinkers.close()
+            self._thinkers = None
         if self._loop is not None:
             self._loop.close()
             self._loop = None

@@ -463,7 +463,7 @@ def test_a_matrix_of_rules_loads_no_composition() -> None:
         "print([name for name in sys.modules if name.startswith('edgematrix.composition')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-    assert done.stdout.strip() == "['edgematrix.composition', 'edgematrix.composition.spec']"
+    assert done.stdout.strip() == "['edgematrix.composition', 'edgematrix.composition.llm_spec', 'edgematrix.composition.spec']"
 
 
 def test_a_member_elsewhere_without_any_deadline_is_warned_about(tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""Lets language models answer what agents ask them, in threads beside the event loop: so many at once, and so many that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from edgematrix.composition.course import Think, Thought
+from edgematrix.composition.llm_plan import LlmPlan
+from edgematrix.errors import EdgeMatrixError, ModelError
+from edgematrix.models.halt import Halt
+from edgematrix.models.talk import Reply, Saying, Talk
+from edgematrix.models.talker import Talker
+from edgematrix.protocol.duration import SECOND_US, format_duration
+from edgematrix.protocol.ports import Clock
+from edgematrix.runtime.code import Code
+from edgematrix.runtime.workshop import Workshop
+
+__all__ = ["ModelDesk", "ModelThinker"]
+
+_log = logging.getLogger(__name__)
+
+_HOUR_US: Final = 3_600 * SECOND_US
+
+
+class ModelDesk:
+    """The threads that ask a model, or a server with models, and how many wait for one.
+
+    Args:
+        name: of the model, for errors.
+        parallel: how many ask at once.
+        waiting_max: how many may wait besides.
+    """
+
+    def __init__(self, name: str, talker: Talker, parallel: int, waiting_max: int) -> None:
+        self._name = name
+        self._talker = talker
+        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="model")
+        self._parallel = parallel
+        self._room = parallel + waiting_max
+        self._busy = 0
+
+    @property
+    def trouble(self) -> str:
+        """Why the model does not work for now; empty while it does."""
+        return self._talker.trouble
+
+    async def take(
+        self, talk: Talk, timeout_s: float, halt: Halt, heard: Callable[[Saying], None] | None, clock: Clock
+    ) -> tuple[Reply, int]:
+        """What the model says, and how many microseconds it took.
+
+        Raises:
+            ModelError: as `Talker.talk`, or too many wait.
+        """
+        if self._busy >= self._room:
+            raise ModelError(f"the model {self._name} has {self._busy} questions to answer already")
+
+        def ask() -> tuple[Reply, int]:
+            began_us = clock.now_us()
+            return self._talker.talk(talk, timeout_s, heard=heard, halt=halt), clock.now_us() - began_us
+
+        self._busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        finally:
+            self._busy -= 1
+
+    def close(self) -> None:
+        """End the model. Whoever waits for it gets an error."""
+        self._talker.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class ModelThinker:
+    """A `Thinker` that asks a model on behalf of one agent.
+
+    Args:
+        path: the agent's.
+        ails: told, in a line, why the model does not work at all for now; the empty text once it works again.
+    """
+
+    def __init__(self, path: str, plan: LlmPlan, desk: ModelDesk, workshop: Workshop, clock: Clock, ails: Callable[[str], None]) -> None:
+        self._path = path
+        self._plan = plan
+        self._desk = desk
+        self._workshop = workshop
+        self._clock = clock
+        self._ails = ails
+        self._code = Code(self._ask, path, object, object, is_async=True)
+        self._calls: deque[int] = deque()
+        """The moments of the calls within the last hour."""
+
+    def think(
+        self, asked: Think, thought: Callable[[Thought | None, str, int], None], heard: Callable[[str, int], None] | None
+    ) -> Callable[[], None]:
+        """Ask the model; `thought(thought, error, now_us)` is called once, unless the function that is returned was called before."""
+        halt = Halt()
+
+        def over(result: object, error: BaseException | None) -> None:
+            now_us = self._clock.now_us()
+            self._ails(self._desk.trouble)
+            if error is None:
+                thought(result if isinstance(result, Thought) else None, "", now_us)
+            else:
+                thought(None, self._told(error), now_us)
+
+        task = self._workshop.start(self._code, f"model {self._path}", (asked, halt, heard), None, over)
+
+        def stop() -> None:
+            halt.now()
+            task.cancel()
+
+        return stop
+
+    async def _ask(self, given: tuple[Think, Halt, Callable[[str, int], None] | None], _context: object) -> Thought:
+        asked, halt, heard = given
+        self._count()
+        plan, loop, clock = self._plan, asyncio.get_running_loop(), self._clock
+        talk = Talk(
+            asked.turns,
+            tuple(tool.told for tool in plan.tools.values()),
+            plan.spec.output,
+            asked.tokens_max,
+            plan.spec.temperature,
+            streams=heard is not None,
+        )
+
+        def piece(saying: Saying) -> None:
+            if heard is not None:
+                loop.call_soon_threadsafe(lambda: None if halt.is_wanted else heard(saying.text, clock.now_us()))
+
+        reply, took_us = await self._desk.take(talk, asked.time_us_max / SECOND_US, halt, None if heard is None else piece, clock)
+        if heard is not None:
+            await asyncio.sleep(0)  # its last pieces come before its end
+        calls = [(call.id, call.name, call.arguments) for call in reply.calls]
+        return Thought(asked.step, reply.text, calls, reply.tokens, took_us, reply.is_cut, reply.note)
+
+    def _count(self) -> None:
+        """Count a call of the model.
+
+        Raises:
+            ModelError: there were as many within the last hour as there may be.
+        """
+        bound = self._plan.spec.budget.calls_per_hour
+        if bound is None:
+            return
+        now_us, calls = self._clock.now_us(), self._calls
+        while calls and calls[0] <= now_us - _HOUR_US:
+            calls.popleft()
+        if len(calls) >= bound:
+            left = format_duration((calls[0] + _HOUR_US - now_us) // SECOND_US * SECOND_US + SECOND_US)
+            raise ModelError(f"its budget of {bound} calls per hour is used up; the next may be made in {left}")
+        calls.append(now_us)
+
+    def _told(self, error: BaseException) -> str:
+        if isinstance(error, EdgeMatrixError):
+            return str(error)
+        _log.error("the model of %s failed", self._path, exc_info=error)
+        return f"{type(error).__name__}: {error}"

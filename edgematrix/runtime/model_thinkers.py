@@ -1,0 +1,100 @@
+"""Makes what lets the language models of a host's agents answer. Agents that name the same model file, or server, share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgematrix.composition.llm_plan import LlmPlan
+from edgematrix.composition.llm_spec import LlmSpec
+from edgematrix.identity.reference import fill
+from edgematrix.models.talker import Talker
+from edgematrix.protocol.ports import Clock
+from edgematrix.runtime.model_thinker import ModelDesk, ModelThinker
+from edgematrix.runtime.workshop import Workshop
+
+if TYPE_CHECKING:
+    from edgematrix.identity.secrets import Source
+
+__all__ = ["Thinkers"]
+
+
+class Thinkers:
+    """The models of a host.
+
+    Args:
+        folder: where the path of a model's file begins.
+        secrets: makes the source of keys; None where there is none, as in a simulation.
+        kept: a folder for what models keep over a restart; None for nothing.
+    """
+
+    def __init__(self, clock: Clock, folder: Path, secrets: Callable[[], Source] | None = None, kept: Path | None = None) -> None:
+        self._clock = clock
+        self._folder = folder
+        self._secrets = secrets
+        self._kept = kept
+        self._desks: dict[object, ModelDesk] = {}
+
+    def __call__(self, path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> ModelThinker:
+        """Make one; nothing of a model is loaded yet, and no server is asked.
+
+        Raises:
+            ModelError: the model, or what runs it, is not installed.
+        """
+        return ModelThinker(path, plan, self._desk(path, plan.spec), workshop, self._clock, ails)
+
+    def close(self) -> None:
+        """End every model. Whoever waits for one gets an error."""
+        for desk in self._desks.values():
+            desk.close()
+        self._desks.clear()
+
+    def _desk(self, path: str, spec: LlmSpec) -> ModelDesk:
+        if spec.provider == "fake":
+            from edgematrix.models.fake_talker import FakeTalker  # noqa: PLC0415 - for tests
+
+            return self._shared(path, lambda: FakeTalker(spec.script), spec, 1)
+        if spec.provider == "openai":
+            return self._shared(
+                (spec.url, spec.model, spec.api_key, spec.context, spec.parallel, spec.waiting_max),
+                lambda: self._server(path, spec),
+                spec,
+                spec.parallel,
+            )
+        from edgematrix.models.llama_model import find_model  # noqa: PLC0415 - agents of other providers do not need it
+
+        file = find_model(spec.model, self._folder)
+        return self._shared((file, spec.context, spec.threads, spec.memory_mb), lambda: self._llama(file, spec), spec, 1)
+
+    def _shared(self, key: object, make: Callable[[], Talker], spec: LlmSpec, parallel: int) -> ModelDesk:
+        if key not in self._desks:
+            self._desks[key] = ModelDesk(spec.model, make(), parallel, spec.waiting_max)
+        return self._desks[key]
+
+    def _server(self, path: str, spec: LlmSpec) -> Talker:
+        from edgematrix.models.openai_talker import OpenAiTalker  # noqa: PLC0415 - 20 ms for HTTP, where a server is named
+
+        assert spec.url is not None  # noqa: S101 - a definition without one was refused
+        secrets, reference = self._secrets, spec.api_key
+        key: Callable[[], str] | None = None
+        if reference is not None and secrets is not None:
+            source = secrets()
+
+            def read() -> str:
+                return fill(reference, lambda name: source.read(name, path).reveal())
+
+            key = read
+        return OpenAiTalker(spec.model, spec.url, key, context=spec.context)
+
+    def _llama(self, file: Path, spec: LlmSpec) -> Talker:
+        from edgematrix.models.llama_talker import LlamaTalker  # noqa: PLC0415
+
+        return LlamaTalker(
+            spec.model,
+            file,
+            context=spec.context,
+            threads=spec.threads,
+            memory_bytes_max=None if spec.memory_mb is None else spec.memory_mb << 20,
+            kept=self._kept,
+        )
