@@ -29,6 +29,8 @@ class Outcome:
     """For each action and principal, the topics that got through."""
 
     through: dict[str, dict[str, set[str]]] = field(default_factory=lambda: {action: defaultdict(set) for action in ACTIONS})
+    wills: dict[str, set[str]] = field(default_factory=dict)
+    """The topics of the wills that were tried."""
     retained_by: dict[str, str] = field(default_factory=dict)
     """Whose retained message each topic has, after all have tried one after another."""
     not_heard: dict[str, set[str]] = field(default_factory=dict)
@@ -74,12 +76,14 @@ class Probe:
                 if topic.startswith("$"):
                     self._one_after_another(user, topic)
             refused = refused[:: self._wills_of_nats]
+            granted = granted[:: self._wills_of_nats]
             self._attempt(user, refused, publish=False)
         else:
             # mosquitto 2.0.11 ends the connection of who publishes what it may not.
             self._publish(user, granted)
             self._attempt(user, refused, publish=True)
         self._attempt(user, granted, publish=False)
+        self._outcome.wills[user] = {*granted, *refused}
         self._wait_for_last()
         for message in self._observer.taken():
             action, _, name = message.payload.decode(errors="replace").partition(" ")

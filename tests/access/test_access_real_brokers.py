@@ -52,6 +52,8 @@ def wrong(outcome: Outcome, principals: Sequence[Principal], tried: Sequence[str
         for action, access in ACCESSES.items():
             granted = {topic for topic in tried if principal.grants.allows(access, topic)}
             through = outcome.through[action][principal.name]
+            if action == "will":
+                granted &= outcome.wills[principal.name]
             found += [f"LEAK {principal.name} {action} {topic}" for topic in sorted(through - granted)]
             found += [f"MISSING {principal.name} {action} {topic}" for topic in sorted(granted - through)]
         found += [f"OTHERWISE HEARD {principal.name} {topic}" for topic in sorted(outcome.not_heard[principal.name])]
