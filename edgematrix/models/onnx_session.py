@@ -91,8 +91,8 @@ class OnnxSession:
             value = found[signature.embedding].reshape(-1)
             if value.size > _EMBEDDING_MAX:
                 raise ValueError(f"the output {signature.embedding!r} has {value.size} values, at most {_EMBEDDING_MAX} are taken")
-            embedding = value.astype(np.float32).tolist()
-        return Scored(place, score, embedding)
+            embedding = np.round(value.astype(np.float64), 6).tolist()
+        return Scored(place, float(f"{score:.7g}"), embedding)  # 4-byte floats have no more digits
 
     def _checked_input(self) -> tuple[str, Any]:
         known = {given.name: given for given in self._session.get_inputs()}
