@@ -22,7 +22,7 @@ __all__ = ["flowchart"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9 _./:+\-]")
 _ID = re.compile(r"[^a-z0-9]")
 _LABEL_LENGTH_MAX = 60
-_SHAPES = {"chat": ("[(", ")]"), "switch": ("{", "}"), "pool": ("[\\", "/]"), "llm": ("([", "])"), "sentences": (">", "]"), "python": ("{{", "}}")}
+_SHAPES = {"chat": ("[(", ")]"), "switch": ("{", "}"), "pool": ("[\\", "/]"), "llm": ("([", "])"), "sentences": (">", "]"), "onnx": ("[/", "/]"), "python": ("{{", "}}")}
 """What stands around the name of an agent of a kind: a store for what all see, a choice, a funnel."""
 _STYLES = {
     "device": "fill:#dbeafe,stroke:#2563eb,color:#111827",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from edgematrix.agents.onnx_spec import ONNX_OUTPUTS
 from edgematrix.composition.llm_spec import fields_of_answer
 from edgematrix.config.finding import Finding, error
 from edgematrix.config.places import EVERYTHING_HERE, Places
@@ -97,7 +98,7 @@ class Ports(msgspec.Struct, frozen=True):
             return cls._of_composition(spec, kind)
         reads = spec.device.reads if spec.device else ()
         writes = spec.device.writes if spec.device else ()
-        own_inputs, own_outputs = (("say",), ("out", "unknown")) if spec.sentences else ((), ())
+        own_inputs, own_outputs = _own_ports(spec)
         first = {
             name
             for name, port in spec.outputs.items()
@@ -105,7 +106,7 @@ class Ports(msgspec.Struct, frozen=True):
         }
         fed = frozenset((*first, *node.emitted(), *reads, *own_outputs))
         inputs = frozenset((*spec.inputs, *writes, *own_inputs))
-        if not inputs and spec.python is not None and not spec.triggers:
+        if not inputs and not spec.triggers and (spec.python is not None or (spec.onnx is not None and not spec.onnx.on)):
             inputs = frozenset((DEFAULT_INPUT,))
         return cls(inputs, fed | spec.outputs.keys(), fed)
 
@@ -326,8 +327,17 @@ def _names(known: frozenset[str], what: str) -> str:
     return f"its {what} are {', '.join(sorted(known)[:20])}" if known else f"it has no {what}"
 
 
+def _own_ports(spec: AgentSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The inputs and outputs that an agent has by what it is."""
+    if spec.sentences:
+        return ("say",), (DEFAULT_OUTPUT, "unknown")
+    if spec.onnx is not None:
+        return (), ONNX_OUTPUTS if spec.onnx.on else (DEFAULT_OUTPUT, *ONNX_OUTPUTS)
+    return (), ()
+
+
 def _is_board(spec: AgentSpec) -> bool:
-    works = spec.agents or spec.device or spec.triggers or spec.python or spec.sentences or _kind_of(spec)
+    works = spec.agents or spec.device or spec.triggers or spec.python or spec.sentences or spec.onnx or _kind_of(spec)
     return spec.host is not None and not bool(works)
 
 

@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     from edgematrix.identity.secrets import OwnSecrets, Source
     from edgematrix.runtime.course_body import CourseBody
     from edgematrix.runtime.ensemble import Chooser, Member, Thinker
+    from edgematrix.runtime.onnx_body import OnnxBody
     from edgematrix.runtime.questions import Questions
+    from edgematrix.runtime.scorer import ModelWanted, Scorer
     from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["Builder", "Surroundings", "build"]
@@ -82,6 +84,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     loader: CodeLoader = msgspec.field(default_factory=CodeLoader)
     echo: bool = False
     chooser: Callable[[SpeakerModel, Workshop], Chooser] | None = None
+    scorer: Callable[[ModelWanted, str, Workshop], Scorer] | None = None
+    """Makes what asks the model of an agent with `onnx:`."""
     thinker: Callable[[str, LlmPlan, Workshop, Callable[[str], None]], Thinker] | None = None
     places: Places = EVERYTHING_HERE
     """Which host runs which agent, at the start."""
@@ -164,6 +168,9 @@ class Builder:
         path, own = node.path, self._below(node.path.rpartition("/")[0]).of(node.spec)
         for reference in node.spec.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
+        for window_source in node.spec.onnx.on.values() if node.spec.onnx is not None else ():
+            if window_source.from_ is not None:
+                self._ears.follow_port(self._tree.source(window_source.from_, path), own.qos_of(window_source))
         for trigger in node.spec.triggers.values():
             for source in trigger.on.values():
                 if source.from_ is not None:
@@ -211,6 +218,8 @@ class Builder:
         body = None
         if node.kind:
             body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
+        if agent.onnx is not None:
+            body = self._attempt(f"{path}: onnx", partial(self._onnx, node, own))
         if not agent.triggers and (body is not None or agent.python is not None):
             self._attempt(f"{path}: python", partial(self._work, node, own, body))
         for name, trigger in agent.triggers.items():
@@ -258,6 +267,32 @@ class Builder:
         runner = SentenceRunner(self._engine, path, sentences)
         self._site.wires.update((path, receiver, port) for receiver, port in sentences.wires)
         self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, "say")), runner)
+
+    def _onnx(self, node: AgentNode, own: Inherited) -> Body | None:
+        """A model: what comes on its input, or what its groups fire, begins its runs; with sources of its own windows do."""
+        from edgematrix.agents.window import Windows  # noqa: PLC0415 - few matrices have a model
+        from edgematrix.config.onnx_agent import onnx_agent  # noqa: PLC0415
+        from edgematrix.runtime.onnx_body import OnnxBody  # noqa: PLC0415
+        from edgematrix.runtime.window_runner import WindowRunner  # noqa: PLC0415
+
+        made = onnx_agent(self._tree, node, self._around.loader.folder)
+        scorer = None if self._around.scorer is None else self._around.scorer(made.wanted, node.path, self._the_workshop())
+        answers = not made.heard
+        model: OnnxBody = OnnxBody(self._engine, scorer, made.reading, made.classes, made.ports, made.timeout_us, answers=answers)
+        body = self._supervised(node, model)
+        if answers:
+            return body
+        sources = [heard.source for heard in made.heard]
+        runner = WindowRunner(self._engine, node.path, sources, Windows(made.plan), made.reading, body, self._next_order())
+        for index, heard in enumerate(made.heard):
+            qos = own.qos_of(heard.spec)
+            if isinstance(heard.origin, Target):
+                self._ears.read(heard.origin, runner, index, qos=qos)
+            else:
+                self._ears.listen(heard.origin, runner, index, qos=qos)
+        self._site.holders.setdefault(node.path, []).append(runner)
+        self.parts.openings.append(runner.open)
+        return None
 
     def _wire(self, path: AgentPath, reference: str) -> None:
         target = self._tree.destination(reference, path)

@@ -43,6 +43,7 @@ def check_matrix(spec: MatrixSpec, loader: CodeLoader | None = None) -> list[Fin
         *_check_secrets(tree),
         *check_compiled(tree),
         *_check_composites(tree),
+        *_check_onnx(tree, loader),
         *check_cycles(tree),
     ]
 
@@ -78,6 +79,14 @@ def _check_signing(tree: AgentTree) -> Iterable[Finding]:
     from edgematrix.config.signing import check_signing  # noqa: PLC0415 - few matrices have signed messages
 
     return check_signing(tree)
+
+
+def _check_onnx(tree: AgentTree, loader: CodeLoader | None) -> Iterable[Finding]:
+    if all(node.spec.onnx is None for node in tree):
+        return ()
+    from edgematrix.config.onnx_agent import check_onnx  # noqa: PLC0415 - a matrix without models does not need it
+
+    return check_onnx(tree, None if loader is None else loader.folder)
 
 
 def _check_types(tree: AgentTree) -> Iterable[Finding]:

@@ -87,7 +87,8 @@ def hears(tree: AgentTree, member: AgentNode, port: str) -> bool:
     spec = member.spec
     if member.is_board or (spec.device is not None and port in spec.device.writes) or spec.sentences is not None:
         return True
-    works_on_inputs = not spec.triggers and (spec.python is not None or bool(member.kind))
+    models = spec.onnx is not None and not spec.onnx.on
+    works_on_inputs = not spec.triggers and (spec.python is not None or models or bool(member.kind))
     return works_on_inputs or port in _read(tree, member)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgematrix.agents.onnx_spec import ONNX_OUTPUTS
 from edgematrix.config.agent_tree import COMPOSITIONS, AgentNode, AgentTree
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.yaml_position import Key
@@ -63,6 +64,9 @@ def _named(node: AgentNode) -> Iterator[tuple[str, str, tuple[Key, ...]]]:
         yield "say", "input", (*node.where, "sentences")
         for name in {"out", "unknown"} - {*spec.outputs, *emitted}:
             yield name, "output", (*node.where, "sentences")
+    if spec.onnx is not None:
+        for name in {*ONNX_OUTPUTS} - {*spec.outputs}:
+            yield name, "output", (*node.where, "onnx")
 
 
 def _is_verb(where: tuple[Key, ...], name: str, what: str) -> Finding:
@@ -89,14 +93,14 @@ def _implied(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
             yield error(where, f"{name!r} is the name of a replica of {node.path}, so a port cannot be named so", at_key=True)
 
 
-_FIRED = frozenset({"python", *COMPOSITIONS})
+_FIRED = frozenset({"python", "onnx", *COMPOSITIONS})
 """Kinds whose runs trigger groups without actions start."""
 _ONE_OF = {"agents": "child", "inputs": "input", "outputs": "output"}
 
 
 def _kinds(node: AgentNode) -> Iterator[Finding]:
     spec = node.spec
-    kinds = [kind for kind in ("device", "sentences", "python", "triggers") if getattr(spec, kind)]
+    kinds = [kind for kind in ("device", "sentences", "onnx", "python", "triggers") if getattr(spec, kind)]
     composition = node.kind
     if composition:
         kinds = [*(kind for kind in COMPOSITIONS if getattr(spec, kind)), *kinds]
@@ -107,7 +111,7 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
     if not kinds and not spec.agents and not node.is_board:
         yield warning(node.where, f"{node.path} does nothing", "give it agents:, device:, triggers:, python: or sentences:", at_key=True)
     for name, group in spec.triggers.items():
-        if not group.do and spec.python is None and not composition:
+        if not group.do and spec.python is None and spec.onnx is None and not composition:
             yield error((*node.where, "triggers", name), "the key 'do' is missing: nobody would work when this group fires", at_key=True)
     for name, port in spec.inputs.items():
         if port.from_ is not None:
@@ -124,7 +128,7 @@ def _runs(node: AgentNode) -> Iterator[Finding]:
     """What is said about the runs of an agent that has none here."""
     spec = node.spec
     kind = next((kind for kind in ("device", "sentences") if getattr(spec, kind)), "")
-    if not kind and (spec.triggers or spec.python or node.kind):
+    if not kind and (spec.triggers or spec.python or spec.onnx or node.kind):
         return
     who = f"{node.path} is {_a(kind)}" if kind == "device" else node.path
     for key in ("retry",) if node.is_board else ("retry", "deadline"):  # who has it work may wait so long

@@ -44,17 +44,24 @@ def sends_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
 
 
 def _sources(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    for reference, where in _read(node):
+        try:
+            target = tree.source(reference, node.path)
+        except PathError as problem:
+            yield error(where, problem.what, problem.remedy)
+        else:
+            yield from _unfed(tree, target, where)
+
+
+def _read(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
+    """Every `from:` of a group or a window: the reference, and where it stands."""
     for group_name, group in node.spec.triggers.items():
         for name, source in group.on.items():
-            if source.from_ is None:
-                continue
-            where = (*node.where, "triggers", group_name, "on", name, "from")
-            try:
-                target = tree.source(source.from_, node.path)
-            except PathError as problem:
-                yield error(where, problem.what, problem.remedy)
-            else:
-                yield from _unfed(tree, target, where)
+            if source.from_ is not None:
+                yield source.from_, (*node.where, "triggers", group_name, "on", name, "from")
+    for name, window_source in node.spec.onnx.on.items() if node.spec.onnx is not None else ():
+        if window_source.from_ is not None:
+            yield window_source.from_, (*node.where, "onnx", "on", name, "from")
 
 
 def _unfed(tree: AgentTree, target: Target, where: tuple[Key, ...]) -> Iterator[Finding]:

@@ -154,6 +154,8 @@ class _Finder:
 
 
 def _sources(node: AgentNode) -> Iterator[str]:
+    if node.spec.onnx is not None:
+        yield from (source.from_ for source in node.spec.onnx.on.values() if source.from_ is not None)
     for trigger in node.spec.triggers.values():
         for source in trigger.on.values():
             if source.from_ is not None:

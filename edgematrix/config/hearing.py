@@ -25,6 +25,8 @@ def _written(spec: MatrixSpec) -> Iterator[str]:
     for node in AgentTree.of(spec):
         for trigger in node.spec.triggers.values():
             yield from (source.topic for source in trigger.on.values() if source.topic is not None)
+        if node.spec.onnx is not None:
+            yield from (source.topic for source in node.spec.onnx.on.values() if source.topic is not None)
         device = node.spec.device
         if device is not None:
             yield from (read.topic for read in device.reads.values())

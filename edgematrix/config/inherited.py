@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from edgematrix.agents.onnx_spec import OnnxSource
 from edgematrix.config.spec import AgentSpec, DefaultsSpec
 from edgematrix.triggers import GroupSpec, SourceSpec
 
@@ -55,7 +56,7 @@ class Inherited(msgspec.Struct, frozen=True):
         """Whether a group's state outlives a restart."""
         return self.durable if group.durable is None else group.durable
 
-    def qos_of(self, source: SourceSpec) -> int:
+    def qos_of(self, source: SourceSpec | OnnxSource) -> int:
         """The QoS that a source is subscribed with."""
         if source.qos is not None:
             return source.qos

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.model_thinkers import Thinkers
+    from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers
     from edgematrix.runtime.workshop import Workshop
 
 __all__ = [
@@ -144,6 +145,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     async with AsyncExitStack() as stack:
         secrets = _secrets(how.secrets or partial(secrets_beside, opened.loader.folder), stack)
         choosers = _choosers(clock, opened.loader.folder, stack)
+        scorers = _scorers(clock, stack)
         thinkers = _thinkers(clock, opened.loader.folder, secrets, None if how.plays else how.folder / "models", stack)
         around = Surroundings(
             clock=clock,
@@ -151,6 +153,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             workshop=workshop_maker(clock),
             loader=opened.loader,
             chooser=choosers,
+            scorer=scorers,
             thinker=thinkers,
             places=how.places,
             secrets=secrets,
@@ -319,6 +322,21 @@ def workshop_maker(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]
         from edgematrix.runtime.workshop import Workshop  # noqa: PLC0415 - a matrix without code does not need it
 
         return Workshop(clock, limits, stalled)
+
+    return make
+
+
+def _scorers(clock: Clock, stack: AsyncExitStack) -> Callable[[ModelWanted, str, Workshop], Scorer]:
+    scorers: Scorers | None = None
+
+    def make(wanted: ModelWanted, agent: str, workshop: Workshop) -> Scorer:
+        nonlocal scorers
+        if scorers is None:
+            from edgematrix.runtime.scorer import Scorers  # noqa: PLC0415 - few matrices have a model
+
+            scorers = Scorers(clock)
+            stack.callback(scorers.close)
+        return scorers(wanted, agent, workshop)
 
     return make
 

@@ -21,6 +21,12 @@ _ANSWER = {
     "required": ["answer", "by", "default"],
 }
 """What a human agent puts out."""
+_SCORED: dict[str, JsonSchema] = {
+    "label": {"type": "string"},
+    "score": {"type": "number"},
+    "embedding": {"type": "array", "items": {"type": "number"}},
+}
+"""What a model over a window puts out."""
 _AS = {"number": {"type": "number"}, "bool": {"type": "boolean"}}
 
 
@@ -88,6 +94,8 @@ def _own_output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema 
     if node.spec.device is not None:
         read = node.spec.device.reads.get(port)
         return None if read is None else _read_type(read)
+    if node.spec.onnx is not None:
+        return _SCORED.get(port)
     if node.spec.flow is not None:
         return _flow_output_type(tree, node, port)
     if node.spec.pool is not None and port == DEFAULT_OUTPUT:

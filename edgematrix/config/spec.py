@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
 from edgematrix.access.spec import AccessSpec
+from edgematrix.agents.onnx_spec import OnnxSpec
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
 from edgematrix.composition.llm_spec import LlmSpec
 from edgematrix.composition.spec import ChatSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
@@ -26,7 +27,7 @@ from edgematrix.triggers.spec import GroupSpec
 
 __all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
-LATER = frozenset({"escalate", "onnx", "voice"})
+LATER = frozenset({"escalate", "voice"})
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
 PORT_TYPES = tuple(SHORT_NAMES)
@@ -192,6 +193,7 @@ class AgentSpec:
     python: Annotated[str, Field(pattern=_MODULE_NAME, max_length=500, examples=["package.module:name"])] | None = None
     """`module:name`; a host loads only modules that its own configuration allows."""
     sentences: SentencesSpec | None = None
+    onnx: OnnxSpec | None = None
     flow: FlowSpec | None = None
     chat: ChatSpec | None = None
     switch: SwitchSpec | None = None

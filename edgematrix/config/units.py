@@ -63,6 +63,8 @@ def _packages(spec: AgentSpec) -> Iterator[str]:
     model = SpeakerModel() if speaker == "llm" else speaker.llm if isinstance(speaker, ModelSpeaker) else None
     if model is not None and model.provider == "llama_cpp":
         yield "llama_cpp"
+    if spec.onnx is not None:
+        yield "onnxruntime"
     if spec.llm is not None and spec.llm.provider == "llama_cpp":
         yield "llama_cpp"
 

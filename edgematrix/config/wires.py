@@ -64,7 +64,11 @@ class Wires:
             yield from (below for below in self._tree if is_below(below.path, node.path))
 
     def sources(self, node: AgentNode) -> Iterator[Target]:
-        """The ports that an agent's trigger groups, and the outputs that it passes on, read."""
+        """The ports that an agent's trigger groups, its windows, and the outputs that it passes on, read."""
+        for window_source in node.spec.onnx.on.values() if node.spec.onnx is not None else ():
+            if window_source.from_ is not None:
+                with suppress(EdgeMatrixError):
+                    yield self._tree.source(window_source.from_, node.path)
         for trigger in node.spec.triggers.values():
             for source in trigger.on.values():
                 if source.from_ is not None:
@@ -103,6 +107,9 @@ class Wires:
             for name, source in trigger.on.items():
                 if source.topic is not None:
                     yield Foreign(_subscription(source.topic), f"{node.path} reads (triggers.{group}.on.{name})")
+        for name, window_source in spec.onnx.on.items() if spec.onnx is not None else ():
+            if window_source.topic is not None:
+                yield Foreign(_subscription(window_source.topic), f"{node.path} reads (onnx.on.{name})")
         if spec.human is not None and spec.human.answers is not None:
             yield Foreign(_subscription(spec.human.answers), f"{node.path} hears answers")
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
+    from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers, WindowModel
     from edgematrix.runtime.model_thinkers import Thinkers
 
 __all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
@@ -75,6 +76,7 @@ class Simulation:
         seed: from which ids are made.
         watch: filters of what is to be seen; without any, all that is published outside the root.
         observer: told of each hop.
+        stand_in: makes a model over windows that stands in for a real one; None where it is to be the real one.
 
     Raises:
         ConfigError: the matrix cannot be built.
@@ -90,6 +92,7 @@ class Simulation:
         seed: int = 0,
         watch: Sequence[str] = (),
         observer: Observer | None = None,
+        stand_in: Callable[[ModelWanted], WindowModel | None] = lambda wanted: None,  # noqa: ARG005 - all models are real
     ) -> None:
         self._spec = spec
         self._loader = loader or CodeLoader()
@@ -101,6 +104,8 @@ class Simulation:
         self._clock = VirtualClock(start_us)
         self._loop: VirtualLoop | None = None
         self._choosers: Choosers | None = None
+        self._scorers: Scorers | None = None
+        self._stand_in = stand_in
         self._thinkers: Thinkers | None = None
         self._store: dict[str, bytes] = {}
         self._late: list[Message] = []
@@ -204,6 +209,7 @@ class Simulation:
             loader=self._loader,
             echo=True,
             chooser=self._chooser,
+            scorer=self._scorer,
             thinker=self._thinker,
         )
         restored = restore(self._spec, self._store.get(LiveRecord.STORE_KEY + PART_SEPARATOR))
@@ -245,7 +251,18 @@ class Simulation:
             self._thinkers = Thinkers(self._clock, self._loader.folder)
         return self._thinkers(path, plan, workshop, ails)
 
+    def _scorer(self, wanted: ModelWanted, agent: str, workshop: Workshop) -> Scorer:
+        """A model answers at the instant at which it is asked."""
+        if self._scorers is None:
+            from edgematrix.runtime.scorer import Scorers  # noqa: PLC0415 - few matrices have a model
+
+            self._scorers = Scorers(self._clock, self._stand_in)
+        return self._scorers(wanted, agent, workshop)
+
     def _close_loop(self) -> None:
+        if self._scorers is not None:
+            self._scorers.close()
+            self._scorers = None
         if self._choosers is not None:
             self._choosers.close()
             self._choosers = None
