@@ -14,6 +14,7 @@ from edgematrix.access.nats import authorization
 from edgematrix.access.principal import Principal
 from edgematrix.config.authority import principals_of
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.unsigned import signs
 from edgematrix.errors import UsageError
 from edgematrix.identity.access_folder import AccessFolder
 from edgematrix.identity.authority import AUTHORITY_DAYS, BACKDATED, Authority
@@ -28,7 +29,7 @@ from edgematrix.runtime.capabilities import read_profile
 
 __all__ = ["BROKERS", "ProvisionWish", "Provisioned", "provision"]
 
-BROKERS = ("mosquitto", "nats-cluster")
+BROKERS = ("mosquitto", "nats", "nats-cluster")
 _SERVER_LEFT = timedelta(days=60)
 """A broker's certificate that holds for less, or for less than half of its time, is made anew."""
 _SERVER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?|::1?")
@@ -130,6 +131,7 @@ class _Provision:
         texts = self._texts(done, authority)
         self._move(done, before)
         write_registry(done.registry, self._folder.registry)
+        self._sign(done)
         make_folder(self._folder.broker)
         for name, content in texts.items():
             write_secret(self._folder.broker / name, content)
@@ -258,7 +260,7 @@ class _Provision:
         texts |= {"ca.pem": authority.pem, "revoked.pem": authority.revoke(registry.revocations(now), now)}
         kinds = {one.kind for _, _, one in registry.live(now)}
         done.has_nats = len(kinds) < len(Kind)
-        if not done.has_nats and registry.broker == "nats-cluster":
+        if not done.has_nats and registry.broker != "mosquitto":
             raise UsageError(
                 "NATS has one listener: either everybody has a secret, or everybody a certificate",
                 where="--certificate",
@@ -280,6 +282,19 @@ class _Provision:
         for _, entry, one in now.live(self._now):
             if one is entry.generations[-1] and move_address(self._folder.of(entry.role, entry.name), _places(now, entry, one.kind)):
                 done.moved.append(entry.name)
+
+    def _sign(self, done: Provisioned) -> None:
+        """Keys for messages that are signed, where any are."""
+        if not signs(self._spec):
+            return
+        from edgematrix.identity.signing_folder import give_signing_keys  # noqa: PLC0415 - few matrices have signed messages
+
+        access = self._spec.access
+        deployers: list[str] = []
+        if access is not None:
+            deployers += [name for name, host in access.hosts.items() if host.deploys]
+            deployers += [name for name, operator in access.operators.items() if operator.deploys]
+        give_signing_keys(self._folder, done.registry, deployers, self._now)
 
     def _remove(self, done: Provisioned, before: Registry) -> None:
         """Clear the folders of those that are gone, or may not come in any more."""
@@ -322,6 +337,8 @@ def _places(registry: Registry, entry: Entry, kind: Kind) -> list[str]:
     host = f"[{host}]" if ":" in host else host
     if registry.broker == "nats-cluster":
         return [f"{host}:{registry.port + number}" for number in range(_CLUSTER)]
+    if registry.broker == "nats":
+        return [f"{host}:{registry.port}"]
     return [f"{host}:{registry.port + Listener.of(entry.role, kind).offset}"]
 
 

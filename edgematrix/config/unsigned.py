@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from edgematrix.config.spec import AgentSpec, MatrixSpec
@@ -9,21 +10,26 @@ from edgematrix.errors import UsageError
 
 __all__ = ["SIGNING_FILE", "keys_folder", "refuse_signed", "signs"]
 
-_REMEDY = "give it the folder of its keys with --keys, or EDGEMATRIX_KEYS, as edgematrix provision makes it"
+_VARIABLE = "EDGEMATRIX_KEYS"
+_REMEDY = f"{_VARIABLE}=DIR with its folder as edgematrix provision makes it, or --broker @DIR/broker.url"
 
 
 SIGNING_FILE = "signing.key"
 
 
 def keys_folder(said: Path | None, broker: str) -> Path | None:
-    """Where a host's, or an operator's, keys are: what was said, else the folder of its broker's address, where there are any.
+    """Where a host's, or an operator's, keys are; None if there are none.
 
     Args:
-        said: the folder that was named.
+        said: the folder that was named; None for that which the environment names, else that of the broker's address, if that stands
+            in a file with keys beside it.
         broker: the broker's address; `@FILE` for one that stands in a file.
     """
-    if said is not None or not broker.startswith("@"):
-        return said
+    named = os.environ.get(_VARIABLE)
+    if said is not None or named:
+        return said or Path(named or "").expanduser()
+    if not broker.startswith("@"):
+        return None
     folder = Path(broker[1:]).expanduser().parent
     return folder if (folder / SIGNING_FILE).exists() else None
 

@@ -15,7 +15,7 @@ __all__ = ["ADDRESS", "AccessFolder"]
 
 ADDRESS = "broker.url"
 """The file with which a principal comes in: `--broker @broker.url`."""
-_OWN = (ADDRESS, "ca.pem", "cert.pem", "key.pem")
+_OWN = (ADDRESS, "ca.pem", "cert.pem", "key.pem", "signing.key", "keys.json")
 _FOLDERS = {"host": "hosts", "device": "devices", "operator": "operators", "client": "clients"}
 
 

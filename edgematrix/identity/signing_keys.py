@@ -78,6 +78,7 @@ class KeyRing:
 
     Args:
         keys: by the principal's name, 32 bytes each.
+        deployers: who of them may say what runs.
 
     Raises:
         UsageError: a key is another's too, or no key.
@@ -85,7 +86,8 @@ class KeyRing:
 
     algorithm = ALGORITHM
 
-    def __init__(self, keys: Mapping[str, Iterable[bytes]]) -> None:
+    def __init__(self, keys: Mapping[str, Iterable[bytes]], deployers: Iterable[str] = ()) -> None:
+        self.deployers = frozenset(deployers)
         self._keys: dict[str, tuple[str, Ed25519PublicKey]] = {}
         for name, known in keys.items():
             for raw in known:
@@ -120,6 +122,7 @@ class KeyRing:
 class _KeysFile(msgspec.Struct, forbid_unknown_fields=True):
     v: int
     principals: dict[str, list[str]]
+    deployers: list[str] = msgspec.field(default_factory=list)
 
 
 def key_id_of(public: bytes) -> str:
@@ -127,21 +130,23 @@ def key_id_of(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:16]
 
 
-def write_keys(folder: Path, keys: Mapping[str, Iterable[bytes]]) -> None:
+def write_keys(folder: Path, keys: Mapping[str, Iterable[bytes]], deployers: Iterable[str] = ()) -> None:
     """Put the public keys of all principals into the folder of one of them.
 
     Args:
         keys: by name, the newest last.
+        deployers: who of them may say what runs.
 
     Raises:
         UsageError: it cannot be written.
     """
-    told = _KeysFile(_VERSION, {name: [base64.b64encode(raw).decode() for raw in known] for name, known in keys.items()})
+    written = {name: [base64.b64encode(raw).decode() for raw in known] for name, known in keys.items()}
+    told = _KeysFile(_VERSION, written, list(deployers))
     write_secret(folder / KEYS_FILE, msgspec.json.format(msgspec.json.encode(told)) + b"\n")
 
 
-def read_keys(folder: Path) -> dict[str, list[bytes]]:
-    """The public keys of all principals, by name. Who may change them decides who is believed, so the file is its owner's alone.
+def read_keys(folder: Path) -> KeyRing:
+    """The public keys of all principals. Who may change them decides who is believed, so the file is its owner's alone.
 
     Raises:
         UsageError: the file is missing, others may read it, or it cannot be read.
@@ -159,20 +164,25 @@ def read_keys(folder: Path) -> dict[str, list[bytes]]:
         if None in known or len(known) > _KEYS_MAX:
             raise UsageError(f"the keys of {name} are no public keys, or more than {_KEYS_MAX}", where=str(file))
         keys[name] = [raw for raw in known if raw is not None]
-    return keys
+    return KeyRing(keys, found.deployers)
 
 
-def read_key_pair(folder: Path, name: str) -> tuple[SigningKey, KeyRing]:
+def read_key_pair(folder: Path, name: str = "") -> tuple[SigningKey, KeyRing]:
     """The key of a principal, and the public ones of all.
+
+    Args:
+        name: whose it has to be; empty for anybody's that is known.
 
     Raises:
         UsageError: they are missing, others may read them, or the key is somebody else's.
     """
-    key, ring = SigningKey.read(folder), KeyRing(read_keys(folder))
+    key, ring = SigningKey.read(folder), read_keys(folder)
     owner = ring.principal(key.key_id)
-    if owner != name:
+    if owner is None or owner != (name or owner):
         whose = f"the key of {owner}" if owner else "nobody's that is known"
-        raise UsageError(f"it is {whose}, and this is {name}", where=str(folder), remedy="each has a folder with keys of its own")
+        raise UsageError(
+            f"it is {whose}{f', and this is {name}' if name else ''}", where=str(folder), remedy="each has a folder with keys of its own"
+        )
     return key, ring
 
 
