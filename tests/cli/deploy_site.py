@@ -24,7 +24,7 @@ class Ear:
         self.client.username_pw_set(user, password)
         self.client.on_message = self._message
         ready = threading.Event()
-        self.client.on_connect = lambda client, *_: client.subscribe([("em/#", 1), ("t/#", 1)])
+        self.client.on_connect = lambda client, *_: client.subscribe([("em/#", 1), ("t/#", 1), ("zigbee/#", 1)])
         self.client.on_subscribe = lambda *_: ready.set()
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
@@ -41,7 +41,7 @@ class Ear:
         self.client.publish(topic, data, 1, retain).wait_for_publish(WAIT_S)
 
     def of(self, topic: str) -> list[Any]:
-        return [json.loads(payload) if payload else None for seen, payload, _ in list(self.heard) if seen == topic]
+        return [_read(payload) for seen, payload, _ in list(self.heard) if seen == topic]
 
     def wait(self, holds: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + WAIT_S
@@ -61,6 +61,15 @@ class Ear:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+
+def _read(payload: bytes) -> Any:
+    if not payload:
+        return None
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload.decode()
 
 
 class Site:
