@@ -141,4 +141,6 @@ async def _arrive(guest: Visit, running: asyncio.Task[None]) -> None:
         running.result()
     if not guest.first.is_set() or guest.failure:
         why = guest.failure or f"no answer within {CONNECT_S_MAX:g} s"
+        if why.startswith("the broker "):
+            raise BusError(why, where=guest.where, remedy="look at its address, and at the certificates that are named there")
         raise BusError(f"no broker answers: {why}", where=guest.where, remedy="start it, or name another one")

@@ -144,7 +144,17 @@ class Carrier(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
-        self._tell(self._reason or ("the broker closed the connection" if exc is None else tls_trouble(exc) or str(exc)))
+        self._tell(self._reason or self._why_lost(exc))
+
+    def _why_lost(self, error: Exception | None) -> str:
+        """Why the connection is gone.
+
+        In TLS 1.3 the broker looks at a client's certificate when that has spoken already, and its last word about it may be lost.
+        """
+        words = "" if error is None else tls_trouble(error)
+        if words or self._begun or self.peer_certificate() is None:
+            return words or ("the broker closed the connection" if error is None else str(error))
+        return "the broker closed the connection without a word: it wants a certificate, or refuses this client's"
 
     def _flush_scheduled(self) -> None:
         self._scheduled = False
