@@ -39,7 +39,7 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
     ] = None,
     port: Annotated[int | None, typer.Option("--port", metavar="N", help="The broker's first port; 8883 at first.")] = None,
     broker: Annotated[
-        str | None, typer.Option("--broker", metavar="PROFILE", help="For which addresses are written: mosquitto, or nats-cluster.")
+        str | None, typer.Option("--broker", metavar="PROFILE", help="For which addresses are written: mosquitto, nats, nats-cluster.")
     ] = None,
     tls: Annotated[
         str | None, typer.Option("--tls", metavar="VERSION", help="The oldest TLS that the broker takes: 1.3, or 1.2 for old boards.")
@@ -127,7 +127,10 @@ def _told(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
     if not (given or done.revoked or done.removed or done.moved):
         yield "nobody is new, and nobody is gone"
     yield f"the broker's files are in {folder.broker}:"
-    yield f"  edgematrix broker up {registry.broker} --access {folder.path}    # starts one; one that runs takes them over by itself"
+    if registry.broker != "nats":
+        yield f"  edgematrix broker up {registry.broker} --access {folder.path}    # starts one; one that runs takes them over by itself"
+    else:
+        yield "  bring them to /etc/nats, and let nats-server read them again: nats-server --signal reload"
     if registry.broker == "mosquitto":
         yield f"  sudo install -o mosquitto -m 600 -Dt /etc/mosquitto/edgematrix {folder.broker}/*    # for one of the system"
         yield f"  sudo install -m 644 {folder.broker}/mosquitto.conf /etc/mosquitto/mosquitto.conf"

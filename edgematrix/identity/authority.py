@@ -130,9 +130,12 @@ class Authority:
         return self._issue(names[0][:_NAME_MAX], starts, ends, ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def revoke(self, serials: Iterable[tuple[str, datetime]], now: datetime) -> bytes:
-        """The list of certificates that hold no longer, as PEM. The list itself holds as long as the authority."""
+        """The list of certificates that hold no longer, as PEM.
+
+        The list itself holds as long as the authority: one that does not hold would shut everybody out.
+        """
         builder = x509.CertificateRevocationListBuilder().issuer_name(self._certificate.subject)
-        builder = builder.last_update(max(self._certificate.not_valid_before_utc, now - BACKDATED)).next_update(self.ends)
+        builder = builder.last_update(self._certificate.not_valid_before_utc).next_update(self.ends)
         for serial, moment in serials:
             entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(moment).build()
             builder = builder.add_revoked_certificate(entry)
