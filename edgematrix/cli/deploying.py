@@ -15,6 +15,8 @@ import msgspec
 from edgematrix.cli.console import complain, plain, say, style
 from edgematrix.cli.deploy_text import placed_lines, plan_lines
 from edgematrix.cli.hosts_seen import HostsSeen, wait_quiet
+from edgematrix.cli.operator import operator_name
+from edgematrix.cli.signing import own_seal
 from edgematrix.cli.visit import Visit, visit
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.deployed import deployment_of
@@ -78,7 +80,8 @@ class Deploying:
         self._is_plan = is_plan
         self._is_removal = is_removal
         self._wait_s = wait_s
-        self._deployer = f"{os.getpid()}-{secrets.token_hex(6)}"
+        name = operator_name(url)
+        self._deployer = f"{name}{'/' if name else ''}{os.getpid()}-{secrets.token_hex(6)}"
         self._hosts = HostsSeen(spec.root)
         self._head = f"{spec.root}/{Kind.SPEC}/"
         self._heard = asyncio.Event()
@@ -238,7 +241,10 @@ class Deploying:
             raise BusError(f"somebody else has deployed revision {number} meanwhile", remedy="look at it, then deploy again")
         self._deployment = deployment
         topic = topic_for(self._spec.root, Kind.SPEC, AgentPath(manifest.matrix))
-        await self._confirmed(guest, [Publication(topic, encode_manifest(manifest), 1, retain=True)])
+        told = encode_manifest(manifest)
+        seal = own_seal(self._url)
+        signed = told if seal is None else seal.sign(topic, told, ends=False)
+        await self._confirmed(guest, [Publication(topic, signed, 1, retain=True)])
         gone = [path for path in (before.paths if before else ()) if path not in manifest.paths]
         await self._confirmed(guest, [self._definition(path, b"") for path in gone])
 

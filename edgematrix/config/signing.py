@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,14 @@ from edgematrix.config.spec import MatrixSpec
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.sealed import Seal, SealedTransport, epoch_after
 
 if TYPE_CHECKING:
+    from edgematrix.runtime.deploy_proof import DeployProof
     from edgematrix.runtime.host import Host
 
-__all__ = ["Signing", "check_signing", "trust_of"]
+__all__ = ["Signing", "check_signing", "deploy_proof", "trust_of"]
 
 
 def trust_of(spec: MatrixSpec, local: str = "host") -> Trust:
@@ -78,3 +80,23 @@ class Signing:
     def guard(self, host: Host) -> None:
         """Let a host that has this transport take signed messages alone, where they are to be signed."""
         host.guard(self.transport, self._ring)
+
+
+def deploy_proof(folder: Path, name: str, told: Callable[[str], None]) -> DeployProof:
+    """What a host with keys asks of manifests.
+
+    Args:
+        folder: where its keys are.
+        name: the host's.
+        told: called with a sentence where a manifest is refused.
+
+    Raises:
+        UsageError: as `Signing`.
+    """
+    from edgematrix.identity.signing_keys import read_key_pair  # noqa: PLC0415 - see above
+    from edgematrix.runtime.deploy_proof import DeployProof  # noqa: PLC0415 - a host that follows no deployment needs none
+
+    key, ring = read_key_pair(folder, name)
+    clock = SystemClock()
+    seal = Seal(key, clock.wall_us, worth_s=0, epoch=epoch_after(0, clock)) if name in ring.deployers else None
+    return DeployProof(ring, ring.deployers, seal, told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from edgematrix.errors import CodecError, EdgeMatrixError, QueueFullError
 from edgematrix.hosting.manifest import Manifest, encode_manifest, read_manifest
@@ -19,6 +20,9 @@ from edgematrix.runtime.host import Host
 from edgematrix.runtime.lacking import Lacking
 from edgematrix.runtime.own_name import OwnName
 from edgematrix.runtime.topology import Applied, Prepared
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.deploy_proof import DeployProof
 
 __all__ = ["Following"]
 
@@ -70,6 +74,8 @@ class Following:
         """Called on the event loop when another deployment has been put in place."""
         self.refused: Callable[[Deployment, str], None] = _nobody_hears
         """Called on the event loop with a deployment that cannot be followed, and why."""
+        self.proof: DeployProof | None = None
+        """What tells whether a manifest is from somebody who may deploy; None where everybody who can publish it may."""
         self._declined: Manifest | None = None
         self._is_busy = False
         self._lacking = Lacking(self._gathering, announcer, changed, host.session.announce)
@@ -92,9 +98,12 @@ class Following:
             self._gathering.take_definition(AgentPath(path), payload)
             self._fetching.heard(AgentPath(path), is_right=not self._gathering.lacks(AgentPath(path)))
         else:
-            self._gathering.take_manifest(payload)
+            proved = payload if self.proof is None else self.proof.opened(topic, payload)
+            if proved is None:
+                return
+            self._gathering.take_manifest(proved)
             self._fetching.want(self._gathering.missing)
-            if self._is_older(payload):
+            if self._is_older(proved):
                 self._wait_for_turn()
             else:
                 self._cancel(self._turn, self._echo)
@@ -143,9 +152,16 @@ class Following:
     async def _restore(self) -> None:
         """Publish again what is deployed: no manifest has come that is as new."""
         deployment = self.deployment
+        if self.proof is not None and not self.proof.may_sign:
+            self._changed(
+                f"the broker has forgotten revision {deployment.revision} of {self._gathering.matrix}, and this host may not deploy"
+            )
+            return
         self._changed(f"the broker has forgotten revision {deployment.revision} of {self._gathering.matrix}: publishing it again")
         messages = [Publication(f"{self._head}{path}", data, 1, retain=True) for path, data in deployment.definitions.items()]
-        messages.append(Publication(self._topic, encode_manifest(deployment.manifest), 1, retain=True))
+        manifest = encode_manifest(deployment.manifest)
+        signed = manifest if self.proof is None else self.proof.signed(self._topic, manifest)
+        messages.append(Publication(self._topic, signed, 1, retain=True))
         try:
             for number, message in enumerate(messages, 1):
                 self._transport.publish(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +18,9 @@ from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.fetching import Fetching
 from edgematrix.runtime.lacking import Lacking
 from edgematrix.runtime.own_name import OwnName
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.deploy_proof import DeployProof
 
 __all__ = ["Waiting"]
 
@@ -56,6 +59,8 @@ class Waiting:
         self._changed = changed
         self._head = f"{root}/{Kind.SPEC}/"
         self._gatherings: dict[str, Gathering] = {}
+        self.proof: DeployProof | None = None
+        """What tells whether a manifest is from somebody who may deploy; None where everybody who can publish it may."""
         self._is_linked = False
         self._is_stopping = False
         self._own = OwnName(root, name, announcer.session, changed)
@@ -144,7 +149,10 @@ class Waiting:
             gathering.take_definition(path, payload)
             fetching.heard(path, is_right=not gathering.lacks(path))
         else:
-            gathering.take_manifest(payload)
+            proved = payload if self.proof is None else self.proof.opened(topic, payload)
+            if proved is None:
+                return
+            gathering.take_manifest(proved)
             self._tell_refusal(gathering)
             is_ours = gathering.manifest is not None and self._name in gathering.manifest.hosts
             fetching.want(gathering.missing if is_ours else ())

@@ -1,0 +1,81 @@
+"""Hosts with keys run what somebody has signed who may deploy, whatever else stands on the broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_process import call
+from deploy_site import Site
+
+from edgematrix.identity.signing_keys import SigningKey, write_keys
+
+NAMES = ("a", "b", "anna", "ben")
+ACCESS = {"access": {"hosts": ["a", "b"], "operators": {"anna": {"deploys": True}, "ben": {}}}, "sign": True}
+
+
+class SignedSite(Site):
+    """Everybody has a folder with keys and the address of a broker that anybody may use."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        keys = {name: SigningKey.make() for name in NAMES}
+        for name, key in keys.items():
+            own = folder / "access" / name
+            own.mkdir(parents=True)
+            key.write(own)
+            write_keys(own, {other: [known.public] for other, known in keys.items()}, ["anna"])
+            (own / "broker.url").write_text(self.broker.url)
+            (own / "broker.url").chmod(0o600)
+
+    def address(self, user: str) -> str:
+        name = "anna" if user == "deployer" else user
+        return f"@{self.folder / 'access' / name / 'broker.url'}"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[SignedSite]:
+    found = SignedSite(tmp_path)
+    yield found
+    found.close()
+
+
+def agents(offset: int) -> dict[str, Any]:
+    on = {"v": {"topic": "t/in"}}
+    far = {"v": {"from": "near.out"}}
+    return {
+        "near": {"host": "a", "triggers": {"t": {"on": on, "do": [{"emit": {"out": f"${{v.value + {offset}}}"}}]}}},
+        "far": {"host": "b", "triggers": {"t": {"on": far, "do": [{"publish": {"topic": "t/out", "payload": "${v.value}"}}]}}},
+    }
+
+
+def test_what_is_deployed_has_to_be_signed_by_who_may_deploy(site: SignedSite) -> None:
+    site.started("a", "b")
+    site.deploy(agents(1), **ACCESS)
+    site.ear.say("t/in", 1)
+    site.ear.wait_for("t/out", 2)
+    (manifest,) = site.ear.of("em/spec/home")
+    assert "signature" in manifest
+
+    for hostile in (
+        {key: value for key, value in manifest.items() if key != "signature"} | {"revision": 7},
+        manifest | {"revision": 8},
+    ):
+        site.ear.say("em/spec/home", json.dumps(hostile, separators=(",", ":")), retain=True)
+    site.ear.wait(lambda: "is refused: it is not what anna has signed" in site.hosts["a"].printed, "nothing is refused")
+    assert "is refused: it is not signed" in site.hosts["a"].printed
+
+    # Ben has keys, and may not deploy; whoever has none neither.
+    for url in (site.address("ben"), site.broker.url):
+        call("deploy", site.file(agents(5), **ACCESS), "--broker", url, "--wait", "1s", cwd=site.folder, timeout_s=60)
+    site.ear.wait(lambda: "it is signed by ben, who may not deploy" in site.hosts["b"].printed, "ben may deploy")
+    assert site.ear.birth("a")["revision"] == 1
+    site.ear.say("t/in", 2)
+    site.ear.wait_for("t/out", 3)
+
+    site.deploy(agents(3), **ACCESS)
+    site.ear.say("t/in", 3)
+    site.ear.wait_for("t/out", 6)
