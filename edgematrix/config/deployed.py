@@ -14,7 +14,7 @@ from edgematrix.hosting.manifest import Manifest, definition_hash, encode_defini
 from edgematrix.hosting.revision import Deployment
 from edgematrix.protocol.path import AgentPath, is_below
 
-__all__ = ["deployment_of", "leased_units", "places_of", "spec_of"]
+__all__ = ["deployment_of", "leased_units", "places_of", "secrets_of", "spec_of"]
 
 _NOT_DEPLOYED = frozenset({"access", "agents", "broker"})
 """What of a matrix is no part of a deployment: every host has its own address of a broker, and that broker knows who may do what."""
@@ -77,6 +77,23 @@ def places_of(manifest: Manifest, spec: MatrixSpec, here: str, holders: Mapping[
         if name:
             hosts[node.path] = name
     return Places(here, hosts)
+
+
+def secrets_of(manifest: Manifest, spec: MatrixSpec, here: str) -> list[tuple[AgentPath, str]]:
+    """The secrets that a host needs, each with the agent that names it: also of agents that it may get when another host is gone.
+
+    Args:
+        manifest: what is deployed.
+        spec: its matrix.
+        here: the host.
+    """
+    hosts: dict[str, tuple[str, ...]] = {}
+    found: list[tuple[AgentPath, str]] = []
+    for node in AgentTree.of(spec):
+        named = hosts[node.path] = manifest.places.get(node.path, hosts.get(node.path.rpartition("/")[0], ()))
+        if here in named:
+            found += [(node.path, name) for name in node.spec.secrets]
+    return found
 
 
 def leased_units(manifest: Manifest, spec: MatrixSpec) -> list[LeasedUnit]:

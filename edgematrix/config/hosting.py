@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
-from edgematrix.config.deployed import leased_units, places_of, spec_of
+from edgematrix.config.deployed import leased_units, places_of, secrets_of, spec_of
 from edgematrix.config.kept_deployment import KeptDeployment
 from edgematrix.config.launch import Launch, Launched, client_id, endings_of, launch, workshop_maker
 from edgematrix.config.opened import Opened
@@ -167,6 +167,7 @@ class _Process:
 
         def prepare(newer: Deployment) -> Prepared:
             spec = spec_of(newer)
+            self._check_secrets(newer.manifest, spec)
             prepared = topology.replan(self._places(newer.manifest, spec, host.holders), spec, revision=newer.revision)
             self._kept.write(newer)
             return prepared
@@ -204,6 +205,7 @@ class _Process:
 
     def _launch(self, deployment: Deployment) -> Launch:
         how, manifest = self._how, deployment.manifest
+        self._check_secrets(manifest, spec_of(deployment))
         return Launch(
             name=how.name,
             folder=how.folder,
@@ -214,6 +216,14 @@ class _Process:
             revision=manifest.revision,
             secrets=self._secrets,
         )
+
+    def _check_secrets(self, manifest: Manifest, spec: MatrixSpec) -> None:
+        """Refuse what needs a secret that is not here, also for agents that may come later."""
+        wanted = secrets_of(manifest, spec, self._how.name)
+        if wanted:
+            store = self._secrets()
+            for path, name in wanted:
+                store.read(name, path)
 
     def _secrets(self) -> SecretStore:
         from edgematrix.identity.secrets import FOLDER, SecretStore  # noqa: PLC0415 - a host whose agents use none needs none
@@ -226,6 +236,7 @@ class _Process:
     def _try(self, deployment: Deployment) -> None:
         """Build it, and throw that away: what cannot be built raises."""
         clock, spec = SystemClock(), spec_of(deployment)
+        self._check_secrets(deployment.manifest, spec)
         around = Surroundings(
             clock=clock,
             new_id=id_maker(),
