@@ -62,8 +62,9 @@ def onnx_agent(tree: AgentTree, node: AgentNode, folder: Path) -> OnnxAgent:
     assert spec is not None  # noqa: S101 - whoever asks knows
     card = find_card(spec.model, folder)
     memory_bytes_max = None if spec.memory_mb is None else spec.memory_mb * _MEGABYTE
-    wanted = ModelWanted(card.spec.model, card.file(spec.precision), card.signature(spec.threads), memory_bytes_max)
     label = card.spec.outputs.label
+    classes = tuple(label.classes) if label is not None else ()
+    wanted = ModelWanted(card.spec.model, card.file(spec.precision), card.signature(spec.threads), memory_bytes_max, classes)
     plan = card.plan(spec.step)
     scales = tuple((given.scale, given.offset) for given in card.spec.inputs)
     heard: list[Heard] = []
@@ -79,7 +80,7 @@ def onnx_agent(tree: AgentTree, node: AgentNode, folder: Path) -> OnnxAgent:
         wanted,
         plan,
         tuple(heard),
-        tuple(label.classes) if label is not None else (),
+        classes,
         card.spec.outputs.ports,
         spec.timeout,
         WindowReading(plan.inputs, plan.rows, scales),

@@ -115,6 +115,7 @@ class OnnxBody:
         self._asked.pop(run, None)
         if run.over:
             return
+        self._engine.ail(run.runner.agent, error.partition(";")[0])  # how long it rests changes each time
         if scored is None:
             run.end(Outcome.FAILED, now_us, error)
         else:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
@@ -45,6 +46,7 @@ class ModelWanted(msgspec.Struct, frozen=True):
     file: Path
     signature: Signature
     memory_bytes_max: int | None = None
+    classes: tuple[str, ...] = ()
 
 
 class Scorer:
@@ -111,23 +113,26 @@ class Scorers:
     """Makes the scorer of each agent of a host.
 
     Args:
-        fakes: makes a model that stands in for one of a name; None where the real one is wanted.
+        scripts: by the path of an agent what its model is to answer, in place of the real one.
     """
 
-    def __init__(self, clock: Clock, fakes: Callable[[ModelWanted], WindowModel | None] = lambda wanted: None) -> None:  # noqa: ARG005
+    def __init__(self, clock: Clock, scripts: Mapping[str, Sequence[object]] = MappingProxyType({})) -> None:
         self._clock = clock
-        self._fakes = fakes
-        self._desks: dict[ModelWanted, _Desk] = {}
+        self._scripts = scripts
+        self._desks: dict[tuple[ModelWanted, str], _Desk] = {}
 
     def __call__(self, wanted: ModelWanted, agent: str, workshop: Workshop) -> Scorer:
         """Make one; nothing of a model is loaded yet.
 
         Raises:
-            ModelError: what runs it is not installed.
+            ModelError: what runs it is not installed, or a script says what it cannot say.
         """
-        desk = self._desks.get(wanted)
+        script = self._scripts.get(agent)
+        key = wanted, "" if script is None else agent
+        desk = self._desks.get(key)
         if desk is None:
-            desk = self._desks[wanted] = _Desk(wanted.name, self._fakes(wanted) or _real(wanted))
+            model = _real(wanted) if script is None else _fake(agent, script, wanted)
+            desk = self._desks[key] = _Desk(wanted.name, model)
         return Scorer(desk, agent, workshop, self._clock)
 
     def close(self) -> None:
@@ -135,6 +140,12 @@ class Scorers:
         for desk in self._desks.values():
             desk.close()
         self._desks.clear()
+
+
+def _fake(agent: str, script: Sequence[object], wanted: ModelWanted) -> WindowModel:
+    from edgematrix.models.fake_onnx import FakeOnnx  # noqa: PLC0415 - for tests
+
+    return FakeOnnx(agent, script, wanted.classes)
 
 
 def _real(wanted: ModelWanted) -> WindowModel:

@@ -60,6 +60,7 @@ class WindowRunner(WorkRunner):
 
     __slots__ = (
         "_deadline_us",
+        "_fails",
         "_last_us",
         "_patience_us",
         "_reading_of",
@@ -96,6 +97,7 @@ class WindowRunner(WorkRunner):
         self._last_us = 0
         self._waiting: tuple[Ready, Trail] | None = None
         self._replaced = 0
+        self._fails = False
         self._trail = NO_TRAIL
         self._taints: dict[str, int] = {}
         """Origins of untrusted text in the samples, each with the time of the last."""
@@ -202,7 +204,13 @@ class WindowRunner(WorkRunner):
     def ended(self, run: Run, outcome: Outcome, reason: str, now_us: int) -> None:
         """A run is over: the window that waits is next."""
         super().ended(run, outcome, reason, now_us)
+        self._fails = outcome is Outcome.FAILED
         self._go_on(now_us)
+
+    def _bury(self, run: Run, reason: str, now_us: int) -> None:
+        """Of failures in a row the first is a dead letter: a window is worth nothing later, and the agent's state tells that they go on."""
+        if not self._fails:
+            super()._bury(run, reason, now_us)
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Stop a run that is under way; the window that waits is next."""

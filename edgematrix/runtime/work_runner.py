@@ -93,8 +93,7 @@ class WorkRunner:
             engine.ledger.close(run)
         engine.observe(RunEnded(now_us, self.agent, OWN_WORK, run.number, outcome, reason, run.trail.runid))
         if not engine.calls.over(run, outcome, reason, now_us) and outcome is Outcome.FAILED:
-            origin = Origin(run.trail, firing=run.firing if self.is_work else None)
-            engine.dead_letter(self.agent, f"{engine.root}/run/{self.agent}", _values(run.firing), reason, now_us, origin)
+            self._bury(run, reason, now_us)
 
     def cancel(self, run: Run, now_us: int) -> None:
         """Stop a run that is under way; one that is over is left alone."""
@@ -192,6 +191,11 @@ class WorkRunner:
                 engine.ledger.open(run, self.body if self.keeps else None, is_called=is_called)
         else:
             run.end(Outcome.CANCELLED, now_us, "whoever asked for it does not wait any more")
+
+    def _bury(self, run: Run, reason: str, now_us: int) -> None:
+        """Keep what a run was given that has failed."""
+        origin = Origin(run.trail, firing=run.firing if self.is_work else None)
+        self.engine.dead_letter(self.agent, f"{self.engine.root}/run/{self.agent}", _values(run.firing), reason, now_us, origin)
 
     def _reading(self, found: Message, wall_us: int) -> Reading:
         """What a run is given of a message."""
