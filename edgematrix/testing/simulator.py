@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
-    from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers, WindowModel
+    from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers
     from edgematrix.runtime.model_thinkers import Thinkers
 
 __all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
@@ -76,7 +76,6 @@ class Simulation:
         seed: from which ids are made.
         watch: filters of what is to be seen; without any, all that is published outside the root.
         observer: told of each hop.
-        stand_in: makes a model over windows that stands in for a real one; None where it is to be the real one.
 
     Raises:
         ConfigError: the matrix cannot be built.
@@ -92,7 +91,6 @@ class Simulation:
         seed: int = 0,
         watch: Sequence[str] = (),
         observer: Observer | None = None,
-        stand_in: Callable[[ModelWanted], WindowModel | None] = lambda wanted: None,  # noqa: ARG005 - all models are real
     ) -> None:
         self._spec = spec
         self._loader = loader or CodeLoader()
@@ -105,7 +103,6 @@ class Simulation:
         self._loop: VirtualLoop | None = None
         self._choosers: Choosers | None = None
         self._scorers: Scorers | None = None
-        self._stand_in = stand_in
         self._thinkers: Thinkers | None = None
         self._store: dict[str, bytes] = {}
         self._late: list[Message] = []
@@ -256,7 +253,7 @@ class Simulation:
         if self._scorers is None:
             from edgematrix.runtime.scorer import Scorers  # noqa: PLC0415 - few matrices have a model
 
-            self._scorers = Scorers(self._clock, self._stand_in)
+            self._scorers = Scorers(self._clock)
         return self._scorers(wanted, agent, workshop)
 
     def _close_loop(self) -> None:
