@@ -147,7 +147,8 @@ class _Authority:
         for target in wires.sources(node):
             draft.read(topic_for(self._root, target.kind, target.node.path, target.port), f"{path} reads {target.node.path}.{target.port}")
         for target in wires.relayed(node):
-            draft.read(topic_for(self._root, Kind.PART, target.node.path, target.port), f"{path} passes on {target.node.path}.{target.port}")
+            inside, port = target.node.path, target.port
+            draft.read(topic_for(self._root, Kind.PART, inside, port), f"{path} passes on {inside}.{port}")
         for other in wires.heard(node):
             self._called(draft, node, other)
         for reader in self._readers.get(path, ()):

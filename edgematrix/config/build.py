@@ -213,6 +213,8 @@ class Builder:
             self._attempt(f"{path}: device", partial(self._device, path, agent.device))
         for reference in agent.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
+        if agent.publishes is not None:
+            self._site.publishable[path] = tuple(agent.publishes)
         self._ears.hear_below(node)
         self._ears.hear_readers(node)
         body = None

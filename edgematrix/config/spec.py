@@ -206,8 +206,9 @@ class AgentSpec:
     outputs: Ports = Field(default_factory=_none)
     sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=_nothing)
     """Input ports elsewhere that its code may send to; each is a wire. Actions name theirs where they stand."""
-    publishes: Annotated[list[ForeignFilter], Field(max_length=1_000)] = Field(default_factory=_nothing)
-    """Topics of other systems that its code publishes on: the broker's access list grants these, and the host no others."""
+    publishes: Annotated[list[ForeignFilter], Field(max_length=1_000)] | None = None
+    """Topics of other systems that its code publishes on, as filters: it may publish on no others. Without it the host grants any, and
+    the broker's access list none."""
     secrets: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=_nothing)
     """Secrets that its code may ask for; the host that it runs on has them."""
     host: Name | None = None

@@ -91,7 +91,7 @@ class Wires:
                 yield Foreign(_filter_of(publish.topic), f"{node.path} publishes (triggers.{group}.do.{index})")
         for name, write in spec.device.writes.items() if spec.device else ():
             yield Foreign(write.topic, f"{node.path} writes {name}")
-        for text in spec.publishes:
+        for text in spec.publishes or ():
             yield Foreign(text, f"{node.path} publishes, its code")
         if spec.human is not None and spec.human.notify is not None:
             yield Foreign(spec.human.notify, f"{node.path} notifies people")

@@ -103,7 +103,8 @@ class Context:
 
         Raises:
             TopicError: no message may be published on this topic.
-            RunError: the topic is below the root or belongs to a device's agent, or the run is over; it would be stored with a
+            RunError: the topic is below the root or belongs to a device's agent, the agent's `publishes` does not name it, or the
+                run is over; it would be stored with a
                 secret in it, by the broker (`retain`) or by this host (`delivery: durable`).
         """
         self._check_alive()
@@ -111,6 +112,9 @@ class Context:
         refusal = self._engine.refuses(topic)
         if refusal is not None:
             raise RunError(refusal, where=self.path)
+        if not self._engine.may_publish(self.path, topic):
+            told = f"nothing grants {self.path} to publish on {topic!r}"
+            raise RunError(told, where=self.path, remedy="name it in the agent's `publishes`")
         value = _plain(payload)
         shown = self._veiled(topic, value, retain=retain)
         if self._was_done(f"publish on {topic}"):

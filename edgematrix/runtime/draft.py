@@ -18,6 +18,7 @@ class Site(Protocol):
 
     deliveries: dict[str, tuple[int, bool]]
     wires: set[tuple[AgentPath, AgentPath, str]]
+    publishable: dict[AgentPath, tuple[str, ...]]
     inner: set[AgentPath]
     durable: set[AgentPath]
     holders: dict[AgentPath, list[Holder]]
@@ -36,6 +37,7 @@ class Draft:
     def __init__(self) -> None:
         self.deliveries: dict[str, tuple[int, bool]] = {}
         self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
+        self.publishable: dict[AgentPath, tuple[str, ...]] = {}
         self.inner: set[AgentPath] = set()
         self.durable: set[AgentPath] = set()
         self.holders: dict[AgentPath, list[Holder]] = {}
@@ -56,6 +58,7 @@ class Draft:
         engine.deliveries.update(self.deliveries)
         engine.checks.update(self.checks)
         engine.wires |= self.wires
+        engine.publishable.update(self.publishable)
         engine.inner |= self.inner
         engine.durable |= self.durable
         for agent, holders in self.holders.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.overlap import covers
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.port_check import PortCheck
 from edgematrix.protocol.topic import Kind, topic_for
@@ -33,6 +34,8 @@ class Registry:
         """What declared ports take, by topic."""
         self.wires: set[tuple[AgentPath, AgentPath, str]] = set()
         """Sender, receiver and port of each wire that the matrix names."""
+        self.publishable: dict[AgentPath, tuple[str, ...]] = {}
+        """The filters for foreign topics that an agent's code may publish on; of one that is not in it, all."""
         self.inner: set[AgentPath] = set()
         """Agents inside a flow or chat: what they put out leaves the host only while somebody watches, or where a port says how."""
         self.durable: set[AgentPath] = set()
@@ -59,6 +62,12 @@ class Registry:
         if topic in self.guarded:
             return f"{topic!r} belongs to the agent of a device; send to it instead"
         return None
+
+    def may_publish(self, agent: AgentPath, topic: str) -> bool:
+        """Whether the agent's definition lets its code publish on a foreign topic."""
+        granted = self.publishable.get(agent)
+        levels = topic.split("/")
+        return granted is None or any(covers(one.split("/"), levels) for one in granted)
 
     def misfit(self, agent: AgentPath, port: str, value: object) -> str:
         """Why a value is none for the agent's output port as it is declared, with the field's name; empty where it is one."""

@@ -57,6 +57,8 @@ class Removal:
         for by_topic in (engine.deliveries, engine.checks):
             for topic in [topic for topic in by_topic if self._owner(topic) in paths]:
                 del by_topic[topic]
+        for path in paths:
+            engine.publishable.pop(path, None)
         engine.wires = {wire for wire in engine.wires if wire[0] not in paths and wire[1] not in taken_out}
         engine.inner.difference_update(paths)
         engine.durable.difference_update(paths)
