@@ -12,9 +12,9 @@ from edgematrix.config.check_names import VERBS
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.config.units import units_of
 from edgematrix.config.wires import Foreign, Wires
-from edgematrix.errors import ConfigError, Issue, PathError
+from edgematrix.errors import ConfigError, Issue, PathError, TopicError
 from edgematrix.hosting.placing import Unit
-from edgematrix.protocol.overlap import overlaps
+from edgematrix.protocol.overlap import check_subscription, overlaps
 from edgematrix.protocol.path import AgentPath, is_below, parse_path
 from edgematrix.protocol.topic import Kind, topic_for
 
@@ -262,10 +262,18 @@ class _Authority:
                 draft.read(foreign.filter, foreign.reason)
 
     def _is_outside(self, foreign: Foreign) -> bool:
-        """Whether a filter leaves the bus's own topics alone: a grant of others may not open these."""
-        levels = foreign.filter.split("/")
-        own = [[*self._root.split("/"), kind, "#"] for kind in Kind]
-        for hidden in (*own, ["$SYS", "#"], ["$CONTROL", "#"]):
+        """Whether a filter can be granted, and leaves the bus's own topics alone: a grant of others may not open these."""
+        try:
+            levels = check_subscription(foreign.filter).split("/")
+        except TopicError as error:
+            self._issues.append(Issue("error", f"{foreign.reason}: {error.what}", remedy="a/b, a/+/c or a/#"))
+            return False
+        if levels[0].startswith("$"):
+            what = f"{foreign.reason}: {foreign.filter!r} begins with $, as the broker's own topics do, and cannot be granted"
+            self._issues.append(Issue("error", what, remedy="name a topic that does not"))
+            return False
+        for kind in Kind:
+            hidden = [*self._root.split("/"), kind, "#"]
             if overlaps(levels, hidden):
                 what = f"{foreign.reason}: {foreign.filter!r} reaches topics below {'/'.join(hidden[:-1])}/, and cannot be granted"
                 self._issues.append(Issue("error", what, remedy="name the first level of the topic"))
