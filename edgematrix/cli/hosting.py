@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +16,14 @@ from edgematrix.config.hosting import Hosting, host_here
 from edgematrix.config.machine import capability_here, load_here
 from edgematrix.errors import PathError, UsageError
 from edgematrix.protocol.path import check_name
+from edgematrix.transport.address_file import MARK
 from edgematrix.transport.endpoint import Endpoint
 
 __all__ = ["Wanted", "install_unit", "run_host"]
 
 _VARIABLE = "EDGEMATRIX_BROKER"
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_BESIDE_MAX = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,9 @@ def install_unit(wanted: Wanted, folder: Path) -> Iterator[str]:
         UsageError: the folder cannot be written, or something cannot stand in a unit.
     """
     unit, secret = folder / f"edgematrix-host-{wanted.name}.service", folder / f"edgematrix-host-{wanted.name}.env"
-    texts = {secret: (f"{_VARIABLE}={_quoted(wanted.broker)}\n", 0o600), unit: (_unit(wanted, secret.absolute()), 0o644)}
+    texts = {unit: (_unit(wanted, secret.absolute()), 0o644)}
+    if not wanted.broker.startswith(MARK):
+        texts = {secret: (f"{_VARIABLE}={_quoted(wanted.broker)}\n", 0o600), **texts}
     for file, (text, mode) in texts.items():
         try:
             _write(file, text, mode)
@@ -98,7 +104,11 @@ def install_unit(wanted: Wanted, folder: Path) -> Iterator[str]:
             again = "sudo, or --unit-dir DIR and copy it from there"
             raise UsageError(f"cannot be written: {error.strerror}", where=str(file), remedy=again) from None
     yield f"written {unit}"
-    yield f"written {secret}, readable by its owner alone: it has the broker's address"
+    if secret in texts:
+        yield f"written {secret}, readable by its owner alone: it has the broker's address"
+    else:
+        secret.unlink(missing_ok=True)
+        yield f"the broker's address stays in {Path(wanted.broker[1:]).expanduser().absolute()}, which is read at each start"
     yield "start it now, and at each start of the machine:"
     yield "  sudo systemctl daemon-reload"
     yield f"  sudo systemctl enable --now {unit.name}"
@@ -135,7 +145,7 @@ def _unit(wanted: Wanted, secret: Path) -> str:
         "[Service]",
         "Type=exec",
         f"ExecStart={' '.join(map(_word, words))}",
-        f"EnvironmentFile={secret}",
+        *(_address_lines(wanted) if wanted.broker.startswith(MARK) else [f"EnvironmentFile={secret}"]),
         *(own if wanted.state is None else given),
         *([] if wanted.secrets is None else _credentials(wanted.secrets.absolute(), is_own=wanted.state is None)),
         "Restart=always",
@@ -162,6 +172,26 @@ def _unit(wanted: Wanted, secret: Path) -> str:
         "WantedBy=multi-user.target",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _address_lines(wanted: Wanted) -> list[str]:
+    """The lines that tell where the broker's address stands. A service with a user of its own is handed it, with all that is beside it."""
+    file = Path(wanted.broker[1:]).expanduser().absolute()
+    if any(sign in str(file) for sign in "\n\r\0"):
+        raise UsageError("the file's name has more than one line", where="--broker")
+    place = str(file.parent).replace("%", "%%")
+    if wanted.state is not None:
+        return [f"Environment={_quoted(f'{_VARIABLE}={MARK}{place}/{file.name}')}"]
+    beside = sorted(entry.name for entry in file.parent.iterdir() if entry.is_file() and _CREDENTIAL.fullmatch(entry.name))
+    if len(beside) > _BESIDE_MAX or file.name not in beside:
+        what = (
+            f"beside it stand {len(beside)} files, {_BESIDE_MAX} is the most"
+            if file.name in beside
+            else "systemd hands no file over by that name"
+        )
+        raise UsageError(what, where=str(file), remedy="give it a folder of its own, as `edgematrix provision` does")
+    handed = [f"LoadCredential={name}:{place}/{name}" for name in beside]
+    return [*handed, f"Environment={_quoted(f'{_VARIABLE}={MARK}%d/{file.name}')}"]
 
 
 def _credentials(folder: Path, *, is_own: bool) -> list[str]:

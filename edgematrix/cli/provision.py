@@ -99,6 +99,11 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
 
 def _told(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
     """What was done, and what is to be done with it."""
+    yield from _changes(done, folder)
+    yield from _next_steps(done, folder)
+
+
+def _changes(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
     registry = done.registry
     if done.is_new:
         yield f"made an authority for {registry.matrix} in {folder.path}, which holds for ten years: keep {folder.authority_key} safe"
@@ -119,6 +124,10 @@ def _told(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
         yield f"the broker is elsewhere now, in the addresses of {_names(done.moved)}"
     for path in done.left:
         yield f"{path} holds files that were not made here, and stays"
+
+
+def _next_steps(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
+    registry = done.registry
     given = [*done.added, *(entry for entry, _ in done.rotated)]
     for entry in given[:_NAMES_SHOWN]:
         yield f"  {entry.role} {entry.name}: bring {folder.of(entry.role, entry.name)} there"

@@ -15,6 +15,7 @@ MARK = "@"
 _BYTES_MAX = 10_000
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _FILES = ("ca", "cert", "key")
+_SYSTEMD = "CREDENTIALS_DIRECTORY"
 
 
 def check_owner_only(file: Path) -> None:
@@ -27,7 +28,9 @@ def check_owner_only(file: Path) -> None:
         mode = file.stat().st_mode
     except OSError:
         return
-    if mode & _OTHERS:
+    kept_by_system = os.environ.get(_SYSTEMD, "") == str(file.parent)
+    # systemd lets nobody but the service in; bits of its access list show as those of the group.
+    if mode & (stat.S_IRWXO if kept_by_system else _OTHERS):
         raise UsageError("others than its owner may read it, and it holds a secret", where=str(file), remedy=f"chmod 600 {file}")
 
 
