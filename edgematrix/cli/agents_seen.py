@@ -28,7 +28,9 @@ class AgentsSeen:
         self._heard = asyncio.Event()
 
     def take(self, seen: Sighting) -> None:
-        """Take in one of them. What is no such message is no word on anybody."""
+        """Take in one of them. What is no such message is no word on anybody; what a host says besides, below its name, is not about it."""
+        if seen.kind == Kind.HOST and "/" in seen.path:
+            return
         known = self._states if seen.kind == Kind.STATE else self._hosts
         if isinstance(seen.value, dict):
             known[seen.path] = seen.value

@@ -14,7 +14,7 @@ from edgematrix.cli.target import Target
 from edgematrix.cli.visit import Visit, visit
 from edgematrix.errors import BusError
 from edgematrix.protocol.path import AgentPath, parent_of
-from edgematrix.protocol.topic import Kind
+from edgematrix.protocol.topic import Kind, topic_for
 
 __all__ = ["Order", "Reply", "ask", "carry_out"]
 
@@ -118,8 +118,11 @@ class _Asking:
 
     async def run(self) -> list[Reply]:
         """Ask, and wait for the answers."""
-        filters = [*self._operator.filters, f"{self._target.root}/{Kind.DEAD}/#"]
+        filters = [*self._operator.filters, *([self._refusals] if self._path else [])]
         async with visit(self._target.url, filters, self._received, qos=1) as guest:
+            if not self._path:
+                await self._name_matrix()
+                guest.transport.subscribe({self._refusals: 1})
             await self._find()
             request = self._operator.request(self._order.verb, self._path, self._order.data)
             self._topic = request.topic
@@ -157,10 +160,16 @@ class _Asking:
         self._replies.setdefault(reply.host, reply)
         self._heard.set()
 
+    @property
+    def _refusals(self) -> str:
+        """Where a host tells of orders that it cannot read."""
+        return topic_for(self._target.root, Kind.DEAD, self._path.partition("/")[0])
+
+    async def _name_matrix(self) -> None:
+        self._path = await self._operator.the_one_matrix(self._order.words or self._order.verb)
+
     async def _find(self) -> None:
         """Wait until a host is known that may carry it out."""
-        if not self._path:
-            self._path = await self._operator.the_one_matrix(self._order.words or self._order.verb)
         agents = self._operator.agents
         path = AgentPath(self._path)
         self._place = (parent_of(path) or path) if self._order.verb == "create" else path

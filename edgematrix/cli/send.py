@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgematrix.cli.agents_seen import AgentsSeen
 from edgematrix.cli.console import plain, say, style, write
 from edgematrix.cli.display import value_text
+from edgematrix.cli.narrowing import Narrowing
+from edgematrix.cli.operator import ANSWER_S_MAX, Operator
 from edgematrix.cli.options import Duration, RootOption, UrlOption, read_duration
 from edgematrix.cli.parts_text import PartsText
 from edgematrix.cli.sighting import Sighting
 from edgematrix.cli.target import Target, find_target
-from edgematrix.cli.visit import visit
+from edgematrix.cli.visit import Visit, visit
 from edgematrix.errors import BusError, PathError, UsageError
 from edgematrix.protocol.codec import decode_value, encode_event
 from edgematrix.protocol.event import Event
@@ -133,7 +134,8 @@ class _Sending:
         self._path = path
         self._port = port
         self._value = value
-        self._seen = AgentsSeen(target.root)
+        self._operator = Operator(target)
+        self._seen = self._operator.agents
         self._id = id_maker()(time.time_ns() // 1_000)
         self._topic = ""
         self._definition: object = None
@@ -145,21 +147,24 @@ class _Sending:
         self._early: list[str] | None = []
         """What is to be written of what followed before the broker's word came; None once it has."""
         self._refused = False
+        self._replies: dict[str, dict[str, object]] = {}
+        """What hosts have answered, where an operator asks who has a name."""
 
     async def run(self, wait: Duration | None) -> None:
         """Send, and show what follows."""
-        root = self._target.root
-        filters = [
-            topic_for(root, Kind.SPEC, self._path),
-            *(f"{root}/{kind}/#" for kind in (Kind.HOST, Kind.STATE, Kind.OUT, Kind.DEAD)),
-        ]  # hosts before states: they tell which still hold
+        root, matrix = self._target.root, self._path.partition("/")[0]
+        effects, dead = (f"{root}/{kind}/{matrix}/#" for kind in (Kind.OUT, Kind.DEAD))
+        filters = [topic_for(root, Kind.SPEC, self._path), *self._operator.filters, effects, dead]
+        narrowing = Narrowing(root, [])
+        narrowing.instead[effects] = [f"{root}/{Kind.OUT}/{self._path}/#"]  # for who is shown a part of the matrix alone
+        narrowing.instead[dead] = [topic_for(root, Kind.DEAD, matrix), f"{root}/{Kind.DEAD}/{self._path}/#"]
         if self._parts is not None:
             filters.append(f"{root}/{Kind.PART}/{self._path}/+")
-        async with visit(self._target.url, filters, self._received) as guest:
+        async with visit(self._target.url, filters, self._received, narrowing=narrowing) as guest:
             await self._find_receiver()
             self._port = _port(self._path, self._port, self._tree()) or _DEFAULT_INPUT
             self._topic = topic_for(root, Kind.IN, self._path, self._port)
-            await guest.assure(self._publication())
+            await self._send(guest)
             say(f"{style('✓', fg='green')} {self._path}.{self._port} {value_text(self._value)}")
             followed, self._early = self._early or [], None
             for text in followed:
@@ -174,6 +179,29 @@ class _Sending:
             raise typer.Exit(1)
         if self._parts is not None and not self._answered:
             raise BusError(f"{self._path} has not answered", remedy=f"`edgematrix trace {self._id}` shows how far it is")
+
+    async def _send(self, guest: Visit) -> None:
+        """Hand the work to the agent; an operator whom the broker knows asks its host to do that, so that it is known who sent it.
+
+        Raises:
+            BusError: the broker or the host refuses it, or the host does not answer.
+        """
+        hosts = self._seen.hosts_of(self._path) if self._operator.is_named else set()
+        if not hosts:
+            await guest.assure(self._publication())  # a board has no host, and where nobody has a name there is none to be told
+            return
+        await guest.assure(self._operator.request("send", self._path, {"port": self._port, "payload": self._value}, self._id))
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                while not any(host in hosts or "done" in told for host, told in self._replies.items()):
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            if not self._replies:
+                raise self._operator.unanswered("send", hosts, guest) from None
+        told = list(self._replies.values())
+        if not any("done" in answer for answer in told):
+            raise BusError(str(told[0].get("refused")), remedy=str(told[0].get("remedy") or ""))
 
     def _tree(self) -> AgentTree | None:
         """What is known of the agent's ports: by what it was changed to while it runs, else by its file."""
@@ -231,6 +259,10 @@ class _Sending:
         elif seen.kind in (Kind.STATE, Kind.HOST):
             self._seen.take(seen)
             self._heard.set()
+        elif seen.kind == Kind.REPLY:
+            if isinstance(seen.value, dict):
+                self._replies[seen.path.partition("/")[0]] = seen.value
+                self._heard.set()
         elif seen.kind == Kind.DEAD and isinstance(seen.value, dict) and self._is_refusal(seen, seen.value.get("topic")):
             self._refused = True
             self._follows(f"{style('✗', fg='red')} {seen.path}: {plain(str(seen.value.get('reason')))}")

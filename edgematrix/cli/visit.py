@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
+from edgematrix.cli.console import complain, plain, style
+from edgematrix.cli.narrowing import Narrowing
 from edgematrix.errors import BusError, EdgeMatrixError
 from edgematrix.protocol.message import Publication
 from edgematrix.transport.endpoint import Endpoint
@@ -20,6 +23,7 @@ from edgematrix.transport.settings import Settings
 __all__ = ["CONNECT_S_MAX", "Visit", "visit"]
 
 CONNECT_S_MAX = 5.0
+_USER_LENGTH_MAX = 64
 
 Received = Callable[[str, bytes, int, bool], None]
 
@@ -28,7 +32,8 @@ Received = Callable[[str, bytes, int, bool], None]
 class Visit:
     """A connection, and the link that its transport tells.
 
-    `changed` is called with a sentence when the connection breaks or is back. `trouble` has what the broker refused.
+    `changed` is called with a sentence when the connection breaks or is back. `trouble` has what the broker refused; where nobody
+    follows the connection, a refused subscription is told at once. `narrowing` tells which filters take the place of one that is refused.
     """
 
     where: str
@@ -41,6 +46,12 @@ class Visit:
     """Ends early only with an error: the broker wants us no longer."""
     failure: str = ""
     trouble: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """What was published and not taken, of the trouble."""
+    narrowing: Narrowing | None = None
+    is_narrowed: bool = False
+    """Whether a filter was refused, and others were taken for it."""
+    qos: int = 0
 
     numbers: int = 0
     """How many publications had a number."""
@@ -54,7 +65,7 @@ class Visit:
             BusError: it refused, or said nothing in time.
         """
         self.numbers += 1
-        number, told = self.numbers, len(self.trouble)
+        number, told = self.numbers, len(self.lost)
         word = self.waits[number] = asyncio.Event()
         try:
             self.transport.publish(structs.replace(publication, number=number))
@@ -64,13 +75,15 @@ class Visit:
             raise BusError(f"the broker did not confirm the message within {wait_s:g} s", where=self.where) from None
         finally:
             del self.waits[number]
-        if len(self.trouble) > told:
-            raise BusError(self.trouble[told], where=publication.topic, remedy="the broker's access list decides who may publish what")
+        if len(self.lost) > told:
+            raise BusError(self.lost[told], where=publication.topic, remedy="the broker's access list decides who may publish what")
 
     # What the transport tells
 
     def received(self, topic: str, payload: bytes, qos: int, retained: bool) -> None:
         """A message came in."""
+        if self.is_narrowed and self.narrowing is not None and (more := self.narrowing.more(topic)):
+            self.transport.subscribe(dict.fromkeys(more, self.qos))
         self.on_received(topic, payload, qos, retained)
 
     def connected(self, session_present: bool) -> None:
@@ -92,10 +105,19 @@ class Visit:
 
     def refused(self, topic_filter: str, reason: str) -> None:
         """The broker refused a subscription."""
-        self.trouble.append(f"the broker refuses the subscription {topic_filter!r}: {reason}")
+        narrower = None if self.narrowing is None else self.narrowing.instead.get(topic_filter)
+        if narrower is not None:
+            self.is_narrowed = True
+            self.transport.subscribe(dict.fromkeys(narrower, self.qos))
+            return
+        told = f"the broker refuses the subscription {topic_filter!r}: {reason}"
+        self.trouble.append(told)
+        if self.changed is None:
+            complain(style(plain(told), fg="yellow"))
 
     def dropped(self, topic: str, reason: str) -> None:
         """A message was given up."""
+        self.lost.append(f"{topic}: {reason}")
         self.trouble.append(f"{topic}: {reason}")
 
     def confirmed(self, number: int) -> None:
@@ -106,9 +128,18 @@ class Visit:
 
 @asynccontextmanager
 async def visit(
-    url: str, filters: Iterable[str], received: Received, *, qos: int = 0, changed: Callable[[str], None] | None = None
+    url: str,
+    filters: Iterable[str],
+    received: Received,
+    *,
+    qos: int = 0,
+    changed: Callable[[str], None] | None = None,
+    narrowing: Narrowing | None = None,
 ) -> AsyncIterator[Visit]:
     """Connect to the broker, stay as long as the block runs, and leave cleanly.
+
+    Args:
+        narrowing: what is subscribed to where the broker refuses a filter.
 
     Raises:
         UsageError: the address is no broker's address.
@@ -117,9 +148,9 @@ async def visit(
     """
     endpoint = Endpoint.parse(url)
     # Commands go on beside each other: each has an id of its own, which begins with the one that the address has.
-    own_id = f"{endpoint.client_id or f'em-cli-{os.getpid()}'}-{secrets.token_hex(3)}"
+    own_id = f"{endpoint.client_id or _client_id(endpoint)}-{secrets.token_hex(3)}"
     transport = PahoTransport(endpoint, Settings(client_id=own_id, close_timeout_s=1.0))
-    guest = Visit(str(endpoint), transport, received, changed)
+    guest = Visit(str(endpoint), transport, received, changed, narrowing=narrowing, qos=qos)
     transport.subscribe(dict.fromkeys(filters, qos))
     running = guest.running = asyncio.create_task(transport.run(guest), name="transport")
     try:
@@ -129,6 +160,12 @@ async def visit(
         await transport.close()
         with suppress(asyncio.CancelledError, EdgeMatrixError):
             await running
+
+
+def _client_id(endpoint: Endpoint) -> str:
+    """A name of a command: an operator's begins with `op:`, so that it is no host's and no device's."""
+    user = re.sub(r"[^A-Za-z0-9_-]", "-", endpoint.username or "")[:_USER_LENGTH_MAX]
+    return f"op:{user}-{os.getpid()}" if user else f"em-cli-{os.getpid()}"
 
 
 async def _arrive(guest: Visit, running: asyncio.Task[None]) -> None:

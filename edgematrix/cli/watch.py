@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from edgematrix.cli.console import complain, plain, say, style, write
+from edgematrix.cli.narrowing import Narrowing
 from edgematrix.cli.operator import Operator
 from edgematrix.cli.options import Duration, ForOption, RootOption, UrlOption, read_path
 from edgematrix.cli.parts_text import PartsText
@@ -110,7 +111,13 @@ class Watching:
 
 
 async def _watch(target: Target, filters: Sequence[str], watching: Watching, duration: Duration | None, paths: Sequence[str]) -> None:
-    async with visit(target.url, filters, watching.show, changed=_note) as guest:
+    narrowing = Narrowing(target.root, filters)
+
+    def received(topic: str, payload: bytes, qos: int, retained: bool) -> None:
+        if narrowing.shows(topic):
+            watching.show(topic, payload, qos, retained)
+
+    async with visit(target.url, filters, received, changed=_note, narrowing=narrowing) as guest:
         complain(style(f"{', '.join(map(plain, filters))} on {guest.where}; Ctrl-C ends it", dim=True))
         with on_stop(watching.ended.set):
             ended = asyncio.create_task(watching.ended.wait())

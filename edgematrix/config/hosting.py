@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgematrix.access.audit import Outcome
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.deployed import leased_units, places_of, secrets_of, spec_of
@@ -24,8 +25,10 @@ from edgematrix.hosting.revision import Deployment
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.birth import Announcer
+from edgematrix.runtime.audit_file import AuditFile
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.following import Following
+from edgematrix.runtime.deploy_log import DeployLog, deployed
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.topology import Prepared
@@ -97,6 +100,8 @@ class _Process:
         self._is_stopped = False
         self._owes_farewell = False
         """Whether it has to connect once more before it ends, to say so: what it ran has ended without a word."""
+        self._logged: Manifest | None = None
+        """Of the deployment that the audit log tells last: what a host begins with again is nobody's order."""
         self._stop: Callable[[], None] = lambda: None
         self._announce: Callable[[], None] = lambda: None
         self._look: Callable[[], None] = lambda: None
@@ -110,6 +115,7 @@ class _Process:
             while not self._is_stopped or self._owes_farewell:
                 deployment = await (self._wait() if deployment is None or self._is_stopped else self._run(deployment))
         finally:
+            self._logged = None if deployment is None else deployment.manifest
             telling.cancel()
 
     def stop(self) -> None:
@@ -145,8 +151,15 @@ class _Process:
         """Run a deployment, and those that follow it; what it is to be built from anew, or None where there is nothing for it to do."""
         try:
             async with launch(self._opened(deployment), self._launch(deployment)) as launched:
-                self._kept.write(deployment)
-                following = self._follow(deployment, launched)
+                log = None if launched.host.audit is None else DeployLog(launched.host.audit)
+                if log is not None and deployment.manifest != self._logged:
+                    log.begin(deployment.manifest)
+                    self._kept.write(deployment)
+                    log.end(deployment.manifest)
+                    self._logged = deployment.manifest
+                else:
+                    self._kept.write(deployment)
+                following = self._follow(deployment, launched, log)
                 try:
                     await launched.host.run()
                 finally:
@@ -162,13 +175,15 @@ class _Process:
             return None
         return following.next or following.deployment
 
-    def _follow(self, deployment: Deployment, launched: Launched) -> Following:
+    def _follow(self, deployment: Deployment, launched: Launched, log: DeployLog | None) -> Following:
         host, topology, manifest = launched.host, launched.topology, deployment.manifest
 
         def prepare(newer: Deployment) -> Prepared:
             spec = spec_of(newer)
             self._check_secrets(newer.manifest, spec)
             prepared = topology.replan(self._places(newer.manifest, spec, host.holders), spec, revision=newer.revision)
+            if log is not None:
+                log.begin(newer.manifest)
             self._kept.write(newer)
             return prepared
 
@@ -191,7 +206,19 @@ class _Process:
             try_anew=self._try,
             changed=self._how.changed,
         )
-        following.followed = lead
+        following.proof = self._proof
+
+        def followed(newer: Deployment) -> None:
+            self._logged = newer.manifest
+            if log is not None:
+                log.end(newer.manifest)
+            lead(newer)
+
+        def refused(newer: Deployment, reason: str) -> None:
+            if log is not None:
+                log.end(newer.manifest, reason)
+
+        following.followed, following.refused = followed, refused
         lead(deployment)
         self._announcer.runs(manifest.matrix, manifest.revision)
         self._stop, self._announce, self._look = following.stop, host.session.announce, host.session.look_for_endings
@@ -272,9 +299,20 @@ class _Process:
         self._how.changed(f"revision {manifest.revision} of {manifest.matrix} is refused: {error}")
         self._announcer.runs(self._how.matrix, 0)
         self._announcer.refuses(manifest.revision, str(error))
+        self._log_refusal(manifest, str(error))
 
     def _was_declined(self, deployment: Deployment) -> bool:
         return self._declined is not None and deployment.manifest == self._declined.manifest
+
+    def _log_refusal(self, manifest: Manifest, reason: str) -> None:
+        """Write it to the audit log, which no running host has now."""
+        log = AuditFile(self._how.folder, self._how.name)
+        try:
+            log.append([deployed(manifest, Outcome.REFUSED, reason, format_moment(SystemClock().wall_us()))])
+        except StateError as error:
+            self._how.changed(str(error))
+        finally:
+            log.close()
 
     async def _tell_load(self) -> None:
         while True:

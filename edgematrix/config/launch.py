@@ -207,6 +207,10 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         if how.announcer is not None:
             how.announcer.endings = host.session.endings
         yield Launched(host, assembly, transport, topology, str(endpoint), broker, address)
+        if not how.plays:
+            log = AuditFile(how.folder, how.name)
+            stack.callback(log.close)
+            host.log_orders(log)
 
 
 def secrets_beside(folder: Path) -> SecretStore:

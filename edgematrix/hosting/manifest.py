@@ -15,8 +15,8 @@ from edgematrix.errors import CodecError, PathError
 from edgematrix.hosting.capability import PROTOCOL_VERSION
 from edgematrix.protocol.path import AgentPath, check_name, parent_of, parse_path
 
-__all__ = ["DEFINITION_BYTES_MAX", "MANIFEST_BYTES_MAX", "Manifest", "ProtocolMismatchError", "definition_hash", "encode_definition",
-           "encode_manifest", "grown", "read_manifest"]  # fmt: skip
+__all__ = ["DEFINITION_BYTES_MAX", "MANIFEST_BYTES_MAX", "Manifest", "ProtocolMismatchError", "definition_hash", "deploying_user",
+           "encode_definition", "encode_manifest", "grown", "read_manifest"]  # fmt: skip
 
 DEFINITION_BYTES_MAX = 1 << 20
 MANIFEST_BYTES_MAX = 1 << 20
@@ -72,6 +72,12 @@ class Manifest(msgspec.Struct, frozen=True):
     def hosts(self) -> frozenset[str]:
         """All that run anything, or may have to."""
         return frozenset(name for names in self.places.values() for name in names)
+
+
+def deploying_user(manifest: Manifest) -> str:
+    """The name of the operator that `deployer` begins with, `NAME/…`; empty where it says none. It is a claim."""
+    name, slash, _ = manifest.deployer.partition("/")
+    return name if slash else ""
 
 
 def definition_hash(data: bytes) -> str:

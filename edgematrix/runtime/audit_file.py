@@ -45,6 +45,8 @@ class AuditFile:
     def __init__(self, folder: Path, host: str, *, file_bytes_max: int = _FILE_BYTES_MAX, files_max: int = _FILES_MAX) -> None:
         self.head = Head()
         """The last entry."""
+        self.found = ""
+        """What was wrong with what was there, in a sentence; whoever tells it empties it."""
         self._folder = folder
         self._file = folder / _NAME
         self._host = host
@@ -59,8 +61,8 @@ class AuditFile:
         self._before: list[Fact] = []
         """What is to be said of the log itself before the next entry."""
 
-    def open(self, at: str) -> str:
-        """Look at what is there, and repair a line that is not whole: what was found, in a sentence; empty where all is well.
+    def open(self, at: str) -> None:
+        """Look at what is there, and repair a line that is not whole.
 
         Where there is no log yet, none is made: the first entry makes it.
 
@@ -71,16 +73,15 @@ class AuditFile:
             StateError: it cannot be read or written, or another process writes it.
         """
         with self._guard:
-            if not audit_files(self._folder):
-                return ""
+            if self._descriptor >= 0 or not audit_files(self._folder):
+                return
             try:
-                told = self._take_up(at)
+                self._take_up(at)
                 if self._before:
                     self._write([])
             except OSError as error:
                 self._let_go()
                 raise self._failed(error) from None
-            return told
 
     def append(self, facts: Sequence[Fact]) -> int:
         """Write entries, all or none, and give the number of the first one.
@@ -105,19 +106,19 @@ class AuditFile:
 
     # Inside
 
-    def _take_up(self, at: str) -> str:
+    def _take_up(self, at: str) -> None:
         """Open the newest file, and find the last entry."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._hold()
         self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            return self._look(at)
+            self._look(at)
         except OSError:
             os.close(self._descriptor)
             self._descriptor = -1
             raise
 
-    def _look(self, at: str) -> str:
+    def _look(self, at: str) -> None:
         self._size_bytes = os.fstat(self._descriptor).st_size
         end = os.pread(self._descriptor, _BLOCK_BYTES, max(0, self._size_bytes - _BLOCK_BYTES))
         whole, _, torn = end.rpartition(b"\n")
@@ -131,10 +132,12 @@ class AuditFile:
         if isinstance(entry, str):
             self.head = next((good.head for line in reversed(whole.split(b"\n")) if not isinstance(good := read_entry(line), str)), Head())
             self._set_aside(at, entry)
-            return f"the audit log {self._file} was damaged: its last line: {entry}; it goes on in a new file"
+            self.found = f"the audit log {self._file} was damaged: its last line: {entry}; it goes on in a new file"
+            return
         if entry is not None:
             self.head = entry.head
-        return f"the audit log {self._file} ended in a line that was not whole ({len(torn)} bytes): repaired, and logged" if torn else ""
+        if torn:
+            self.found = f"the audit log {self._file} ended in a line that was not whole ({len(torn)} bytes): repaired, and logged"
 
     def _hold(self) -> None:
         """Keep other processes out: two chains in one file would be none."""

@@ -15,13 +15,13 @@ from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath
-from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.account import Account
 from edgematrix.runtime.dead_letter import Form, Letter
 from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.observation import Dropped, Noted
 from edgematrix.runtime.order import Dead, Order, read_operation
-from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.redelivery import hand_in, plan
 
 __all__ = ["DeadDesk"]
@@ -54,14 +54,15 @@ class DeadDesk:
 
     Args:
         host: its name, from which its answers come.
+        front: where orders come in and answers go out; None makes one without a log.
     """
 
     order = 0
 
-    def __init__(self, engine: Engine, *, host: str) -> None:
+    def __init__(self, engine: Engine, *, host: str, front: FrontDesk | None = None) -> None:
         self._engine = engine
         self._letters = engine.letters
-        self._host = host
+        self._front = FrontDesk(engine, host) if front is None else front
         self.agent = engine.matrix
         self.filter = f"{engine.root}/{Kind.OP}/+/dead/{engine.matrix}/#"
         """What a host subscribes to."""
@@ -73,19 +74,13 @@ class DeadDesk:
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take what an operator asks for."""
-        engine = self._engine
         try:
-            order = read_operation(message, engine.root)
+            order = read_operation(message, self._engine.root)
         except EdgeMatrixError as error:
-            engine.dead_letter(engine.matrix, message.topic, message.value, str(error), now_us)
+            self._front.unread(message, error, now_us)
             return
-        try:
-            self._do(order, now_us)
-        except EdgeMatrixError as error:
-            if order.session:
-                self._reply(order, {"refused": error.what, "remedy": error.remedy, "last": True}, now_us)
-            else:
-                engine.dead_letter(engine.matrix, message.topic, message.value, error.what, now_us)
+        changes = isinstance(order.asked, Dead) and order.asked.do in ("retry", "drop")
+        self._front.admit(order, lambda now_us: self._carry_out(order, now_us), now_us, changes=changes)
 
     def awaits(self, due_us: int) -> bool:
         """Whether it waits for that moment."""
@@ -105,6 +100,12 @@ class DeadDesk:
         self._look(now_us + _TURN_US)
 
     # Inside
+
+    def _carry_out(self, order: Order, now_us: int) -> None:
+        try:
+            self._do(order, now_us)
+        except EdgeMatrixError as error:
+            self._front.refused(order, error, now_us, {"last": True})
 
     def _do(self, order: Order, now_us: int) -> None:
         asked = order.asked
@@ -214,21 +215,9 @@ class DeadDesk:
 
     def _answer(self, order: Order, letters: Iterable[Account], about: Account, now_us: int) -> None:
         """Answer in parts, of which there is at least one."""
-        parts = _parts(letters)
-        part = next(parts, [])
-        for more in parts:
-            self._reply(order, {"done": True, **about, "letters": part, "last": False}, now_us)
-            part = more
-        self._reply(order, {"done": True, **about, "letters": part, "last": True}, now_us)
-
-    def _reply(self, order: Order, about: Account, now_us: int) -> None:
-        if not order.session:
-            return
-        engine = self._engine
-        topic = topic_for(engine.root, Kind.REPLY, self._host, order.session)
-        data: Account = {"verb": order.verb, "path": order.path, **about}
-        trail = engine.next_trail(order.trail, now_us)
-        engine.outbox.append(Outbound(topic, data, engine.matrix, now_us, 1, type="em.reply", trail=trail, cause=order.trail.id))
+        parts = list(_parts(letters)) or [[]]
+        answers = [{"done": True, **about, "letters": part, "last": number == len(parts)} for number, part in enumerate(parts, 1)]
+        self._front.done(order, answers, now_us)
 
 
 def _one(letters: Iterable[Letter], text: str) -> Letter | None:

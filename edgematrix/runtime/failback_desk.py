@@ -5,11 +5,11 @@ from __future__ import annotations
 from edgematrix.errors import EdgeMatrixError
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
-from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.leases import Leases
 from edgematrix.runtime.order import Order, read_operation
-from edgematrix.runtime.outbound import Outbound
 
 __all__ = ["FailbackDesk"]
 
@@ -18,13 +18,13 @@ class FailbackDesk:
     """Carries out `failback`. A listener of the engine.
 
     Args:
-        host: its name, from which its answers come.
+        front: where orders come in and answers go out.
     """
 
-    def __init__(self, engine: Engine, leases: Leases, *, host: str) -> None:
+    def __init__(self, engine: Engine, leases: Leases, front: FrontDesk) -> None:
         self._engine = engine
         self._leases = leases
-        self._host = host
+        self._front = front
         self.agent = engine.matrix
         self.filter = f"{engine.root}/{Kind.OP}/+/failback/{engine.matrix}/#"
         """What a host subscribes to."""
@@ -32,25 +32,17 @@ class FailbackDesk:
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take what an operator asks for."""
-        engine = self._engine
         try:
-            order = read_operation(message, engine.root)
+            order = read_operation(message, self._engine.root)
         except EdgeMatrixError as error:
-            engine.dead_letter(engine.matrix, message.topic, message.value, str(error), now_us)
+            self._front.unread(message, error, now_us)
             return
-        try:
-            about: dict[str, object] = {"done": True, "to": self._leases.give_back(order.path, now_us)}
-        except EdgeMatrixError as error:
-            if not order.session:
-                engine.dead_letter(engine.matrix, message.topic, message.value, str(error), now_us)
-                return
-            about = {"refused": f"{error.where}: {error.what}" if error.where else error.what, "remedy": error.remedy}
-        if order.session:
-            self._reply(order, about, now_us)
+        self._front.admit(order, lambda now_us: self._give_back(order, now_us), now_us)
 
-    def _reply(self, order: Order, about: dict[str, object], now_us: int) -> None:
-        engine = self._engine
-        topic = topic_for(engine.root, Kind.REPLY, self._host, order.session)
-        trail = engine.next_trail(order.trail, now_us)
-        data = {"verb": order.verb, "path": order.path, **about}
-        engine.outbox.append(Outbound(topic, data, engine.matrix, now_us, 1, type="em.reply", trail=trail, cause=order.trail.id))
+    def _give_back(self, order: Order, now_us: int) -> None:
+        try:
+            to = self._leases.give_back(order.path, now_us)
+        except EdgeMatrixError as error:
+            self._front.refused(order, error, now_us)
+        else:
+            self._front.done(order, [{"done": True, "to": to}], now_us)

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from edgematrix.errors import QueueFullError
 from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath
-from edgematrix.protocol.ports import Clock, Store, Transport
+from edgematrix.protocol.ports import Clock, Store, Transport, Verifier
 from edgematrix.runtime.alarm import Alarm
 from edgematrix.runtime.aside import Aside
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_desk import DeadDesk
 from edgematrix.runtime.failback_desk import FailbackDesk
-from edgematrix.runtime.keeper import StateKeeper
+from edgematrix.runtime.front_desk import FrontDesk
+from edgematrix.runtime.keeper import PART_SEPARATOR, StateKeeper
 from edgematrix.runtime.leases import Leases, Replan
 from edgematrix.runtime.operations import Operations
+from edgematrix.runtime.send_desk import SendDesk
 from edgematrix.runtime.session import Session
 from edgematrix.runtime.topology import Applied, Topology
 from edgematrix.runtime.tracer import Tracer
+
+if TYPE_CHECKING:
+    from edgematrix.access.audit import Head
+    from edgematrix.access.trust import Trust
+    from edgematrix.runtime.audit_file import AuditFile
+    from edgematrix.runtime.audit_gate import AuditGate
+    from edgematrix.runtime.gate import Gate
+    from edgematrix.runtime.sealed import SealedTransport
 
 __all__ = ["Host"]
 
@@ -73,11 +86,18 @@ class Host:
             self._courier = Courier(engine, transport, clock, epoch=clock.wall_us() // 1_000, touched=self._keeper.hurry)
             engine.remote.delivers = True
         self._aside = Aside(self._took_long)
+        self.front = FrontDesk(engine, name)
+        self.audit: AuditGate | None = None
+        """What logs the orders of operators; None where they are not logged."""
         self.operations = None
         if topology is not None:
             self.operations = Operations(
-                assembly, topology, host=name, now_us=clock.now_us, aside=self._aside, changed=self._topology_changed
+                assembly, topology, host=name, now_us=clock.now_us, front=self.front, aside=self._aside, changed=self._topology_changed
             )
+        self._store = store
+        self.gate: Gate | None = None
+        """What lets signed messages in; None where none are signed."""
+        self._sealed: SealedTransport | None = None
         self._stopped = asyncio.Event()
         self._clock_timer: asyncio.TimerHandle | None = None
         self.session = Session(
@@ -95,8 +115,45 @@ class Host:
         self._changed = changed
         self._name = name
         self._leases: Leases | None = None
-        self.tracer = Tracer(engine, assembly.groups, assembly.agents, clock, host=name, is_linked=lambda: self.session.is_linked)
-        self.dead_desk = DeadDesk(engine, host=name)
+        is_linked = lambda: self.session.is_linked  # noqa: E731 - both are of this host
+        self.tracer = Tracer(engine, assembly.groups, assembly.agents, clock, host=name, is_linked=is_linked, front=self.front)
+        self.dead_desk = DeadDesk(engine, host=name, front=self.front)
+        self._send_desk = SendDesk(engine, lambda: assembly.agents, self.front, self._has_room)
+
+    def log_orders(self, log: AuditFile) -> None:
+        """Write down what operators ask for, and what comes of it; before it runs."""
+        from edgematrix.runtime.audit_gate import AuditGate  # noqa: PLC0415 - a host in a simulation logs nothing
+
+        audit = AuditGate(log, self._clock, back=self._took_long, publish=self._tell_head, told=self._changed)
+        self.audit = self.front.gate = audit
+        self.front.now_us = self._clock.now_us
+        self.session.greeted = lambda: self._tell_head(audit.head)
+
+    def guard(self, transport: SealedTransport, verifier: Verifier) -> None:
+        """Let signed messages in alone where they are to be signed; before it runs.
+
+        Args:
+            transport: the host's own, which signs.
+            verifier: the keys of all who may sign.
+        """
+        from edgematrix.runtime.gate import Gate  # noqa: PLC0415 - few hosts have signed messages
+
+        courier, session, keeper = self._courier, self.session, self._keeper
+        self._sealed = transport
+        self.gate = session.gate = Gate(
+            self.engine,
+            self._clock,
+            verifier,
+            transport.trust,
+            handed=session.hand_in,
+            is_kept=lambda topic: courier is not None and bool(courier.durable_here(topic)),
+            hurry=None if keeper is None else keeper.hurry,
+        )
+
+    def trust(self, trust: Trust) -> None:
+        """Go by another definition: other topics are signed, or others are believed."""
+        if self.gate is not None and self._sealed is not None:
+            self.gate.trust = self._sealed.trust = trust
 
     def lead(self, units: Iterable[LeasedUnit], replan: Replan) -> None:
         """Take part in who has these agents, which move to another host when theirs is gone.
@@ -120,7 +177,7 @@ class Host:
                 told=self._changed,
             )
             self._leases.epochs = self.session.epochs
-            self._transport.subscribe({FailbackDesk(self.engine, self._leases, host=self._name).filter: 1})
+            self._transport.subscribe({FailbackDesk(self.engine, self._leases, self.front).filter: 1})
         self._leases.follow(units, replan)
 
     @property
@@ -134,8 +191,11 @@ class Host:
         Raises:
             AccessRefusedError: the broker refuses this host.
         """
+        if self.audit is not None:
+            self.audit.open()
         self._start_groups()
-        own = [self.tracer.filter, self.dead_desk.filter, *(() if self.operations is None else self.operations.filters)]
+        own = [self.tracer.filter, self.dead_desk.filter, self._send_desk.filter]
+        own += [] if self.operations is None else self.operations.filters
         self._transport.subscribe(self.assembly.filters | dict.fromkeys(own, 1))
         self._look_at_clock()
         self.acted()
@@ -190,6 +250,20 @@ class Host:
         if self._leases is not None:
             self._leases.placed(applied)
 
+    def _tell_head(self, head: Head) -> None:
+        """Say how far the audit log has come, so that a cut-off end is found."""
+        if head.n and self.session.is_linked:
+            from edgematrix.runtime.audit_gate import head_publication  # noqa: PLC0415 - see `log_orders`
+
+            with suppress(QueueFullError):  # the next one says more
+                at = format_moment(self._clock.wall_us())
+                self._transport.publish(head_publication(self.engine.root, self._name, head, at))
+
+    def _has_room(self, topic: str) -> bool:
+        """Whether work for an input can be taken, and kept where its agent is durable."""
+        courier = self._courier
+        return courier is None or not courier.durable_here(topic) or not courier.is_congested()
+
     def _took_long(self, over: Callable[[], None]) -> None:
         """Something is done that was done beside the event loop."""
         self.engine.advance(self._clock.now_us())
@@ -207,6 +281,8 @@ class Host:
             self._courier.committed()
         self._acknowledge(receipt)
         if not self._stopped.is_set():
+            if self.gate is not None:
+                self.gate.committed()
             self.session.catch_up()
 
     def _acknowledge(self, receipt: int) -> None:
@@ -231,6 +307,9 @@ class Host:
     def _start_groups(self) -> None:
         stored = {} if self._keeper is None else self._keeper.load()
         leases = self._leases
+        if self.gate is not None:
+            self._begin_epoch(stored)
+            self.gate.load(stored.get(self.gate.store_key, {}), _say_damaged)
         if leases is not None:
             leases.load(stored)
         if self._courier is not None:
@@ -240,7 +319,18 @@ class Host:
         else:
             self.assembly.start(stored, self._clock.now_us(), _say_damaged, leases.may_come)
 
+    def _begin_epoch(self, stored: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Count what is signed anew, in an epoch above all before; it is stored before the first of them leaves."""
+        from edgematrix.runtime.sealed import Seal, epoch_after, read_epoch, write_epoch  # noqa: PLC0415 - see `guard`
+
+        if self._sealed is not None and self._store is not None:
+            before = read_epoch(stored.get(Seal.STORE_KEY, {}).get("", b""))
+            self._sealed.seal.epoch = epoch = epoch_after(before, self._clock)
+            self._store.save({f"{Seal.STORE_KEY}{PART_SEPARATOR}": write_epoch(epoch)}, is_safe=True)
+
     async def _close(self, link: asyncio.Task[None]) -> None:
+        if self.audit is not None:
+            await self.audit.close()
         if self._leases is not None:
             self._leases.close()
         self._alarm.set(None)

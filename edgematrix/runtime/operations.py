@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from edgematrix.errors import ConfigError, EdgeMatrixError, PathError, QueueFullError, RunError
+from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
@@ -19,6 +19,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.cancelling import cancel_run
 from edgematrix.runtime.engine import Hits
+from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.order import DEFINES, VERBS, Answer, Approve, Cancel, Order, Pause, Told, read_control, read_operation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied, Prepared, Topology
@@ -33,7 +34,6 @@ _QUEUE_MAX = 100
 """Changes that wait for their turn."""
 _SECOND_MAX = 20
 """Changes that begin within a second; the others wait."""
-_ISSUES_TOLD_MAX = 5
 _NEVER = -SECOND_US
 
 
@@ -60,6 +60,7 @@ class Operations:
     Args:
         host: its name, from which its answers come.
         now_us: the host's time.
+        front: where orders come in and answers go out; None makes one without a log.
         aside: where a change is checked and built.
         changed: told what was put in place, so that the host subscribes, and tells the bus which agents there are.
     """
@@ -73,6 +74,7 @@ class Operations:
         *,
         host: str,
         now_us: Callable[[], int],
+        front: FrontDesk | None = None,
         aside: Aside = at_once,
         changed: Callable[[Applied], None],
     ) -> None:
@@ -80,7 +82,7 @@ class Operations:
         self.agent = engine.matrix
         self._assembly = assembly
         self._topology = topology
-        self._host = host
+        self._front = FrontDesk(engine, host) if front is None else front
         self._now_us = now_us
         self._aside = aside
         self._changed = changed
@@ -107,14 +109,19 @@ class Operations:
             return  # whoever runs there hears it too
         expiry_us = message.trail.expiry_us
         if expiry_us is not None and expiry_us <= now_us:
-            engine.dead_letter(engine.matrix, message.topic, message.value, "it came too late: its expirytime has passed", now_us)
+            self._front.unread(message, CodecError("it came too late: its expirytime has passed"), now_us)
             return
         try:
             order = read_control(message, engine.root) if is_control else read_operation(message, engine.root)
         except EdgeMatrixError as error:
-            engine.dead_letter(engine.matrix, message.topic, message.value, str(error), now_us)
+            self._front.unread(message, error, now_us)
             return
-        self.ask(order, lambda about, error: self._reply(order, about, error), now_us)
+        looks = isinstance(order.asked, Approve) and order.asked.list
+
+        def carry_out(now_us: int) -> None:
+            self.ask(order, lambda about, error: self._reply(order, about, error), now_us)
+
+        self._front.admit(order, carry_out, now_us, changes=not looks)
 
     def _is_late(self, order: Order, error: EdgeMatrixError | None) -> bool:
         """Whether somebody elsewhere has hung up on a call that is over, or has not come yet: then it is not begun."""
@@ -307,7 +314,7 @@ class Operations:
             raise RunError("`answer` is missing", where=order.path, remedy='{"answer": …}, or {"list": true} for what is asked')
         if questions is None:
             raise RunError("no agent here asks people", where=order.path)
-        question = questions.answer(order.path, asked.run, asked.answer, order.by, now_us)
+        question = questions.answer(order.path, asked.run, asked.answer, order.by, now_us, order.given_us)
         return {"agent": question.agent, "run": question.runid, "answer": asked.answer}
 
     def _check(self, path: AgentPath) -> None:
@@ -333,33 +340,11 @@ class Operations:
 
     def _reply(self, order: Order, about: Answer | None, error: EdgeMatrixError | None) -> None:
         """Tell whoever asked; a refusal that nobody waits for is dead-lettered."""
-        engine, now_us = self._engine, self._now_us()
-        data: dict[str, Any] = {"verb": order.verb, "path": order.path}
+        now_us = self._now_us()
         if error is None:
-            data |= {"done": True, "revision": self._topology.revision, **(about or {})}
-        else:
-            if self._is_late(order, error):
-                return
-            what, remedy = _told(error)
-            if not order.session:
-                engine.dead_letter(engine.matrix, order.topic, order.value, f"{what} ({remedy})" if remedy else what, now_us)
-                return
-            data |= {"refused": what, "remedy": remedy}
-        if order.session:
-            topic = topic_for(engine.root, Kind.REPLY, self._host, order.session)
-            trail = engine.next_trail(order.trail, now_us)
-            outbound = Outbound(topic, data, engine.matrix, now_us, 1, type="em.reply", trail=trail, cause=order.trail.id)
-            engine.outbox.append(outbound)
-
-
-def _told(error: EdgeMatrixError) -> tuple[str, str]:
-    """What is wrong, and a remedy, in one sentence each."""
-    if not isinstance(error, ConfigError):
-        return (f"{error.where}: {error.what}" if error.where else error.what), error.remedy
-    shown = [f"{issue.path}: {issue.what}" if issue.path else issue.what for issue in error.issues[:_ISSUES_TOLD_MAX]]
-    if len(error.issues) > len(shown):
-        shown.append(f"and {len(error.issues) - len(shown)} more")
-    return "; ".join(shown), next((issue.remedy for issue in error.issues if issue.remedy), "")
+            self._front.done(order, [{"done": True, "revision": self._topology.revision, **(about or {})}], now_us)
+        elif not self._is_late(order, error):
+            self._front.refused(order, error, now_us)
 
 
 def _covered(parts: frozenset[AgentPath] | tuple[AgentPath, ...], path: str) -> bool:

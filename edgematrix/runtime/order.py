@@ -12,12 +12,14 @@ from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath, check_name, is_below, parse_path
 from edgematrix.protocol.topic import Kind
+from edgematrix.runtime.watches import Watch
 
 __all__ = [
     "DEFINES",
     "VERBS",
     "Answer",
     "Approve",
+    "Asked",
     "Cancel",
     "Connect",
     "Create",
@@ -31,6 +33,7 @@ __all__ = [
     "Pause",
     "Remove",
     "Resume",
+    "Send",
     "Told",
     "Verb",
     "read_control",
@@ -138,8 +141,17 @@ class Dead(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return list(dict.fromkeys([self.id, *self.ids] if self.id else self.ids))
 
 
+class Send(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Work for an input port of the agent."""
+
+    port: str
+    payload: object
+    session: str = ""
+
+
 Edit: TypeAlias = Create | Remove | Duplicate | Connect | Disconnect
-Verb: TypeAlias = Edit | Pause | Resume | Cancel | Approve | Dead | Failback
+Verb: TypeAlias = Edit | Pause | Resume | Cancel | Approve | Dead | Failback | Send
+Asked: TypeAlias = Verb | Watch
 
 DEFINES: tuple[type[Edit], ...] = (Create, Remove, Duplicate, Connect, Disconnect)
 """What changes the definition."""
@@ -156,20 +168,26 @@ VERBS: dict[str, type[Verb]] = {
     "approve": Approve,
 }
 
-_OF_OPERATORS: dict[str, type[Verb]] = VERBS | {"dead": Dead, "failback": Failback}
-"""Agents do not handle dead letters, and do not move one another: people do."""
+_OF_OPERATORS: dict[str, type[Verb]] = VERBS | {"dead": Dead, "failback": Failback, "send": Send}
+"""Agents do not handle dead letters, and do not move one another: people do. What agents send goes to `in`."""
 
 
 class Order(msgspec.Struct):
-    """One of these, about the agent `path`. `by` is who asks, `session` where the answer goes, `trail` how it came about."""
+    """One of these, about the agent `path`. `by` is who asks, `session` where the answer goes, `trail` how it came about.
+
+    `given_us` is when it was given, on the host's timeline, as whoever asks says; None where nothing is said.
+    `entry` is the number under which it was written to the audit log before it was carried out; 0 where it was not.
+    """
 
     verb: str
     path: AgentPath
-    asked: Verb
+    asked: Asked
     by: str
     trail: Trail = NO_TRAIL
     topic: str = ""
     value: object = None
+    given_us: int | None = None
+    entry: int = 0
 
     @property
     def session(self) -> str:
@@ -188,10 +206,12 @@ def read_operation(message: Message, root: str) -> Order:
     """Read what comes on `{root}/op/{user}/{verb}/{path}`. That it is that user, the broker proves.
 
     Raises:
-        CodecError: it is retained, or no such thing can be asked.
+        CodecError: it is retained, nobody asks, or no such thing can be asked.
         PathError: the path, or the session, breaks the grammar.
     """
     user, _, rest = message.topic.removeprefix(f"{root}/{Kind.OP}/").partition("/")
+    if not user:
+        raise CodecError("no order: its topic does not say who asks", remedy=f"{root}/{Kind.OP}/USER/VERB/PATH")
     verb, _, path = rest.partition("/")
     return _order(message, verb, parse_path(path), user, _OF_OPERATORS)
 
@@ -223,4 +243,4 @@ def _order(message: Message, verb: str, path: AgentPath, by: str, verbs: Mapping
         raise CodecError(f"no {verb}: {error}") from None
     if asked.session:
         check_name(asked.session, "session")
-    return Order(verb, path, asked, by, message.trail, message.topic, message.value)
+    return Order(verb, path, asked, by, message.trail, message.topic, message.value, message.time_us)

@@ -42,6 +42,8 @@ class Questions:
         self._engine = engine
         self.notify: dict[AgentPath, str] = {}
         self._open: dict[tuple[AgentPath, str], tuple[Question, Take]] = {}
+        self._asked_us: dict[tuple[AgentPath, str], int] = {}
+        """When each was asked; not of those that were asked before a restart."""
 
     def __iter__(self) -> Iterator[Question]:
         return iter([question for question, _ in self._open.values()])
@@ -50,6 +52,7 @@ class Questions:
         """Ask, and remember who waits."""
         engine = self._engine
         self._open[question.agent, question.runid] = (question, take)
+        self._asked_us[question.agent, question.runid] = now_us
         about = {"question": question.text, "choices": list(question.choices), "run": question.runid}
         engine.emit(question.agent, "ask", about, trail, now_us)
         topic = self.notify.get(question.agent)
@@ -62,16 +65,21 @@ class Questions:
 
     def withdraw(self, agent: AgentPath, runid: str, now_us: int) -> None:
         """Nobody waits for the answer any more."""
+        self._asked_us.pop((agent, runid), None)
         if self._open.pop((agent, runid), None) is not None:
             topic = self.notify.get(agent)
             if topic is not None:
                 self._engine.publish(agent, topic, {"run": runid, "over": True}, now_us, qos=1)
 
-    def answer(self, path: AgentPath, runid: str, value: object, by: str, now_us: int) -> Question:
+    def answer(self, path: AgentPath, runid: str, value: object, by: str, now_us: int, given_us: int | None = None) -> Question:
         """Give a person's answer to the question of this agent, or of the only one below `path` that asks.
 
+        Args:
+            runid: the run that asks; empty for the only one. Then the answer must not be older than the question.
+            given_us: when the answer was given, where that is said.
+
         Raises:
-            RunError: no such question waits, several do, or the answer is none of the choices.
+            RunError: no such question waits, several do, or the answer is none of the choices, or is to an earlier question.
         """
         found = [
             (question, take)
@@ -84,6 +92,9 @@ class Questions:
             runs = ", ".join(question.runid for question, _ in found[:10])
             raise RunError(f"{len(found)} questions wait, in the runs {runs}", where=path, remedy="say which run is meant")
         question, take = found[0]
+        if not runid and given_us is not None and given_us < self._asked_us.get((question.agent, question.runid), given_us):
+            what = "the answer was given before this question was asked"
+            raise RunError(what, where=question.agent, remedy=f"name its run, {question.runid}")
         if question.choices and (value is None or written(value) not in question.choices):
             raise RunError(f"{value!r} is no answer, expected {', '.join(question.choices)}", where=question.agent)
         take(value, by, now_us)

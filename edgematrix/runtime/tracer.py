@@ -19,6 +19,7 @@ from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.account import Account, account_of, group_of, key_of
 from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.history import History
 from edgematrix.runtime.matches import Match, Matches
@@ -29,6 +30,7 @@ from edgematrix.runtime.observation import (
     Fired,
     Observation,
 )
+from edgematrix.runtime.order import Order
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.run_teller import RunTeller
 from edgematrix.runtime.watches import Watch, Watcher, Watches, covers, read_watch
@@ -56,6 +58,7 @@ class Tracer:
         agents: the paths of its agents.
         clock: the host's time. Leases, and how often something is told, go by the event loop's.
         host: its name, from which its answers come.
+        front: where orders come in and answers go out; None makes one without a log.
         is_linked: whether the broker is there. Traces that wait for it would push other messages out of the queue.
     """
 
@@ -68,13 +71,14 @@ class Tracer:
         *,
         host: str,
         is_linked: Callable[[], bool],
+        front: FrontDesk | None = None,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._groups = groups
         self.agent = engine.matrix
         self._agents = (engine.matrix, *agents)
-        self._host = host
+        self._front = FrontDesk(engine, host) if front is None else front
         self._is_linked = is_linked
         self._head = f"{engine.root}/{Kind.OP}/"
         self._own = f"{engine.root}/{Kind.TRACE}/"
@@ -121,28 +125,13 @@ class Tracer:
         try:
             watcher, watch = read_watch(message, self._head)
         except EdgeMatrixError as error:
-            self._engine.dead_letter(self._engine.matrix, message.topic, message.value, error.what, now_us)
+            self._front.unread(message, error, now_us)
             return
-        now_s = asyncio.get_running_loop().time()
-        try:
-            self._check(watcher.path, watch.group)
-            if watch.asks:
-                self._check_pace(now_s)
-            about_runs = self._about_runs(watcher, watch)
-            if watch.follow:
-                self._watches.renew(watcher, now_s)
-            else:
-                self._watches.end(watcher)
-        except EdgeMatrixError as error:
-            self._engine.dead_letter(self._engine.matrix, message.topic, message.value, error.what, now_us)
-            self._reply(watcher, {"refused": error.what, "remedy": error.remedy}, message.trail, now_us, last=True)
-            return
-        if watch.asks:
-            if about_runs is None:
-                self._answer(watcher, watch, message.trail, now_us)
-            else:
-                self._reply_all(watcher, about_runs, message.trail, now_us)
-        self._begin_or_end(now_s)
+        order = Order("watch", watcher.path, watch, watcher.user, message.trail, message.topic, message.value)
+        if not watch.asks and watch.follow and watcher in self._watches:
+            self._watch(order, watcher, watch, now_us, is_new=False)  # it goes on: it was let in, and logged, when it began
+        else:
+            self._front.admit(order, lambda now_us: self._watch(order, watcher, watch, now_us), now_us, changes=False)
 
     # Time
 
@@ -221,7 +210,30 @@ class Tracer:
 
     # Answers
 
-    def _answer(self, watcher: Watcher, watch: Watch, cause: Trail, now_us: int) -> None:
+    def _watch(self, order: Order, watcher: Watcher, watch: Watch, now_us: int, *, is_new: bool = True) -> None:
+        """Begin, go on with, or end a watch, and answer."""
+        now_s = asyncio.get_running_loop().time()
+        answers: Iterator[Account] = iter(())
+        try:
+            self._check(watcher.path, watch.group)
+            if watch.asks:
+                self._check_pace(now_s)
+                answers = self._about_runs(watcher, watch) or self._kept(watcher, watch, now_us)
+            if watch.follow:
+                self._watches.renew(watcher, now_s)
+            else:
+                self._watches.end(watcher)
+        except EdgeMatrixError as error:
+            if order.session:  # else whoever refuses tells it so
+                self._engine.dead_letter(self._engine.matrix, order.topic, order.value, error.what, now_us)
+            self._front.refused(order, error, now_us, {"last": True})
+            return
+        if is_new:
+            told = list(answers)
+            self._front.done(order, [{**about, "last": number == len(told)} for number, about in enumerate(told, 1)], now_us)
+        self._begin_or_end(now_s)
+
+    def _kept(self, watcher: Watcher, watch: Watch, now_us: int) -> Iterator[Account]:
         """What has been kept of that part of the tree, oldest first, then how far its groups are from firing."""
         group, skew_us = watch.group, self._engine.skew_us
         found = self._history.newest(watcher.path, group, watch.newest)
@@ -240,11 +252,11 @@ class Tracer:
         for account in accounts:
             account_bytes = len(encode_value(account))
             if part and size_bytes + account_bytes > _ANSWER_BYTES_MAX:
-                self._reply(watcher, {"observations": part}, cause, now_us, last=False)
+                yield {"observations": part}
                 part, size_bytes = [], 0
             part.append(account)
             size_bytes += account_bytes
-        self._reply(watcher, {"observations": part}, cause, now_us, last=True)
+        yield {"observations": part}
 
     def _about_runs(self, watcher: Watcher, watch: Watch) -> Iterator[Account] | None:
         """The answer to a question about runs; None if it is about something else."""
@@ -253,24 +265,6 @@ class Tracer:
         if watch.run:
             return self._run_teller.one(watch.run, partial(covers, watcher.path))
         return self._run_teller.newest(watch.runs, partial(covers, watcher.path)) if watch.runs else None
-
-    def _reply_all(self, watcher: Watcher, answers: Iterator[Account], cause: Trail, now_us: int) -> None:
-        """Answer in parts, of which there is at least one."""
-        about = next(answers)
-        for more in answers:
-            self._reply(watcher, about, cause, now_us, last=False)
-            about = more
-        self._reply(watcher, about, cause, now_us, last=True)
-
-    def _reply(self, watcher: Watcher, about: Account, cause: Trail, now_us: int, *, last: bool) -> None:
-        """Speak to who asked, on a topic that nobody chooses: the session is a name, and stands last."""
-        if not watcher.session:
-            return
-        engine = self._engine
-        topic = topic_for(engine.root, Kind.REPLY, self._host, watcher.session)
-        data = {"watch": watcher.path, **about, "last": last}
-        trail = engine.next_trail(cause, now_us)
-        engine.outbox.append(Outbound(topic, data, engine.matrix, now_us, 1, type="em.reply", trail=trail, cause=cause.id))
 
     # Leases
 

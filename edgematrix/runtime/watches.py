@@ -25,7 +25,7 @@ _RUNIDS_MAX = 100
 class Watch(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a watch asks for: the `data` of an event on `{root}/op/{user}/watch/{path}`, all of it optional.
 
-    `session` is where an answer goes, `{root}/reply/{host}/{session}`; without it there is none. `newest` is how many kept
+    `session` is where an answer goes, `{root}/reply/{host}/{user}/{session}`; without it there is none. `newest` is how many kept
     observations the answer holds. `follow` asks for traces from now on, for the time of a lease; false ends that. `group` asks
     about the trigger groups of that name alone.
 
@@ -66,6 +66,8 @@ def read_watch(message: Message, head: str) -> tuple[Watcher, Watch]:
         CodecError: it is retained, or asks for what there is not.
     """
     user, _, rest = message.topic.removeprefix(head).partition("/")
+    if not user:
+        raise CodecError("no watch: its topic does not say who asks")
     path = parse_path(rest.partition("/")[2])
     if message.retained:
         raise CodecError("a watch is not retained: it would begin anew whenever the host connects")
@@ -93,6 +95,9 @@ class Watches:
 
     def __len__(self) -> int:
         return len(self._until_s)
+
+    def __contains__(self, watcher: Watcher) -> bool:
+        return watcher in self._until_s
 
     def renew(self, watcher: Watcher, now_s: float) -> None:
         """Begin a lease, or go on with it.

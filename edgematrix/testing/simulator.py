@@ -20,11 +20,13 @@ from edgematrix.protocol.router import Router
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.dead_desk import DeadDesk
 from edgematrix.runtime.ids import id_maker
+from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.keeper import PART_SEPARATOR, collect, parts_by_owner
 from edgematrix.runtime.observation import Observer
 from edgematrix.runtime.operations import Operations
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.topology import Applied
+from edgematrix.runtime.send_desk import SendDesk
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.recording import Recorded
@@ -222,6 +224,7 @@ class Simulation:
             assembly.engine.watched = _everything
         if self._observer is not None:
             assembly.engine.observers.append(self._observer)
+        SendDesk(assembly.engine, lambda: assembly.agents, FrontDesk(assembly.engine, HOST))
         return assembly
 
     def _topology_changed(self, applied: Applied) -> None:

@@ -71,7 +71,7 @@ class FakeHost:
     def _received(self, topic: str, payload: bytes) -> None:
         event = json.loads(payload)
         self.asked.put((topic, event))
-        _, verb, path = topic.removeprefix(f"{self._root}/op/").split("/", 2)
+        user, verb, path = topic.removeprefix(f"{self._root}/op/").split("/", 2)
         found = self.answer(verb, path, event["data"])
         if found is not None:
             reply = {
@@ -81,7 +81,7 @@ class FakeHost:
                 "type": "em.reply",
                 "data": {"verb": verb, "path": path, **found},
             }
-            self._client.publish(f"{self._root}/reply/{self._name}/{event['data']['session']}", json.dumps(reply), 1)
+            self._client.publish(f"{self._root}/reply/{self._name}/{user}/{event['data']['session']}", json.dumps(reply), 1)
 
 
 HostOf = Callable[..., FakeHost]

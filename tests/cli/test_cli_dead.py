@@ -112,7 +112,7 @@ def test_an_answer_in_parts_is_one_answer(host: FakeHost, steer: Steer, root: st
     def answer(verb: str, path: str, data: dict[str, Any]) -> dict[str, Any]:
         part = {"verb": verb, "path": path, "done": True, "total": 2, "letters": [OLD], "last": False}
         event = {"specversion": "1.0", "id": "p", "source": "/home", "type": "em.reply", "data": part}
-        host._client.publish(f"{root}/reply/pi/{data['session']}", json.dumps(event), 1)
+        host._client.publish(f"{root}/reply/pi/operator/{data['session']}", json.dumps(event), 1)
         return part | {"letters": [NEW], "last": True}
 
     host.answer = answer

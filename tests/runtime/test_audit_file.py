@@ -28,12 +28,13 @@ def verbs(folder: Path) -> list[str]:
 
 def test_a_log_goes_on_after_each_start_and_none_is_made_for_nothing(tmp_path: Path) -> None:
     log = AuditFile(tmp_path / "state", "pi")
-    assert log.open(AT) == ""
+    log.open(AT)
     log.close()
     assert not (tmp_path / "state").exists()
     for start in range(3):
         log = AuditFile(tmp_path / "state", "pi")
-        assert log.open(AT) == ""
+        log.open(AT)
+        assert not log.found
         assert log.append([fact(), fact()]) == start * 2 + 1
         log.close()
     assert (verdict_of(tmp_path / "state", log.head).trouble, log.head.n) == (None, 6)
@@ -50,7 +51,8 @@ def test_a_torn_line_is_told_and_the_chain_goes_on(tmp_path: Path, kept: int) ->
     file.write_bytes(whole + b"\n" + torn[:kept])
     assert verdict_of(tmp_path).trouble is not None
     again = AuditFile(tmp_path, "pi")
-    assert "not whole" in again.open(AT)
+    again.open(AT)
+    assert "not whole" in again.found
     again.append([fact("home/c")])
     again.close()
     assert verdict_of(tmp_path, again.head).trouble is None
@@ -85,7 +87,8 @@ def test_a_line_that_was_changed_is_left_to_be_found(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
     file.write_bytes(file.read_bytes().replace(b"home/b", b"home/x"))
     again = AuditFile(tmp_path, "pi")
-    assert "was damaged" in again.open(AT)
+    again.open(AT)
+    assert "was damaged" in again.found
     again.append([fact("home/c")])
     again.close()
     trouble = verdict_of(tmp_path).trouble

@@ -19,7 +19,7 @@ from edgematrix.runtime.observation import DeadLettered, Dropped, Noted
 from edgematrix.testing.simulator import Restart
 
 SECOND_US = 1_000_000
-REPLY = "em/reply/simulation/s1"
+REPLY = "em/reply/simulation/me/s1"
 SHOP = """
 matrix: home
 agents:
@@ -398,7 +398,7 @@ def test_a_damaged_letter_is_told_and_forgotten() -> None:
 
 
 def data_of(ear: Ear, session: str) -> list[dict[str, Any]]:
-    return [value["data"] for value in ear.on(f"em/reply/pi/{session}")]
+    return [value["data"] for value in ear.on(f"em/reply/pi/me/{session}")]
 
 
 async def answer(ear: Ear, session: str, **data: object) -> dict[str, Any]:
@@ -448,7 +448,7 @@ def test_a_retained_order_is_not_carried_out(tmp_path: Path) -> None:
         ear.say(topic, event, retain=True)
         async with bus.host(DEVICES, name="attic"):
             await ear.until(lambda: any("retained" in event["data"]["reason"] for event in ear.on("em/dead/home")))
-        assert json.dumps(ear.on("em/reply/attic/s1")) == "[]"
+        assert json.dumps(ear.on("em/reply/attic/me/s1")) == "[]"
 
     async def main() -> None:
         async with open_bus("memory", tmp_path) as bus, bus.ear() as ear, bus.host(DEVICES):

@@ -233,11 +233,11 @@ def test_without_it_it_comes_back_when_somebody_wants_it(in_memory: OnSite) -> N
             assert b.has(GUARD)
             ear.say("em/op/me/failback/home/guard", _order())
             await until(lambda: a.has(GUARD))
-            await ear.until(lambda: bool(ear.on("em/reply/b/s1")))
-            assert ear.on("em/reply/b/s1")[0]["data"] == {"verb": "failback", "path": "home/guard", "done": True, "to": "a"}
+            await ear.until(lambda: bool(ear.on("em/reply/b/me/s1")))
+            assert ear.on("em/reply/b/me/s1")[0]["data"] == {"verb": "failback", "path": "home/guard", "done": True, "to": "a"}
             ear.say("em/op/me/failback/home/guard", _order())
-            await ear.until(lambda: len(ear.on("em/reply/a/s1")) == len(ear.on("em/reply/b/s1")) == 2)
-            refused = [ear.on(f"em/reply/{host}/s1")[-1]["data"]["refused"] for host in ("a", "b")]
+            await ear.until(lambda: len(ear.on("em/reply/a/me/s1")) == len(ear.on("em/reply/b/me/s1")) == 2)
+            refused = [ear.on(f"em/reply/{host}/me/s1")[-1]["data"]["refused"] for host in ("a", "b")]
             assert refused == ["home/guard: this host is the first choice", "home/guard: it is not on this host"]
 
     in_memory(test)

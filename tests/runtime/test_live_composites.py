@@ -10,7 +10,7 @@ from edgematrix.runtime.observation import DeadLettered, Fired, Outcome, RunEnde
 from edgematrix.testing.simulator import Restart
 
 SECOND_US = 1_000_000
-REPLY = "em/reply/simulation/s1"
+REPLY = "em/reply/simulation/me/s1"
 CODE = """
 import asyncio
 
@@ -210,7 +210,8 @@ def test_a_person_answers_by_approve(play) -> None:
             (6, *asked("approve", "home/sure", user="ann", answer="yes")),
         ],
     )
-    first, listed, wrong, empty, done = answers(played)
+    first, listed, wrong, empty = answers(played)
+    (done,) = played.on("em/reply/simulation/ann/s1")  # below whoever asked, whatever the session says
     assert "no question waits" in first["refused"]
     (question,) = listed["questions"]
     assert (question["agent"], question["question"], question["choices"]) == ("home/sure", "Open it?", ["yes", "no"])

@@ -5,7 +5,7 @@ from typing import Any
 from bus_fixtures import Bus, Ear, OnBus
 from live_support import asked, order
 
-REPLY = "em/reply/pi/s1"
+REPLY = "em/reply/pi/me/s1"
 HOUSE = """
 matrix: home
 agents:

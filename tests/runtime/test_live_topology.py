@@ -10,7 +10,7 @@ from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, Outcome
 from edgematrix.testing.simulator import Restart
 
 SECOND_US = 1_000_000
-REPLY = "em/reply/simulation/s1"
+REPLY = "em/reply/simulation/me/s1"
 
 
 def echo(topic: str, out: str) -> dict[str, Any]:

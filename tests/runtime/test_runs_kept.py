@@ -221,7 +221,7 @@ def ask(ear: Ear, session: str, path: str = "home", **asked: object) -> None:
 
 
 async def answer(ear: Ear, session: str) -> list[dict[str, Any]]:
-    topic = f"em/reply/pi/{session}"
+    topic = f"em/reply/pi/me/{session}"
     await ear.until(lambda: any(value["data"]["last"] for value in ear.on(topic)))
     return [value["data"] for value in ear.on(topic)]
 

@@ -82,7 +82,7 @@ def test_pieces_of_what_is_inside_leave_the_host_while_somebody_watches(on_bus: 
     async def test(bus: Bus) -> None:
         async with bus.ear() as ear, bus.host(HOME):
             ear.say("em/op/me/watch/home/report", event({"session": "s1", "newest": 1}, "op.watch"))
-            await ear.until(lambda: bool(ear.on("em/reply/pi/s1")))
+            await ear.until(lambda: bool(ear.on("em/reply/pi/me/s1")))
             ear.say("em/in/home/report/request", event("a b", "in.request", runid="r1"))
             await ear.until(lambda: bool(ear.on("em/out/home/report/summary")))
             assert [(sequence, value) for sequence, value, _ in told(ear, "report/writer")] == [(1, "a"), (2, "b")]

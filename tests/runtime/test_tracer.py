@@ -47,8 +47,8 @@ def kinds(ear: Ear, path: str) -> list[str]:
 
 async def answer(ear: Ear) -> list[dict[str, Any]]:
     """The whole answer: all its parts."""
-    await ear.until(lambda: any(value["data"]["last"] for value in ear.on("em/reply/pi/s1")))
-    return [found for value in ear.on("em/reply/pi/s1") for found in value["data"]["observations"]]
+    await ear.until(lambda: any(value["data"]["last"] for value in ear.on("em/reply/pi/me/s1")))
+    return [found for value in ear.on("em/reply/pi/me/s1") for found in value["data"]["observations"]]
 
 
 async def handled(ear: Ear) -> None:
@@ -226,8 +226,8 @@ def test_what_is_not_here_is_refused_with_the_nearest_name(
     async def test(bus: Bus) -> None:
         async with bus.ear() as ear, bus.host(HOUSE):
             watch(ear, path, **asked)
-            await ear.until(lambda: len(ear.on("em/reply/pi/s1")) == 1 and len(ear.on("em/dead/home")) == 1)
-            data = ear.on("em/reply/pi/s1")[0]["data"]
+            await ear.until(lambda: len(ear.on("em/reply/pi/me/s1")) == 1 and len(ear.on("em/dead/home")) == 1)
+            data = ear.on("em/reply/pi/me/s1")[0]["data"]
             assert (data["refused"], data["remedy"], data["last"]) == (reason, remedy, True)
             assert ear.on("em/dead/home")[0]["data"]["reason"] == reason
 
@@ -261,8 +261,8 @@ def test_watchers_are_bounded(on_bus: OnBus) -> None:
         async with bus.ear() as ear, bus.host(HOUSE):
             for number in range(3):
                 ear.say("em/op/me/watch/home/cellar", event({"session": f"s{number}", "newest": 1}))
-            await ear.until(lambda: len(ear.on("em/reply/pi/s2")) == 1)
-            assert "watches_max, 2" in ear.on("em/reply/pi/s2")[0]["data"]["refused"]
+            await ear.until(lambda: len(ear.on("em/reply/pi/me/s2")) == 1)
+            assert "watches_max, 2" in ear.on("em/reply/pi/me/s2")[0]["data"]["refused"]
             ear.say("em/op/me/watch/home/cellar", event({"session": "s0"}))  # a renewal is no new one
             await handled(ear)
             assert len(ear.on("em/dead/home")) == 1
@@ -300,6 +300,6 @@ def test_of_many_groups_a_part_is_told_and_the_rest_counted(tmp_path: Path) -> N
             found = await answer(ear)
             assert [item["kind"] for item in found].count("match") == 256
             assert found[-1]["text"] == "what 44 more groups wait for is left out: ask about a part of home"
-            assert len(ear.on("em/reply/pi/s1")) == 1
+            assert len(ear.on("em/reply/pi/me/s1")) == 1
 
     asyncio.run(main())
