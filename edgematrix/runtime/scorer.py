@@ -19,7 +19,7 @@ from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
 from edgematrix.runtime.workshop import Workshop
 
-__all__ = ["WAITING_MAX", "ModelWanted", "Scorer", "Scorers", "WindowModel"]
+__all__ = ["WAITING_MAX", "ModelWanted", "Scorer", "Scorers", "Told", "WindowModel"]
 
 _log = logging.getLogger(__name__)
 
