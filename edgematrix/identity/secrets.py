@@ -172,7 +172,7 @@ class OwnSecrets:
     def __init__(self, source: Source, agent: str, names: Sequence[str]) -> None:
         self._source = source
         self._agent = agent
-        self._names = tuple(names)
+        self.names = tuple(names)
         self._known = Redaction()
 
     def read(self, name: str) -> Secret:
@@ -182,7 +182,7 @@ class OwnSecrets:
             RunError: the agent's definition does not name it.
             SecretError: there is none, or its file is not as it has to be.
         """
-        if name not in self._names:
+        if name not in self.names:
             raise RunError(f"{self._agent} may not have the secret {name!r}", where=self._agent, remedy="name it in the agent's `secrets`")
         secret = self._source.read(name, self._agent)
         self._known.learn(secret)

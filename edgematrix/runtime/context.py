@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -235,9 +236,12 @@ class Context:
         created runs, when the call returns; runs under way go on.
 
         Raises:
-            RunError: it is not below this agent, or the run is over.
+            RunError: it is not below this agent, names a secret that this agent may not have, or the run is over.
             EdgeMatrixError: the definition is refused; why, and what would be right. Nothing has changed then.
         """
+        for name in _secrets_named(spec):
+            if self._secrets is None or name not in self._secrets.names:
+                raise RunError(f"{self.path} may not have the secret {name!r}, and give it to nobody", where=self.path)
         await self._ask("create", path, Create(dict(spec)))
 
     async def remove(self, path: str) -> None:
@@ -415,6 +419,22 @@ class Context:
     def _check_alive(self) -> None:
         if self._run.over:
             raise RunError("the run is over", where=self.path)
+
+
+def _secrets_named(definition: object) -> Iterator[object]:
+    """The secrets that a definition, and those in it, name; what is no definition is refused by whoever reads it."""
+    if isinstance(definition, Mapping):
+        named, below = definition.get("secrets"), definition.get("agents")
+        yield from named if isinstance(named, (list, tuple)) else ()
+        model = definition.get("llm")
+        key = model.get("api_key") if isinstance(model, Mapping) else None
+        if isinstance(key, str) and "${secret:" in key:
+            from edgematrix.identity.reference import names_in  # noqa: PLC0415 - hardly any agent creates such a one
+
+            with suppress(ValueError):
+                yield from names_in(key)
+        for agent in below.values() if isinstance(below, Mapping) else ():
+            yield from _secrets_named(agent)
 
 
 def _plain(value: object) -> object:

@@ -26,6 +26,13 @@ async def gives_itself(value: object, ctx: em.Context) -> object:
 async def wants_another(value: object, ctx: em.Context) -> object:
     return ctx.secret("garage_pin").reveal()
 
+async def gives(value: object, ctx: em.Context) -> None:
+    await ctx.create("child", {"agents": {"thief": {"python": "door:says_it", "secrets": ["garage_pin"]}}})
+
+async def has_a_child(value: object, ctx: em.Context) -> str:
+    await ctx.create("child", {"python": "door:in_a_thread", "secrets": ["door_pin"], "inputs": {"in": "any"}})
+    return await ctx.call("/home/door/child", 1)
+
 async def retains(value: object, ctx: em.Context) -> None:
     await ctx.publish("lock/set", ctx.secret("door_pin").reveal(), retain=True)
 
@@ -68,6 +75,13 @@ def test_an_agent_has_no_secrets_but_its_own(play) -> None:
     assert "home/door may not have the secret 'garage_pin' (name it in the agent's `secrets`)" in reason
     played = play(MATRIX.replace("secrets: [door_pin], ", "") % "publishes", [(1, "t/x", 1)], modules={"door": MODULE})
     assert "may not have the secret 'door_pin'" in played.of(DeadLettered)[0].reason
+
+
+def test_code_gives_no_secrets_but_its_own_to_agents_that_it_creates(play) -> None:
+    (reason,) = reasons(play, "gives")
+    assert "home/door may not have the secret 'garage_pin', and give it to nobody" in reason
+    played = play(MATRIX % "has_a_child", [(1, "t/x", 1)], modules={"door": MODULE})
+    assert played.on("t/heard") == ["*" * len("<door_pin>")], played.of(DeadLettered)
 
 
 def test_why_a_run_failed_is_told_without_the_value(play) -> None:
