@@ -125,6 +125,7 @@ class _Provision:
         done.registry = done.registry.following(wanted, self._now)
         authority = self._authority(is_new=is_new)
         self._revoke(done)
+        done.has_nats = self._has_nats(done.registry)
         self._rotate(done, authority)
         self._add(done, authority)
         self._broker_certificate(done, authority)
@@ -230,14 +231,39 @@ class _Provision:
 
     def _given(self, done: Provisioned, entry: Entry, authority: Authority) -> Entry:
         """With a new credential, which stands in its folder."""
-        registry, wish = done.registry, self._wish
-        was_certificate = bool(entry.generations) and entry.generations[-1].kind is Kind.CERTIFICATE
-        kind = Kind.CERTIFICATE if wish.all_certificates or entry.name in wish.certificates or was_certificate else Kind.SECRET
+        registry, wish, kind = done.registry, self._wish, self._next_kind(entry)
         number, places = registry.next_number(entry.name), _places(registry, entry, kind)
         folder = self._folder.make_for(entry.role, entry.name)
         if kind is Kind.SECRET:
             return entry.with_new(give_secret(entry, number, folder, authority, places, self._now))
         return entry.with_new(give_certificate(entry, number, folder, authority, places, self._now, wish.days))
+
+    def _next_kind(self, entry: Entry) -> Kind:
+        """What its next credential is: as the newest, or as is asked for."""
+        was_certificate = bool(entry.generations) and entry.generations[-1].kind is Kind.CERTIFICATE
+        is_wanted = self._wish.all_certificates or entry.name in self._wish.certificates
+        return Kind.CERTIFICATE if is_wanted or was_certificate else Kind.SECRET
+
+    def _has_nats(self, registry: Registry) -> bool:
+        """Whether NATS can have what there will be: asked before anything is written.
+
+        Raises:
+            UsageError: it cannot, and addresses are written for it.
+        """
+        kinds: set[Kind] = set()
+        for entry in registry.principals:
+            is_rotated = entry.name in self._wish.rotate
+            if is_rotated or not entry.generations:
+                kinds.add(self._next_kind(entry))
+            if not is_rotated or self._wish.overlap:
+                kinds |= {one.kind for one in entry.live(self._now)}
+        if len(kinds) < len(Kind) or registry.broker == "mosquitto":
+            return len(kinds) < len(Kind)
+        raise UsageError(
+            "NATS has one listener: either everybody has a secret, or everybody a certificate",
+            where="--certificate",
+            remedy="--certificates from the beginning, or --rotate everybody with --certificates --overlap 0s, or a mosquitto",
+        )
 
     def _broker_certificate(self, done: Provisioned, authority: Authority) -> None:
         registry, folder, now = done.registry, self._folder.broker, self._now
@@ -258,14 +284,6 @@ class _Provision:
         users = registry.users(now)
         texts: dict[str, bytes | str] = {**password_files(registry, now), "acl": acl_file(principals, users)}
         texts |= {"ca.pem": authority.pem, "revoked.pem": authority.revoke(registry.revocations(now), now)}
-        kinds = {one.kind for _, _, one in registry.live(now)}
-        done.has_nats = len(kinds) < len(Kind)
-        if not done.has_nats and registry.broker != "mosquitto":
-            raise UsageError(
-                "NATS has one listener: either everybody has a secret, or everybody a certificate",
-                where="--certificate",
-                remedy="--certificates for all, or a mosquitto",
-            )
         listeners = mosquitto_listeners(registry, now, folder=_MOSQUITTO_FOLDER, port=registry.port)
         texts["mosquitto.conf"] = _filled("mosquitto-access.conf", {"listeners": listeners, "matrix": registry.matrix})
         if done.has_nats:

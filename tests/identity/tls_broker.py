@@ -35,7 +35,10 @@ access:
   clients:
     zigbee: {{publishes: ["zigbee2mqtt/#"]}}
 agents:
-  hall: {{host: pi, triggers: {{tick: {{on: {{timer: {{every: 1h}}}}, do: [{{emit: {{port: beat, value: 1}}}}]}}}}, outputs: {{beat: number}}}}
+  hall:
+    host: pi
+    outputs: {{beat: number}}
+    triggers: {{tick: {{on: {{timer: {{every: 1h}}}}, do: [{{emit: {{port: beat, value: 1}}}}]}}}}
   {LONG}: {{host: esp1, outputs: {{t: number}}}}
   {LONG[:-1]}b: {{host: pi, agents: {{{LONG}: {{host: esp1, outputs: {{t: number}}}}}}}}
 """
