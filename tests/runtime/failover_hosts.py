@@ -13,6 +13,7 @@ from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
+from edgematrix.config.signing import Signing
 from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
@@ -83,12 +84,15 @@ class FailoverHost:
         )
         candidates = {path: unit.hosts for path, unit in units.items()}
         everybody = {*fixed.values(), *(host for hosts in candidates.values() for host in hosts), name}
-        self.guard = Guard(placed(opened.spec, {**dict.fromkeys(agents, name), **fixed}, candidates=candidates), everybody)
+        spec = placed(opened.spec, {**dict.fromkeys(agents, name), **fixed}, candidates=candidates)
+        self.guard = Guard(spec, everybody)
         self.transport = self.guard.watch(name, connect(settings))
+        keys = folder / "keys" / name
+        signing = Signing(keys, self.transport, spec, clock, name) if keys.exists() else None
         self.store = SqliteStore(folder / f"{name}.sqlite") if store else None
         self.host = Host(
             assembly,
-            self.transport,
+            self.transport if signing is None else signing.transport,
             clock,
             name=name,
             session=session,
@@ -96,6 +100,9 @@ class FailoverHost:
             topology=self.topology,
             changed=self.told.append,
         )
+
+        if signing is not None:
+            signing.guard(self.host)
 
         def replan(holders: Mapping[AgentPath, str]) -> Prepared:
             return self.topology.replan(places(holders))
