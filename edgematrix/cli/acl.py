@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -74,7 +74,7 @@ def command(
         raise UsageError("the commands are those of mosquitto's plugin; NATS reads a file", remedy="edgematrix acl MATRIX --broker nats")
     spec = open_matrix(matrix, imports=False).spec
     principals = principals_of(spec)
-    users = _users(access)
+    users, passwords = _identities(access, broker)
     if listed:
         for line in access_lines(principals, users):
             say(line)
@@ -88,18 +88,26 @@ def command(
     elif broker is Broker.NATS:
         from edgematrix.access.nats import authorization  # noqa: PLC0415 - mosquitto is the usual one
 
-        write(authorization(principals, users))
+        write(authorization(principals, users, passwords))
     else:
         write(acl_file(principals, users))
 
 
-def _users(access: Path | None) -> Users:
+def _identities(access: Path | None, broker: Broker) -> tuple[Users, Mapping[str, str]]:
+    """The users of those whose credentials are valid, and what NATS has to know of their secrets."""
     if access is None:
-        return {}
+        return {}, {}
     from edgematrix.identity.access_folder import AccessFolder  # noqa: PLC0415 - for who has made identities
-    from edgematrix.identity.registry import read_registry  # noqa: PLC0415
+    from edgematrix.identity.registry import Kind, read_registry  # noqa: PLC0415
 
-    return read_registry(AccessFolder(access).registry).users(datetime.now(UTC))
+    registry, now = read_registry(AccessFolder(access).registry), datetime.now(UTC)
+    users = registry.users(now)
+    if broker is Broker.MOSQUITTO:
+        return users, {}
+    live = list(registry.live(now))
+    if any(one.kind is Kind.CERTIFICATE for _, _, one in live):
+        users = {name: tuple(f"CN={user}" for user in found) for name, found in users.items()}
+    return users, {user: one.nats for user, _, one in live if one.kind is Kind.SECRET}
 
 
 def _compared(file: Path, broker: Broker, principals: Sequence[Principal], users: Users) -> list[Difference]:

@@ -111,7 +111,7 @@ def test_mosquitto_takes_the_deployed_configuration_and_keeps_strangers_out(depl
             (people, "anna", "secret", True),
             (people, "pi_hall", "secret", False),
         ):
-            visitor = Visitor(port, "whoever", user, password)
+            visitor = Visitor(port, "op:whoever", user, password)
             assert (visitor.reason == "Success") is welcome, (port, user, visitor.reason)
             visitor.close()
     finally:
@@ -124,11 +124,13 @@ def test_mosquitto_takes_the_deployed_configuration_and_keeps_strangers_out(depl
 def test_a_machine_cannot_take_another_ones_session(deployed: BrokerProcess) -> None:
     deployed.start()
     try:
-        victim = Visitor(deployed.port, "chosen", "pi_hall", "secret")
-        thief = Visitor(deployed.port, "pi_hall", "pi_cellar", "secret")
+        victim = Visitor(deployed.port, "op:chosen", "pi_hall", "secret")
+        thief = Visitor(deployed.port, "op:pi_hall", "pi_cellar", "secret")
         assert thief.reason == "Success"
+        for port, user in ((deployed.port, "pi_cellar"), (deployed.people, "anna")):  # type: ignore[attr-defined]
+            assert Visitor(port, "pi_hall", user, "secret").reason != "Success"
         assert not victim.wait(lambda: victim.lost, patience_s=0.2)
-        again = Visitor(deployed.port, "other", "pi_hall", "secret")
+        again = Visitor(deployed.port, "op:other", "pi_hall", "secret")
         assert again.reason == "Success"
         assert victim.wait(lambda: victim.lost), "one user has one connection"
         thief.close()
