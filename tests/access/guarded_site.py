@@ -38,6 +38,8 @@ class GuardedSite(Site):
     mosquitto grants every subscription and delivers what may be read: what was asked for is taken from its log, and held against the list.
     """
 
+    has_ear = True
+    """Whether the list has to name the ear."""
     others: set[str]
     """Who is neither a host nor a board."""
 
@@ -93,7 +95,7 @@ set_tcp_nodelay true
                 found[principal.name] = Principal(principal.name, principal.role, principal.subject, grants)
         self.others = {EAR, *(one.name for one in found.values() if one.role in (Role.OPERATOR, Role.CLIENT))}
         everything = Grants([Grant(Access.READ, "#"), Grant(Access.WRITE, "#")])
-        everybody = [*found.values(), Principal(EAR, Role.CLIENT, EAR, everything)]
+        everybody = [*found.values(), *([Principal(EAR, Role.CLIENT, EAR, everything)] if self.has_ear else ())]
         self.guard.grants = {one.name: one.grants for one in everybody}
         return everybody
 
@@ -153,6 +155,8 @@ set_tcp_nodelay true
 
 class BrokerSite(GuardedSite):
     """The same on a broker that judges subscriptions: mosquitto with its dynamic security plugin, or NATS. It has one listener."""
+
+    has_ear = False
 
     def __init__(self, folder: Path, matrix: dict[str, Any], form: str) -> None:
         self._form = form

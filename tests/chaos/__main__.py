@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--full", type=int, default=0, help="how often the disk of a host is full for two seconds")
     parser.add_argument("--broker", choices=("mosquitto", "nats-cluster"), default="mosquitto")
     parser.add_argument("--persistence", choices=("on", "off"), default="on", help="whether mosquitto keeps anything over a kill")
+    parser.add_argument("--access", action="store_true", help="whether mosquitto has the chain's access list; what it refuses is counted")
     parser.add_argument("--hosts", type=int, choices=range(1, len(HOSTS) + 1), default=len(HOSTS))
     parser.add_argument("--window", type=int, default=1_000, help="how many messages are under way at once")
     parser.add_argument("--deadline", type=float, default=120.0, help="seconds after which a run is given up")
@@ -46,6 +47,7 @@ def main() -> int:
                     broker=chosen.broker,
                     persistent=chosen.persistence == "on",
                     hosts=chosen.hosts,
+                    access=chosen.access,
                     fillings=chosen.full,
                     window_max=chosen.window,
                     deadline_s=chosen.deadline,
@@ -53,6 +55,7 @@ def main() -> int:
                 )
             )
         print(*result.lines, sep="\n")
+        is_well = is_well and not result.denied
         if result.trouble:
             print(f"trouble: {result.trouble}")
             is_well = False

@@ -23,18 +23,20 @@ class Brokers:
     urls: tuple[str, ...]
 
 
-def brokers(kind: str, folder: Path, *, persistent: bool) -> Brokers:
+def brokers(kind: str, folder: Path, *, persistent: bool, more: str = "") -> Brokers:
     """Make the brokers of a run: `mosquitto` or `nats-cluster`.
+
+    With `more`, mosquitto's configuration says that too, and who comes needs a name.
 
     Raises:
         BrokerError: it is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return _mosquitto(folder, persistent=persistent) if kind == "mosquitto" else _nats_cluster(folder)
+    return _mosquitto(folder, persistent=persistent, more=more) if kind == "mosquitto" else _nats_cluster(folder)
 
 
-def _mosquitto(folder: Path, *, persistent: bool) -> Brokers:
-    made = BrokerProcess("mosquitto", folder / "data", persistent=persistent)
+def _mosquitto(folder: Path, *, persistent: bool, more: str) -> Brokers:
+    made = BrokerProcess("mosquitto", folder / "data", persistent=persistent, more=more, anonymous=not more)
     _, executable = choose("mosquitto")
     command = [executable, "-c", str(made._configuration)]
     program = Program("broker", command, folder / "mosquitto.log", ready=lambda: _answers(made.port))

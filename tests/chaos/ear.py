@@ -47,6 +47,8 @@ def ear(url: str, log: Path, filters: tuple[str, ...]) -> Program:
         "-F",
         "%t %p",
     ]
+    if address.username is not None:
+        command += ["-u", address.username, "-P", str(address.password)]
     for topic_filter in filters:
         command += ["-t", topic_filter]
     return Program("ear", command, log)

@@ -17,6 +17,7 @@ from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
+from tests.chaos.access import ACCESS, DEPLOYER, EAR, WORLD, address, broker_lines, denials
 from tests.chaos.boards import FEED_TOPIC, SINK_TOPIC, Boards
 from tests.chaos.bus import Brokers, brokers
 from tests.chaos.ear import ear, heard
@@ -40,8 +41,8 @@ _TELL_S = 5.0
 class Options:
     """What is to be done.
 
-    `fillings` is how often the disk of a host is full for a while. `window_max` numbers are under way at once; after `deadline_s` it
-    is given up.
+    `fillings` is how often the disk of a host is full for a while; with `access` the broker has the chain's access list.
+    `window_max` numbers are under way at once; after `deadline_s` it is given up.
     """
 
     seed: int
@@ -52,6 +53,7 @@ class Options:
     persistent: bool = True
     hosts: int = 3
     fillings: int = 0
+    access: bool = False
     window_max: int = 1_000
     deadline_s: float = 120.0
     tells: bool = False
@@ -61,8 +63,8 @@ class Options:
 class Result:
     """What came of it.
 
-    `back_s` is the longest time that it took to go on after a disk had room again. `trouble` is why it was given up; empty if it
-    was not. `lines` tell the rest.
+    `back_s` is the longest time that it took to go on after a disk had room again, `denied` how much an access list refused.
+    `trouble` is why it was given up; empty if it was not. `lines` tell the rest.
     """
 
     lost: int = 0
@@ -70,6 +72,7 @@ class Result:
     kills: int = 0
     took_s: float = 0.0
     back_s: float = 0.0
+    denied: int = 0
     trouble: str = ""
     cpu_s: dict[str, float] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -82,19 +85,21 @@ class _World:
         folder = options.folder
         self.options = options
         names = HOSTS[: options.hosts]
-        matrix = _lay_out(folder, names)
-        open_matrix(matrix)  # what is wrong with it is told here, and not by a host's log
-        self.brokers: Brokers = brokers(options.broker, folder / "brokers", persistent=options.persistent)
+        matrix = _lay_out(folder, names, ACCESS if options.access else "")
+        self.spec = open_matrix(matrix).spec  # what is wrong with it is told here, and not by a host's log
+        more = broker_lines(self.spec, folder) if options.access else ""
+        self.brokers: Brokers = brokers(options.broker, folder / "brokers", persistent=options.persistent, more=more)
         url = f"mqtt://{','.join(url.removeprefix('mqtt://') for url in self.brokers.urls)}"
-        self.hosts = {name: _host(name, url, folder) for name in names}
-        self.ear = ear(self.brokers.urls[-1], folder / "ear.log", (SINK_TOPIC, FEED_TOPIC, TOLD_TOPIC))
-        self.deploy = _edgematrix("deploy", ["deploy", str(matrix), "--broker", url], folder)
+        by = address if options.access else _anonymous
+        self.hosts = {name: _host(name, by(url, name), folder) for name in names}
+        self.ear = ear(by(self.brokers.urls[-1], EAR), folder / "ear.log", (SINK_TOPIC, FEED_TOPIC, TOLD_TOPIC))
+        self.deploy = _edgematrix("deploy", ["deploy", str(matrix), "--broker", by(url, DEPLOYER)], folder)
         for program in (*self.brokers.programs, self.ear, *self.hosts.values(), self.deploy):
             programs.add(program)
         victims = {**self.hosts, **{program.name: program for program in self.brokers.programs}}
         self.reaper = Reaper(draw(options.seed, options.messages, options.kills, list(victims)), victims)
         self.filler = Filler(draw_fillings(options.seed, options.messages, options.fillings, names), self.hosts)
-        self.transport = PahoTransport(Endpoint.parse(url), Settings(client_id="chaos-harness", inflight_max=1_000))
+        self.transport = PahoTransport(Endpoint.parse(by(url, WORLD)), Settings(client_id="chaos-harness", inflight_max=1_000))
         self.boards = Boards(self.transport, messages=options.messages, window_max=options.window_max, came=self._came)
 
     def _came(self, count: int) -> None:
@@ -214,6 +219,10 @@ def _report(world: _World, result: Result) -> None:
     if boards.dead:
         lines.append(f"{len(boards.dead)} dead letters, of which the first are:")
         lines += [f"  {letter}" for letter in boards.dead[:5]]
+    if options.access:
+        result.denied = sum((refused := denials(world.spec, world.brokers.programs[0].log)).values())
+        lines.append(f"refused by the access list: {result.denied}")
+        lines += [f"  {count} times: {what}" for what, count in refused.most_common(5)]
     if boards.lost:
         lines.append(f"missing: {boards.missing()}")
     rate = len(boards.taken) / max(boards.last_at_s - boards.first_at_s, 0.001)
@@ -240,9 +249,14 @@ def _left_over(folder: Path) -> str:
     return ", ".join(f"{count} in {owner}" for owner, count in sorted(owners.items())) or "nothing"
 
 
-def _lay_out(folder: Path, names: tuple[str, ...]) -> Path:
+def _anonymous(url: str, user: str) -> str:
+    del user
+    return url
+
+
+def _lay_out(folder: Path, names: tuple[str, ...], more: str) -> Path:
     """Put the matrix and its code in a folder; what has no host of its own goes to the ones that there are."""
-    text = (HERE / "chain.yaml").read_text()
+    text = more + (HERE / "chain.yaml").read_text()
     for number, name in enumerate(HOSTS):
         text = text.replace(f"host: {name}\n", f"host: {names[number % len(names)]}\n")
         text = text.replace(f"host: {name},", f"host: {names[number % len(names)]},")
@@ -253,7 +267,9 @@ def _lay_out(folder: Path, names: tuple[str, ...]) -> Path:
 
 
 def _host(name: str, url: str, folder: Path) -> Program:
-    return _edgematrix(name, ["host", "--name", name, "--broker", url, "--code", str(folder), "--state", str(folder / name)], folder)
+    state = str(folder / name)
+    arguments = ["host", "--name", name, "--matrix", "chaos", "--broker", url, "--code", str(folder), "--state", state]
+    return _edgematrix(name, arguments, folder)
 
 
 def _edgematrix(name: str, arguments: list[str], folder: Path) -> Program:

@@ -19,7 +19,7 @@ def check(options: Options) -> None:
     told = "\n".join(result.lines)
     print(told)
     assert result.trouble == "", told
-    assert (result.lost, result.twice) == (0, 0), told
+    assert (result.lost, result.twice, result.denied) == (0, 0, 0), told
     assert result.kills == options.kills, told
     assert "dead letters" not in told
     assert "left over: a: nothing; b: nothing; c: nothing" in told
@@ -40,6 +40,12 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("persistent", [True, False])
 def test_fifty_kills_lose_nothing(tmp_path: Path, seed: int, persistent: bool) -> None:
     check(Options(seed=seed, **WHOLE, persistent=persistent, folder=tmp_path / "run"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kills_under_the_access_list_lose_nothing_and_nothing_is_refused(tmp_path: Path, seed: int) -> None:
+    check(Options(seed=seed, messages=5_000, kills=10, access=True, folder=tmp_path / "run"))
 
 
 @pytest.mark.slow
