@@ -5,11 +5,13 @@ when each input has had one. With `every` the rows are moments, whole multiples 
 samples is; what an input is worth at such a moment is made of its samples near it (`fill`). A moment that no sample is near enough to
 spoils every window that it is in: a model is never shown a number that nobody has measured.
 
-What is kept is bounded by the length of the window, not by the pace of the samples: of the samples between two moments two are kept.
+What is kept is bounded by the length of the window, not by the pace of the samples: of the samples between two moments two are kept. A
+moment is decided once, when its samples are there or are not waited for any more, so that a window costs what is new in it.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -21,6 +23,7 @@ ROWS_MAX: Final = 10_000
 """Rows of a window."""
 _AHEAD_US: Final = 1_000_000
 """How far a sample's own time may be ahead of ours."""
+_NEVER_US: Final = -(1 << 62)
 _BEHIND_MAX: Final = 64
 """Windows that are made at once, the newest ones, when their moments went by while nothing was done."""
 
@@ -58,9 +61,9 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """A whole window: its rows, oldest first, and the time of the first and of the last."""
+    """A whole window: 4-byte floats, row by row, the oldest first, and the time of the first row and of the last."""
 
-    rows: list[tuple[float, ...]]
+    values: array[float]
     from_us: int
     to_us: int
 
@@ -88,45 +91,47 @@ class _Cell(msgspec.Struct, array_like=True, gc=False):
 
 
 class WindowState(msgspec.Struct):
-    """What there is so far; a step changes it in place. It is plain, so it can be stored.
+    """What there is so far; a step changes it in place.
 
-    `cells` are, for each input, samples by the number of the moment at or before which they lie; `end` is the last moment of the
-    next window, None before the first sample and after a silence. `row` and `kept` are the row under way and the whole ones where
-    samples are taken as they come; `since` counts the rows since the last window. `unusable`, `late` and `ahead` count samples that
-    were no numbers, too old, and of the future; `heard` has the inputs that have had a sample.
+    `values` are the rows that are decided, `newest_us` is the time of the newest sample of each input, `heard` has the inputs that have
+    had one. `unusable`, `late` and `ahead` count samples that were no numbers, too old, and of the future.
+
+    With `every`: `done` is the number of the last decided moment, `end` that of the last moment of the next window (None before the first
+    sample and after a silence), `cells` are for each input the samples after `done`, by the number of the moment at or before which they
+    lie, `held` is the last one up to it, and `gaps` the last moment for which an input had no value.
+    Without: `row` is the row under way, `times_us` are those of the whole rows, and `since` counts the rows since the last window.
     """
 
-    cells: list[dict[int, _Cell]] = []
-    newest_us: list[int] = []
+    newest_us: list[int]
+    cells: list[dict[int, _Cell]]
+    held: list[_Cell | None]
+    gaps: list[int]
+    since: int
+    values: array[float] = msgspec.field(default_factory=lambda: array("f"))
+    heard: set[int] = set()
+    done: int = _NEVER_US
     end: int | None = None
     row: dict[int, float] = {}
-    kept: list[tuple[int, tuple[float, ...]]] = []
-    since: int = 0
+    times_us: list[int] = []
     unusable: int = 0
     late: int = 0
     ahead: int = 0
-    heard: set[int] = set()
 
 
 class Windows:
     """Makes windows by a plan. It has no state of its own."""
 
-    __slots__ = ("_gap_cells", "_keep_cells", "plan")
+    __slots__ = ("_linear", "_size", "plan")
 
     def __init__(self, plan: WindowPlan) -> None:
         self.plan = plan
-        every_us = plan.every_us or 1
-        self._gap_cells = -(-plan.gap_us // every_us) + 1 if plan.every_us else 0
-        self._keep_cells = plan.rows + self._gap_cells
+        self._size = plan.rows * len(plan.inputs)
+        self._linear = plan.fill == "linear"
 
     def start(self) -> WindowState:
         """A fresh state."""
-        inputs = range(len(self.plan.inputs))
-        return WindowState(cells=[{} for _ in inputs], newest_us=[_NEVER_US for _ in inputs], since=self.plan.step)
-
-    def fits(self, state: WindowState) -> bool:
-        """Whether a state that was stored is one of this plan."""
-        return len(state.cells) == len(state.newest_us) == len(self.plan.inputs)
+        count = len(self.plan.inputs)
+        return WindowState([_NEVER_US] * count, [{} for _ in range(count)], [None] * count, [_NEVER_US] * count, self.plan.step)
 
     def take(self, state: WindowState, samples: Iterable[Sample], now_us: int) -> WindowStep:
         """Take samples, those of one message in written order."""
@@ -162,87 +167,134 @@ class Windows:
         if self.plan.every_us:
             return f"values within {self.plan.span_us // 1_000} ms without a gap{_told(state)}"
         lacking = [name for place, name in enumerate(self.plan.inputs) if place not in state.row]
-        return f"row {len(state.kept) + 1} of {self.plan.rows} lacks {', '.join(lacking)}{_told(state)}"
+        return f"row {len(state.times_us) + 1} of {self.plan.rows} lacks {', '.join(lacking)}{_told(state)}"
 
     # Samples as they come
 
     def _fill_row(self, state: WindowState, place: int, time_us: int, value: float, windows: list[Ready | Lost]) -> None:
-        plan, kept = self.plan, state.kept
-        if kept and time_us < kept[-1][0]:
+        plan, times_us = self.plan, state.times_us
+        if times_us and time_us < times_us[-1]:
             state.late += 1
             return
         state.heard.add(place)
         state.row[place] = value
         if len(state.row) < len(plan.inputs):
             return
-        row = tuple(state.row[number] for number in range(len(plan.inputs)))
+        row = [state.row[number] for number in range(len(plan.inputs))]
         state.row = {}
-        if kept and plan.gap_us and time_us - kept[-1][0] > plan.gap_us:
-            apart_ms = (time_us - kept[-1][0]) // 1_000
+        if times_us and plan.gap_us and time_us - times_us[-1] > plan.gap_us:
+            apart_ms = (time_us - times_us[-1]) // 1_000
             windows.append(_lost(state, f"two rows are {apart_ms} ms apart, at most {plan.gap_us // 1_000} ms are allowed"))
             self._restart(state)
-        kept = state.kept
-        kept.append((time_us, row))
+        state.times_us.append(time_us)
+        state.values.extend(row)
         state.since += 1
-        if len(kept) > plan.rows:
-            del kept[0]
-        if len(kept) == plan.rows and state.since >= plan.step:
+        if len(state.times_us) > plan.rows:
+            del state.times_us[0], state.values[: len(row)]
+        if len(state.times_us) == plan.rows and state.since >= plan.step:
             state.since = 0
-            windows.append(Ready([values for _, values in kept], kept[0][0], time_us))
+            windows.append(Ready(state.values[:], state.times_us[0], time_us))
             _forget_counts(state)
 
     def _spoil(self, state: WindowState, place: int, windows: list[Ready | Lost]) -> None:
         """A value is missing where each counts: it stays as it was, or what there is of the window is of no use."""
         plan = self.plan
-        if plan.fill == "hold" and state.kept:
-            last_us, last = state.kept[-1]
-            self._fill_row(state, place, last_us, last[place], windows)
+        if plan.fill == "hold" and state.times_us:
+            self._fill_row(state, place, state.times_us[-1], state.values[place - len(plan.inputs)], windows)
         else:
-            if state.kept or state.row:
+            if state.times_us or state.row:
                 windows.append(_lost(state, f"a value of {plan.inputs[place]} is missing"))
             self._restart(state)
 
     def _restart(self, state: WindowState) -> None:
-        state.kept, state.row = [], {}
+        state.times_us, state.row, state.values = [], {}, array("f")
         state.since = self.plan.step  # so that the first whole window counts
 
     # Moments
 
     def _put(self, state: WindowState, place: int, time_us: int, value: float) -> None:
-        every_us = self.plan.every_us
-        number = -(-time_us // every_us)
+        number = -(-time_us // self.plan.every_us)
         if state.end is None:
-            state.end = number + self.plan.rows - 1
-        cells = state.cells[place]
-        if number < self._oldest(state.end):
-            state.late += 1
-            return
+            done = max(number - 1, state.done)  # what was decided stays so
+            state.end = done + self.plan.rows
+            self._skip_to(state, done)
         state.heard.add(place)
+        if number <= state.done:
+            held = state.held[place]
+            if held is None or time_us >= held.last_us:
+                state.held[place] = _Cell(time_us, value, time_us, value)  # too late for its moment, and still the newest there is
+            else:
+                state.late += 1
+                return
+        else:
+            _add(state.cells[place], number, time_us, value)
         state.newest_us[place] = max(state.newest_us[place], time_us)
-        cell = cells.get(number)
-        if cell is None:
-            cells[number] = _Cell(time_us, value, time_us, value)
-        elif time_us >= cell.last_us:
-            cell.last_us, cell.last = time_us, value
-        elif time_us < cell.first_us:
-            cell.first_us, cell.first = time_us, value
 
     def _decide(self, state: WindowState, now_us: int, windows: list[Ready | Lost]) -> None:
-        """Make every window whose last moment is over, and whose samples have come or are not waited for any more."""
+        """Decide every moment that is over and whose samples have come or are not waited for any more; windows end with some of them."""
         plan = self.plan
         self._catch_up(state, now_us, windows)
-        while state.end is not None and self._is_due(state, state.end, now_us):
-            end = state.end
-            columns = self._columns(state, end)
-            if not any(None in column for column in columns):
-                rows = list(zip(*columns, strict=True))
-                windows.append(Ready(rows, (end - plan.rows + 1) * plan.every_us, end * plan.every_us))
-                _forget_counts(state)
-                state.end = end + plan.step
+        oldest_us = min(state.newest_us)
+        while state.end is not None:
+            moment_us = (state.done + 1) * plan.every_us
+            if now_us < moment_us or (oldest_us < moment_us and now_us < moment_us + plan.wait_us):
+                return
+            self._decide_moment(state, moment_us)
+            if state.done == state.end:
+                self._close(state, state.end, windows)
+
+    def _decide_moment(self, state: WindowState, moment_us: int) -> None:
+        number = state.done = state.done + 1
+        gap_us, values = self.plan.gap_us, state.values
+        for place, cells in enumerate(state.cells):
+            held = cells.pop(number, None)
+            if held is None:
+                held = state.held[place]
             else:
-                windows.append(_lost(state, self._lacking(state, columns)))
-                state.end = self._after_gap(state, columns, end)
-            self._prune(state, state.end or end + 1)
+                state.held[place] = held
+            if self._linear:
+                value = _between(held, cells, number, moment_us, gap_us)
+            else:
+                value = held.last if held is not None and moment_us - held.last_us <= gap_us else None
+            if value is None:
+                state.gaps[place] = number
+                value = _MISSING
+            values.append(value)
+        if len(values) > 2 * self._size:
+            del values[: -self._size]
+
+    def _close(self, state: WindowState, end: int, windows: list[Ready | Lost]) -> None:
+        """A window is over: whole, or lost."""
+        plan = self.plan
+        first = end - plan.rows + 1
+        if max(state.gaps) < first:
+            windows.append(Ready(state.values[-self._size :], first * plan.every_us, end * plan.every_us))
+            _forget_counts(state)
+            state.end = end + plan.step
+            return
+        windows.append(_lost(state, self._lacking(state)))
+        begins = first + plan.step
+        for gap, cells in zip(state.gaps, state.cells, strict=True):
+            if gap == end:
+                following = min(cells, default=None)
+                if following is None:
+                    state.end = None  # silence: it begins anew with the next sample
+                    return
+                begins = max(begins, following)
+            elif gap >= first:
+                begins = max(begins, gap + 1)
+        state.end = begins + plan.rows - 1
+
+    def _lacking(self, state: WindowState) -> str:
+        found: list[str] = []
+        count = len(self.plan.inputs)
+        for place, name in enumerate(self.plan.inputs):
+            missing = sum(value != value for value in state.values[place - self._size :: count])  # noqa: PLR0124 - what is not itself is no number
+            if missing and place not in state.heard:
+                found.append(f"{name} has had no value yet")
+            elif missing:
+                found.append(f"{missing} of {self.plan.rows} values of {name} are missing")
+        return "; ".join(found)
 
     def _catch_up(self, state: WindowState, now_us: int, windows: list[Ready | Lost]) -> None:
         """After a long halt, of the machine for example, windows that nobody has asked for in time are not made any more."""
@@ -253,82 +305,15 @@ class Windows:
         if behind > _BEHIND_MAX:
             state.end += (behind - _BEHIND_MAX) * plan.step
             windows.append(_lost(state, f"nothing was done for {behind} windows"))
+        if state.end - plan.rows > state.done:
+            self._skip_to(state, state.end - plan.rows)
 
-    def _after_gap(self, state: WindowState, columns: list[list[float | None]], end: int) -> int | None:
-        """The last moment of the first window after what is missing; None where all that there is lies before it: silence."""
-        plan = self.plan
-        begins = end - plan.rows + 1 + plan.step
-        for column, cells in zip(columns, state.cells, strict=True):
-            gap = max((end - plan.rows + 1 + row for row, value in enumerate(column) if value is None), default=None)
-            if gap is not None:
-                following = min((number for number in cells if number > gap), default=None)
-                if following is None:
-                    return None  # it begins anew with the next sample
-                begins = max(begins, following)
-        return begins + plan.rows - 1
-
-    def _is_due(self, state: WindowState, end: int, now_us: int) -> bool:
-        last_us = end * self.plan.every_us
-        return now_us >= last_us + self.plan.wait_us or (now_us >= last_us and min(state.newest_us) >= last_us)
-
-    def _columns(self, state: WindowState, end: int) -> list[list[float | None]]:
-        """For each input its values at the moments of a window; None where there is none."""
-        read = self._linear if self.plan.fill == "linear" else self._held
-        return [read(cells, end) for cells in state.cells]
-
-    def _lacking(self, state: WindowState, columns: list[list[float | None]]) -> str:
-        found: list[str] = []
-        for place, column in enumerate(columns):
-            missing, name = column.count(None), self.plan.inputs[place]
-            if missing and place not in state.heard:
-                found.append(f"{name} has had no value yet")
-            elif missing:
-                found.append(f"{missing} of {len(column)} values of {name} are missing")
-        return "; ".join(found)
-
-    def _held(self, cells: dict[int, _Cell], end: int) -> list[float | None]:
-        """The last sample at or before each moment, if it is not too old."""
-        every_us, gap_us = self.plan.every_us, self.plan.gap_us
-        first = end - self.plan.rows + 1
-        last: _Cell | None = None
-        for number in range(first - self._gap_cells, first):
-            last = cells.get(number, last)
-        found: list[float | None] = []
-        for number in range(first, end + 1):
-            last = cells.get(number, last)
-            is_near = last is not None and number * every_us - last.last_us <= gap_us
-            found.append(last.last if is_near and last is not None else None)
-        return found
-
-    def _linear(self, cells: dict[int, _Cell], end: int) -> list[float | None]:
-        """On the line between the samples on both sides of each moment, if they are not too far apart."""
-        every_us, gap_us = self.plan.every_us, self.plan.gap_us
-        first = end - self.plan.rows + 1
-        after: list[_Cell | None] = []
-        following: _Cell | None = None
-        for number in range(end + self._gap_cells, first - 1, -1):
-            if number <= end:
-                after.append(following)
-            following = cells.get(number, following)
-        after.reverse()
-        before: _Cell | None = None
-        for number in range(first - self._gap_cells, first):
-            before = cells.get(number, before)
-        found: list[float | None] = []
-        for number in range(first, end + 1):
-            before = cells.get(number, before)
-            found.append(_between(before, after[number - first], number * every_us, gap_us))
-        return found
-
-    def _oldest(self, end: int) -> int:
-        """The oldest cell that the window with this last moment needs."""
-        return end - self._keep_cells + 1
-
-    def _prune(self, state: WindowState, end: int) -> None:
-        oldest = self._oldest(end)
-        for cells in state.cells:
-            for number in [number for number in cells if number < oldest]:
-                del cells[number]
+    def _skip_to(self, state: WindowState, done: int) -> None:
+        """Go on after this moment, whatever was before."""
+        state.done, state.values = done, array("f")
+        for place, cells in enumerate(state.cells):
+            for number in sorted(number for number in cells if number <= done):
+                state.held[place] = cells.pop(number)
 
     def _deadline_us(self, state: WindowState) -> int | None:
         if state.end is None:
@@ -337,18 +322,34 @@ class Windows:
         return last_us if min(state.newest_us) >= last_us else last_us + self.plan.wait_us
 
 
-_NEVER_US: Final = -(1 << 62)
+_MISSING: Final = float("nan")
 
 
-def _between(before: _Cell | None, after: _Cell | None, moment_us: int, gap_us: int) -> float | None:
+def _add(cells: dict[int, _Cell], number: int, time_us: int, value: float) -> None:
+    cell = cells.get(number)
+    if cell is None:
+        cells[number] = _Cell(time_us, value, time_us, value)
+    elif time_us >= cell.last_us:
+        cell.last_us, cell.last = time_us, value
+    elif time_us < cell.first_us:
+        cell.first_us, cell.first = time_us, value
+
+
+def _between(before: _Cell | None, cells: dict[int, _Cell], number: int, moment_us: int, gap_us: int) -> float | None:
+    """On the line between the last sample before a moment and the first after it, if they are not too far apart."""
     if before is None:
         return None
     if before.last_us == moment_us:
         return before.last
-    if after is None or after.first_us - before.last_us > gap_us:
+    after = cells.get(number + 1)
+    if after is None:
+        if not cells:
+            return None
+        after = cells[min(cells)]
+    apart_us = after.first_us - before.last_us
+    if apart_us > gap_us:
         return None
-    share = (moment_us - before.last_us) / (after.first_us - before.last_us)
-    return before.last + (after.first - before.last) * share
+    return before.last + (after.first - before.last) * ((moment_us - before.last_us) / apart_us)
 
 
 def _number(value: object) -> float | None:

@@ -285,7 +285,7 @@ class Builder:
         if answers:
             return body
         sources = [heard.source for heard in made.heard]
-        runner = WindowRunner(self._engine, node.path, sources, Windows(made.plan), made.reading, body, self._next_order())
+        runner = WindowRunner(self._engine, node.path, sources, Windows(made.plan), body, self._next_order())
         for index, heard in enumerate(made.heard):
             qos = own.qos_of(heard.spec)
             if isinstance(heard.origin, Target):

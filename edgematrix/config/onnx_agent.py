@@ -96,7 +96,9 @@ def _heard(tree: AgentTree, node: AgentNode, source: OnnxSource, place: int, giv
 
 
 def _scale(unit: str | None, given: CardInput) -> tuple[float, float]:
-    return (1.0, 0.0) if unit is None or given.unit is None else conversion(unit, given.unit)
+    """Factor and offset from a value of a source to what the model is given."""
+    factor, offset = (1.0, 0.0) if unit is None or given.unit is None else conversion(unit, given.unit)
+    return factor * given.scale, offset * given.scale + given.offset
 
 
 def _unit_of(target: Target | None) -> str | None:

@@ -13,7 +13,6 @@ from itertools import zip_longest
 import msgspec
 
 from edgematrix.agents.window import Lost, Ready, Sample, Windows, WindowStep
-from edgematrix.agents.window_reading import WindowReading
 from edgematrix.protocol.duration import SECOND_US, format_duration
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import NO_TRAIL, Message
@@ -39,7 +38,7 @@ _WORK = "in"
 
 
 class WindowSource(msgspec.Struct, frozen=True):
-    """What feeds one input, by its place. `value` and `time` read a payload, `factor` and `offset` bring a value to the card's unit."""
+    """What feeds one input, by its place. `value` and `time` read a payload; the model is given `value * factor + offset`."""
 
     input: int
     value: Callable[[object], object]
@@ -54,7 +53,6 @@ class WindowRunner(WorkRunner):
     Args:
         sources: the index of a hit is the place of its source here.
         windows: makes them.
-        reading: brings rows to what the model is given.
         order: the agent's place in the matrix as written.
     """
 
@@ -63,7 +61,6 @@ class WindowRunner(WorkRunner):
         "_fails",
         "_last_us",
         "_patience_us",
-        "_reading_of",
         "_replaced",
         "_sources",
         "_state",
@@ -81,14 +78,12 @@ class WindowRunner(WorkRunner):
         agent: AgentPath,
         sources: Sequence[WindowSource],
         windows: Windows,
-        reading: WindowReading,
         body: Body,
         order: int,
     ) -> None:
         super().__init__(engine, agent, (_WORK,), body, order)
         self._sources = tuple(sources)
         self._windows = windows
-        self._reading_of = reading
         self._state = windows.start()
         self._deadline_us: int | None = None
         self._patience_us = max(_PATIENCE_US, _PATIENCE_WINDOWS * windows.plan.span_us)
@@ -192,7 +187,7 @@ class WindowRunner(WorkRunner):
 
     def _begin_with(self, window: Ready, trail: Trail, now_us: int) -> None:
         about = {"from": format_moment(window.from_us + self.engine.skew_us), "to": format_moment(window.to_us + self.engine.skew_us)}
-        message = _Whole("", {"rows": len(window.rows), **about}, trail=trail, packed=self._reading_of.packed(window.rows))
+        message = _Whole("", {"rows": self._windows.plan.rows, **about}, trail=trail, packed=window.values)
         self._begin({_WORK: message}, now_us)
 
     def _reading(self, found: Message, wall_us: int) -> Reading:
