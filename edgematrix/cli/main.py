@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "broker": ("edgematrix.cli.broker", "Run", "Start a broker, or a cluster of them."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
     "approve": ("edgematrix.cli.approve", "Steer", "Answer what the agents of a running matrix ask people."),
+    "audit": ("edgematrix.cli.audit", "Steer", "List what operators asked for, and verify that log."),
     "dead": ("edgematrix.cli.dead", "Steer", "List, show, retry or drop messages that could not be handled."),
     "cancel": ("edgematrix.cli.cancel", "Steer", "End a run, and the runs that it has begun."),
     "pause": ("edgematrix.cli.pause", "Steer", "Let an agent begin no more work."),

@@ -82,13 +82,15 @@ class Running:
 class Ear:
     """Somebody else on the bus, who hears one filter and may speak."""
 
-    def __init__(self, port: int, topic_filter: str) -> None:
+    def __init__(self, port: int, topic_filter: str, user: str = "") -> None:
         self._heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
         ready = threading.Event()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         self._client.on_connect = lambda *_: self._client.subscribe(topic_filter, 1)
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.on_message = lambda _client, _data, message: self._heard.put((message.topic, message.payload))
+        if user:
+            self._client.username_pw_set(user, user)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert ready.wait(WAIT_S)
@@ -102,6 +104,10 @@ class Ear:
             found = self._heard.get(timeout=max(0.001, until - time.monotonic()))
             if accept(*found):
                 return found
+
+    def all(self) -> list[tuple[str, bytes]]:
+        """All that has been heard and not been waited for."""
+        return list(self._heard.queue)
 
     def close(self) -> None:
         self._client.disconnect()
