@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from broker_process import BrokerProcess
 from bus_fixtures import Bus, Ear, OnBus
+from failover_hosts import until
 from hostile import Hostile, Said, make_keys, resigned
 
 from edgematrix.errors import RunError
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.signature import Stamp, detach
 from edgematrix.runtime.host import Host
+from edgematrix.runtime.observation import Observation, Published
 from edgematrix.runtime.redelivery import plan
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
@@ -283,3 +285,54 @@ def test_a_receiver_that_is_killed_remembers_what_was_here(own_broker: Callable[
         for program in programs.values():
             program.kill()
             program.wait()
+
+
+DURABLE = """
+matrix: home
+sign: true
+defaults: {delivery: durable}
+agents:
+  sender:
+    host: a
+    outputs: {out: any}
+    triggers: {go: {mode: parallel, max: 1000, rate_max: none, on: {v: {topic: t/go}}, do: [{emit: {out: "${v.value}"}}]}}
+  lamp:
+    host: b
+    triggers: {t: {mode: parallel, max: 1000, on: {v: {from: sender.out}}, do: [{publish: {topic: t/out, payload: "${v.value}"}}]}}
+"""
+
+
+def test_durable_events_are_worked_on_once_though_the_broker_is_killed_and_repeats_them(
+    own_broker: Callable[..., BrokerProcess], tmp_path: Path
+) -> None:
+    broker = own_broker("mosquitto")
+    broker.start()
+    make_keys(tmp_path / "keys", ("a", "b"))
+    count = 300
+
+    async def test() -> None:
+        bus = Bus(lambda settings: PahoTransport(Endpoint.parse(broker.url), settings), tmp_path)
+
+        def effects(seen: list[Observation]) -> list[object]:
+            return [one.value for one in seen if type(one) is Published and one.topic in ("t/out", OUT)]
+
+        async with bus.ear() as ear, bus.host(DURABLE, name="a", hosts=HOSTS, store=True) as (_, of_a):
+            raw = RawEar(ear)
+            for number in range(count):
+                ear.say("t/go", number)
+            await until(lambda: len(effects(of_a)) == count)
+            async with bus.host(DURABLE, name="b", hosts=HOSTS, store=True) as (b, of_b):
+                await until(lambda: len(effects(of_b)) >= 20)
+                broker.restart()
+                await until(lambda: len(effects(of_b)) == count)
+                said = list(raw.said)
+                for topic, payload in said:
+                    ear.say(topic, payload)
+                ear.say("t/go", count)
+                await until(lambda: count in effects(of_b))
+                assert effects(of_b) == list(range(count + 1))
+                # What it had heard is refused; what the kill had kept from it is late, and its edge tells that it was sent again.
+                assert b.gate is not None
+                assert b.gate.repeated_count + refused(b)["replayed"] > 0
+
+    asyncio.run(test())
