@@ -231,3 +231,23 @@ def test_on_nats_who_knows_a_client_id_may_end_its_session_and_read_nothing_of_i
         back.barrier()
     thief.close()
     assert not broker.connect("z2m", "known", clean=False).session_present, "the session is gone, with all that would have waited in it"
+
+
+def test_a_wildcard_at_the_first_level_opens_nothing_of_natss_own(guarded: Guarded):
+    """`+/API/#` does not mean `$JS/API/…` in MQTT; as a subject, `*.API.>` would."""
+    wide = Grants([Grant(Access.WRITE, "+/API/#"), Grant(Access.READ, "+/API/#")])
+    broker = guarded("nats", [Principal("wall", Role.CLIENT, "wall", wide)])
+    admin = broker.connect(ADMIN)
+    admin.subscribe(["$JS/API/#", "x/API/#"])
+    client = broker.connect("wall")
+
+    answers = client.subscribe(["+/API/#", "$JS/API/#", "$JS/API/INFO"])
+    admin.publish([("$JS/API/INFO", b"own"), ("x/API/INFO", b"hers")])
+    admin.barrier()
+    client.publish([("$JS/API/INFO", b"stolen"), ("x/API/INFO", b"granted")])
+    client.barrier()
+    admin.barrier()
+
+    assert (answers["+/API/#"], answers["$JS/API/#"], answers["$JS/API/INFO"]) == (0, 128, 128)
+    assert {message.payload for message in client.taken()} == {b"hers", b"granted"}
+    assert b"stolen" not in {message.payload for message in admin.taken()}
