@@ -18,6 +18,7 @@ from edgematrix.access.dynamic_security import BrokerAccess, Command, commands, 
 from edgematrix.access.mosquitto import acl_file
 from edgematrix.access.mosquitto_list import mosquitto_differences
 from edgematrix.access.principal import Principal
+from edgematrix.access.transition import together
 from edgematrix.access.users import Users
 from edgematrix.cli.access_text import access_lines
 from edgematrix.cli.console import complain, plain, say, style, write
@@ -31,7 +32,8 @@ EXAMPLE = """edgematrix acl home.yaml > edgematrix.acl
 edgematrix acl home.yaml --list                          # who may do what, and why
 edgematrix acl home.yaml --check edgematrix.acl          # what the file says otherwise
 edgematrix acl home.yaml --broker nats > access.conf
-edgematrix acl home.yaml --apply mqtt://admin:password@broker"""
+edgematrix acl home.yaml --apply mqtt://admin:password@broker
+edgematrix acl home.yaml --with old.yaml > edgematrix.acl  # while home.yaml is deployed in the place of old.yaml"""
 
 
 class Broker(StrEnum):
@@ -59,6 +61,9 @@ def command(
     apply: Annotated[
         str | None, typer.Option("--apply", metavar="URL", help="Bring a running mosquitto with the plugin to it, as an administrator.")
     ] = None,
+    other: Annotated[
+        Path | None, typer.Option("--with", metavar="FILE", help="Grant what another version of the matrix needs too, while one gives way.")
+    ] = None,
     access: Annotated[
         Path | None, typer.Option("--access", metavar="DIR", help="The folder of `provision`: whose credentials are valid.")
     ] = None,
@@ -74,6 +79,8 @@ def command(
         raise UsageError("the commands are those of mosquitto's plugin; NATS reads a file", remedy="edgematrix acl MATRIX --broker nats")
     spec = open_matrix(matrix, imports=False).spec
     principals = principals_of(spec)
+    if other is not None:
+        principals = together(principals, principals_of(open_matrix(other, imports=False).spec))
     users, passwords = _identities(access, broker)
     if listed:
         for line in access_lines(principals, users):

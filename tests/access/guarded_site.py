@@ -20,6 +20,7 @@ from guarded_broker import ADMIN, GuardedBroker, password_of
 from edgematrix.access.grant import Access, Grant, Grants
 from edgematrix.access.mosquitto import acl_file
 from edgematrix.access.principal import Principal, Role
+from edgematrix.access.transition import together
 from edgematrix.config.authority import principals_of
 from edgematrix.config.exchange import load
 from edgematrix.identity.password import mosquitto_hash
@@ -87,15 +88,12 @@ set_tcp_nodelay true
         """Who is on the list of these matrices, and the ear."""
         if hasattr(self, "broker"):
             self._noted += self._look()  # by the list that held until now
-        found: dict[str, Principal] = {}
+        found: list[Principal] = []
         for matrix in matrices:
-            for principal in principals_of(load(matrix)):
-                before = found.get(principal.name)
-                grants = principal.grants if before is None else Grants(dict.fromkeys([*before.grants, *principal.grants]))
-                found[principal.name] = Principal(principal.name, principal.role, principal.subject, grants)
-        self.others = {EAR, *(one.name for one in found.values() if one.role in (Role.OPERATOR, Role.CLIENT))}
+            found = together(found, principals_of(load(matrix)))
+        self.others = {EAR, *(one.name for one in found if one.role in (Role.OPERATOR, Role.CLIENT))}
         everything = Grants([Grant(Access.READ, "#"), Grant(Access.WRITE, "#")])
-        everybody = [*found.values(), *([Principal(EAR, Role.CLIENT, EAR, everything)] if self.has_ear else ())]
+        everybody = [*found, *([Principal(EAR, Role.CLIENT, EAR, everything)] if self.has_ear else ())]
         self.guard.grants = {one.name: one.grants for one in everybody}
         return everybody
 
