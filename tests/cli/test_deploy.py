@@ -14,6 +14,7 @@ import pytest
 from cli_process import WAIT_S, Running, call, no_traceback
 from deploy_site import Site
 
+from edgematrix.cli.audit_log import AuditLog
 from edgematrix.hosting.capability import Birth, encode_birth
 
 
@@ -26,6 +27,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def says(topic: str, payload: object, heard: str = "t/in") -> dict[str, Any]:
     return {"triggers": {"t": {"on": {"v": {"topic": heard}}, "do": [{"publish": {"topic": topic, "payload": payload}}]}}}
+
+
+def deployed(folder: Path) -> list[tuple[str, object, str]]:
+    """The revisions in a host's audit log, and what became of each."""
+    log = AuditLog.of(None, folder)
+    assert log.verify().trouble is None
+    return [(order.began.verb, order.began.asked["revision"], order.outcome) for order in log.orders()]  # type: ignore[index]
 
 
 PAIR = {
@@ -134,6 +142,8 @@ def test_what_a_host_cannot_carry_out_is_refused_whole_with_the_reason(site: Sit
     told = site.deploy({"code": {"python": "missing:good"}, "one": says("t/one", 2)}, code=1)
     assert "no host has the module missing" in told
     assert "✓ a: revision 3, agents 2" in site.deploy(good)
+    logged = [("deploy", 1, "done"), ("deploy", 2, "refused"), ("deploy", 3, "done")]
+    site.ear.wait(lambda: deployed(site.folder / "a") == logged, "it is not logged")
 
 
 def test_the_matrix_as_a_whole_is_changed_by_starting_anew_with_states_kept(site: Site) -> None:
@@ -147,6 +157,7 @@ def test_the_matrix_as_a_whole_is_changed_by_starting_anew_with_states_kept(site
     assert "the matrix as a whole" in told
     site.ear.say("t/y", 3)
     site.ear.wait_for("t/sum", 4, 8)
+    site.ear.wait(lambda: deployed(site.folder / "a") == [("deploy", 1, "done"), ("deploy", 2, "done")], "it is not logged")
 
 
 def test_hosts_are_listed(site: Site) -> None:
