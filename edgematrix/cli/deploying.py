@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -38,6 +39,9 @@ from edgematrix.hosting.revision import NOT_WHOLE, Deployment
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.deploy_proof import DeployProof
 
 __all__ = ["Deploying", "broker_of"]
 
@@ -80,7 +84,13 @@ class Deploying:
         self._is_plan = is_plan
         self._is_removal = is_removal
         self._wait_s = wait_s
-        name = operator_name(url)
+        self._seal = own_seal(url)
+        self._proof: DeployProof | None = None
+        """What tells which manifest is from somebody who may deploy; None where there are no keys."""
+        if self._seal is not None:
+            self._seal.check_deploys()
+            self._proof = self._seal.proof(lambda said: complain(style(plain(said), fg="yellow")))
+        name = operator_name(url) if self._seal is None else self._seal.name
         self._deployer = f"{name}{'/' if name else ''}{os.getpid()}-{secrets.token_hex(6)}"
         self._hosts = HostsSeen(spec.root)
         self._head = f"{spec.root}/{Kind.SPEC}/"
@@ -137,7 +147,9 @@ class Deploying:
         if not self._hosts.take(topic, payload):
             path = AgentPath(topic.removeprefix(self._head))
             if path == self._spec.matrix:
-                self._take_manifest(payload)
+                proved = payload if self._proof is None else self._proof.opened(topic, payload)
+                if proved is not None:
+                    self._take_manifest(proved)
             else:
                 self._take_definition(path, payload)
         self._heard.set()
@@ -242,8 +254,7 @@ class Deploying:
         self._deployment = deployment
         topic = topic_for(self._spec.root, Kind.SPEC, AgentPath(manifest.matrix))
         told = encode_manifest(manifest)
-        seal = own_seal(self._url)
-        signed = told if seal is None else seal.sign(topic, told, ends=False)
+        signed = told if self._seal is None else self._seal.sign(topic, told, ends=False)
         await self._confirmed(guest, [Publication(topic, signed, 1, retain=True)])
         gone = [path for path in (before.paths if before else ()) if path not in manifest.paths]
         await self._confirmed(guest, [self._definition(path, b"") for path in gone])

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from edgematrix.config.unsigned import keys_folder
+from edgematrix.errors import UsageError
 from edgematrix.protocol.limits import Limits
 from edgematrix.runtime.sealed import Seal
+
+if TYPE_CHECKING:
+    from edgematrix.identity.signing_keys import KeyRing
+    from edgematrix.runtime.deploy_proof import DeployProof
 
 __all__ = ["OwnSeal", "own_seal"]
 
 
 class OwnSeal(Seal):
-    """A key, and `name`: whose it is."""
+    """A key: `name` is whose it is, and `ring` has the keys of all."""
 
-    name = ""
+    name: str
+    ring: KeyRing
+
+    def check_deploys(self) -> None:
+        """Refuse to deploy what hosts would not follow.
+
+        Raises:
+            UsageError: the owner of the key is not among those who may.
+        """
+        if self.name not in self.ring.deployers:
+            remedy = f"`deploys: true` for {self.name} under `access:`, then edgematrix provision, and its keys.json to all hosts"
+            raise UsageError(f"{self.name} may not deploy: hosts with keys would refuse it", remedy=remedy)
+
+    def proof(self, told: Callable[[str], None]) -> DeployProof:
+        """What tells which deployment is from somebody who may deploy."""
+        from edgematrix.runtime.deploy_proof import DeployProof  # noqa: PLC0415 - to deploy alone
+
+        return DeployProof(self.ring, self.ring.deployers, None, told)
 
 
 def own_seal(broker: str) -> OwnSeal | None:
@@ -34,6 +58,7 @@ def own_seal(broker: str) -> OwnSeal | None:
     key, ring = read_key_pair(folder)
     # A command needs the right time for its signatures to be worth something; so its epochs grow.
     seal = OwnSeal(key, _wall_us, worth_s=Limits().signed_s_max, epoch=_wall_us())
+    seal.ring = ring
     seal.name = ring.principal(key.key_id) or ""
     return seal
 

@@ -47,7 +47,7 @@ def provisioned(folder: Path, *, rotate: str = "", revoke: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def bus(access: Path, mosquitto: BrokerProcess) -> Iterator[str]:
-    """A host with its keys on a broker that knows nobody."""
+    """A host with its keys on a broker that knows nobody. tests/docs shows the same with one operator, by default."""
     arguments = ["run", "home.yaml", "--name", "pi", "--broker", mosquitto.url, "--log", "text"]
     environment = {**CALM, "EDGEMATRIX_KEYS": str(access / "hosts" / "pi")}
     with subprocess.Popen(
@@ -72,6 +72,7 @@ def order(folder: Path, url: str, *words: str, keys: Path | None = None) -> subp
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False)
 
 
+@pytest.mark.slow
 def test_orders_are_carried_out_that_an_operator_has_signed_who_may_give_them(access: Path, bus: str) -> None:
     anna, ben = access / "operators" / "anna", access / "operators" / "ben"
     refused = order(access.parent, bus, "pause", "home/lamp")
