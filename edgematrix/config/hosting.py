@@ -18,17 +18,18 @@ from edgematrix.config.launch import Launch, Launched, client_id, endings_of, la
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import Places
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.unsigned import keys_folder
 from edgematrix.errors import BusError, EdgeMatrixError, StateError
 from edgematrix.hosting.capability import Capability
 from edgematrix.hosting.manifest import Manifest
 from edgematrix.hosting.revision import Deployment
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.audit_file import AuditFile
+from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.clock import SystemClock
-from edgematrix.runtime.following import Following
 from edgematrix.runtime.deploy_log import DeployLog, deployed
+from edgematrix.runtime.following import Following
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.topology import Prepared
@@ -39,6 +40,7 @@ from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
     from edgematrix.identity.secrets import SecretStore
+    from edgematrix.runtime.deploy_proof import DeployProof
 
 __all__ = ["Hosting", "host_here"]
 
@@ -95,13 +97,14 @@ class _Process:
             how.name, session, format_moment(clock.wall_us()), how.version, how.capability, how.load, matrix=how.matrix
         )
         self._kept = KeptDeployment(how.folder)
+        self._proof = _proof(how)
         self._loader = CodeLoader(how.code, how.allowed)
         self._declined: Deployment | None = None
+        self._logged: Manifest | None = None
+        """Of the deployment that the audit log tells last: what a host begins with again is nobody's order."""
         self._is_stopped = False
         self._owes_farewell = False
         """Whether it has to connect once more before it ends, to say so: what it ran has ended without a word."""
-        self._logged: Manifest | None = None
-        """Of the deployment that the audit log tells last: what a host begins with again is nobody's order."""
         self._stop: Callable[[], None] = lambda: None
         self._announce: Callable[[], None] = lambda: None
         self._look: Callable[[], None] = lambda: None
@@ -112,10 +115,10 @@ class _Process:
         telling = asyncio.create_task(self._tell_load(), name="load")
         try:
             deployment = self._read()
+            self._logged = None if deployment is None else deployment.manifest
             while not self._is_stopped or self._owes_farewell:
                 deployment = await (self._wait() if deployment is None or self._is_stopped else self._run(deployment))
         finally:
-            self._logged = None if deployment is None else deployment.manifest
             telling.cancel()
 
     def stop(self) -> None:
@@ -179,11 +182,11 @@ class _Process:
         host, topology, manifest = launched.host, launched.topology, deployment.manifest
 
         def prepare(newer: Deployment) -> Prepared:
+            if log is not None:
+                log.begin(newer.manifest)
             spec = spec_of(newer)
             self._check_secrets(newer.manifest, spec)
             prepared = topology.replan(self._places(newer.manifest, spec, host.holders), spec, revision=newer.revision)
-            if log is not None:
-                log.begin(newer.manifest)
             self._kept.write(newer)
             return prepared
 
@@ -296,13 +299,10 @@ class _Process:
     def _refuse(self, deployment: Deployment, error: EdgeMatrixError) -> None:
         manifest = deployment.manifest
         self._declined = deployment
+        self._log_refusal(manifest, str(error))
         self._how.changed(f"revision {manifest.revision} of {manifest.matrix} is refused: {error}")
         self._announcer.runs(self._how.matrix, 0)
         self._announcer.refuses(manifest.revision, str(error))
-        self._log_refusal(manifest, str(error))
-
-    def _was_declined(self, deployment: Deployment) -> bool:
-        return self._declined is not None and deployment.manifest == self._declined.manifest
 
     def _log_refusal(self, manifest: Manifest, reason: str) -> None:
         """Write it to the audit log, which no running host has now."""
@@ -314,9 +314,22 @@ class _Process:
         finally:
             log.close()
 
+    def _was_declined(self, deployment: Deployment) -> bool:
+        return self._declined is not None and deployment.manifest == self._declined.manifest
+
     async def _tell_load(self) -> None:
         while True:
             await asyncio.sleep(_LOAD_S)
             self._look()
             if self._announcer.notices_load():
                 self._announce()
+
+
+def _proof(how: Hosting) -> DeployProof | None:
+    """What a host with keys asks of manifests."""
+    folder = keys_folder(None, how.url)
+    if folder is None:
+        return None
+    from edgematrix.config.signing import deploy_proof  # noqa: PLC0415 - few hosts have keys
+
+    return deploy_proof(folder, how.name, how.changed)
