@@ -26,6 +26,9 @@ CONNECTION_TYPES = ("MQTT", "MQTT_WS")
 PRIVATE = ("$SYS.>", "$JS.>", "$JSC.>", "$MQTT.>", "$KV.>", "$O.>", "$NRG.>", "$SRV.>", "$GNR.>", "$LDS.>", "$G.>", "_INBOX.>", "_R_.>")
 """Subjects of the server: denied by name to whom a wildcard at the first level is granted, as `*` matches them too, unlike `+`."""
 
+_KEPT_FOR_MQTT = ("$MQTT.msgs.>", "$MQTT.rmsgs.>", "$MQTT.sess.>", "$MQTT.qos2.>", "$MQTT.out.>", "$MQTT.JSA.>")
+"""What reading is denied of `$MQTT`: `$MQTT.sub` is where the server hands each QoS 1 subscription its messages, on the user's account."""
+
 _WORDS = {Access.WRITE: "publish", Access.READ: "subscribe"}
 
 
@@ -83,8 +86,13 @@ def _permissions(principal: Principal) -> Iterator[str]:
         yield from (f"            {_quoted(subject)}{_beside(grant)}" for subject, grant in allowed.items())
         yield "          ]"
         if any(subject.startswith("*") for subject in allowed):
-            yield f"          deny: [{', '.join(map(_quoted, PRIVATE))}]"
+            denied = [part for subject in PRIVATE for part in _denied(subject, access)]
+            yield f"          deny: [{', '.join(map(_quoted, denied))}]"
         yield "        }"
+
+
+def _denied(subject: str, access: Access) -> tuple[str, ...]:
+    return _KEPT_FOR_MQTT if subject == "$MQTT.>" and access is Access.READ else (subject,)
 
 
 def _beside(grant: Grant) -> str:
