@@ -144,6 +144,7 @@ class _Process:
             declined=self._was_declined,
             changed=how.changed,
         )
+        waiting.proof = self._proof
         self._stop, self._announce, self._look = waiting.stop, waiting.announce, waiting.look_for_endings
         if self._is_stopped:
             waiting.stop()

@@ -11,10 +11,15 @@ import pytest
 from cli_process import call
 from deploy_site import Site
 
+from edgematrix.config.deployed import deployment_of
+from edgematrix.config.opening import open_matrix
+from edgematrix.hosting.manifest import encode_manifest
 from edgematrix.identity.signing_keys import SigningKey, write_keys
+from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.sealed import Seal
 
 NAMES = ("a", "b", "anna", "ben")
+PLACES = {AgentPath("home/near"): ("a",), AgentPath("home/far"): ("b",)}
 ACCESS = {"access": {"hosts": ["a", "b"], "operators": {"anna": {"deploys": True}, "ben": {}}}, "sign": True}
 
 
@@ -55,10 +60,16 @@ def agents(offset: int) -> dict[str, Any]:
 
 def test_what_is_deployed_has_to_be_signed_by_who_may_deploy(site: SignedSite) -> None:
     site.started("a", "b")
+    forged = deployment_of(open_matrix(site.file(agents(9), sign=False)).spec, PLACES, 1, "")
+    for path, definition in forged.definitions.items():
+        site.ear.say(f"em/spec/{path}", definition, retain=True)
+    site.ear.say("em/spec/home", encode_manifest(forged.manifest), retain=True)
+    for name in "ab":
+        site.ear.wait(lambda name=name: "is refused: it is not signed" in site.hosts[name].printed, "nothing is refused")  # type: ignore[misc]
     site.deploy(agents(1), **ACCESS)
     site.ear.say("t/in", 1)
     site.ear.wait_for("t/out", 2)
-    (manifest,) = site.ear.of("em/spec/home")
+    manifest = site.ear.of("em/spec/home")[-1]
     assert "signature" in manifest
 
     for hostile in (
@@ -67,7 +78,6 @@ def test_what_is_deployed_has_to_be_signed_by_who_may_deploy(site: SignedSite) -
     ):
         site.ear.say("em/spec/home", json.dumps(hostile, separators=(",", ":")), retain=True)
     site.ear.wait(lambda: "is refused: it is not what anna has signed" in site.hosts["a"].printed, "nothing is refused")
-    assert "is refused: it is not signed" in site.hosts["a"].printed
 
     # Ben has keys, and may not deploy.
     done = call("deploy", site.file(agents(5), **ACCESS), "--broker", site.address("ben"), cwd=site.folder)
