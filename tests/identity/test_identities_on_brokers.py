@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tls_broker import LONG, Site, come
 
+from edgematrix.cli.visit import visit
 from edgematrix.identity.authority import Authority, Issued
 from edgematrix.identity.listener import Listener
 from edgematrix.identity.registry import Kind
+from edgematrix.protocol.message import Publication
 
 DAY = timedelta(days=1)
 CERTIFIED = ("server", "cara")
@@ -196,3 +200,41 @@ def test_old_tls_and_weak_ciphers_are_refused(
         except (ssl.SSLError, ConnectionResetError):
             shaken = False
     assert shaken is is_taken
+
+
+@pytest.mark.parametrize(("kind", "wish"), [("mosquitto", {"certificates": ("cara",)}), ("nats", {})])
+def test_whoever_is_revoked_while_he_is_connected_hears_nothing_more(kind: str, wish: dict[str, object], tmp_path: Path) -> None:
+    site = Site(tmp_path, broker=kind, **wish)
+    heard: dict[str, list[bytes]] = {"anna": [], "cara": [], "server": []}
+    roles = {"anna": "operator", "cara": "operator", "server": "host"}
+
+    async def listen() -> None:
+        async with AsyncExitStack() as stay:
+            for name, found in heard.items():
+
+                def take(_topic: str, payload: bytes, _qos: int, _retained: bool, found: list[bytes] = found) -> None:
+                    found.append(payload)
+
+                await stay.enter_async_context(visit(site.url(roles[name], name), ["em/host/+"], take, qos=1))
+            pi = await stay.enter_async_context(visit(site.url("host", "pi"), [], lambda *_: None))
+            await pi.assure(Publication("em/host/pi", b"1", 1))
+            await until(lambda: all(b"1" in found for found in heard.values()))
+            site.provision(revoke=("anna", "cara"))
+            site.reload(kind)
+            await until(lambda: not pi.failure)
+            await pi.assure(Publication("em/host/pi", b"2", 1))
+            await until(lambda: b"2" in heard["server"])
+            await pi.assure(Publication("em/host/pi", b"3", 1))
+            await until(lambda: b"3" in heard["server"])
+
+    async def until(holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not holds():  # noqa: ASYNC110 - what it waits for has no event
+                await asyncio.sleep(0.01)
+
+    try:
+        site.start(kind)
+        asyncio.run(listen())
+    finally:
+        site.stop()
+    assert heard == {"anna": [b"1"], "cara": [b"1"], "server": [b"1", b"2", b"3"]}
