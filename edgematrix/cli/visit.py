@@ -108,6 +108,7 @@ class Visit:
         narrower = None if self.narrowing is None else self.narrowing.instead.get(topic_filter)
         if narrower is not None:
             self.is_narrowed = True
+            self.transport.unsubscribe([topic_filter])  # it would cover the others, where brokers are asked for what does not overlap
             self.transport.subscribe(dict.fromkeys(narrower, self.qos))
             return
         told = f"the broker refuses the subscription {topic_filter!r}: {reason}"
