@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum, auto
 
 from edgematrix.protocol.topic import WITH_PORT, Kind
@@ -40,6 +40,7 @@ class SignedTopics:
     def __init__(self, root: str, signs: Mapping[str, bool], retained: Collection[str] = ()) -> None:
         self._head = f"{root}/"
         self._signs = dict(signs)
+        self._above = {above for path, is_signed in signs.items() if is_signed for above in _above(path)}
         self._retained = frozenset(retained)
         self._rules: dict[str, Rule] = {}
 
@@ -63,18 +64,30 @@ class SignedTopics:
             path = path.rpartition("/")[0]
         return False
 
+    def concerns(self, path: str) -> bool:
+        """Whether messages of an agent, or of any below it, are signed: what is asked of one is asked of all in it."""
+        return self.covers(path) or path in self._above
+
     def _rule(self, topic: str) -> Rule:
         if not topic.startswith(self._head):
             return Rule.NONE
         kind, _, rest = topic[len(self._head) :].partition("/")
         above, _, last = rest.rpartition("/")
-        if kind in WITH_PORT:
-            rule = Rule.NEWEST if topic in self._retained else Rule.ONCE
-            return rule if self.covers(above) else Rule.NONE
+        if kind == Kind.CTL:
+            return Rule.ONCE if self.concerns(above) else Rule.NONE
         if kind == Kind.OP:
-            return Rule.ONCE if self.covers("/".join(rest.split("/")[2:])) else Rule.NONE
+            return Rule.ONCE if self.concerns("/".join(rest.split("/")[2:])) else Rule.NONE
+        if kind in WITH_PORT:
+            rule = Rule.PASSING if kind == Kind.PART else Rule.NEWEST if topic in self._retained else Rule.ONCE
+            return rule if self.covers(above) else Rule.NONE
         if kind == Kind.ACK:
             return Rule.PASSING if self.covers(rest) else Rule.NONE
         if kind == Kind.LEASE or (kind == Kind.STATE and last == _SNAPSHOT):
             return Rule.STANDING if self.covers(rest) else Rule.NONE
         return Rule.NONE
+
+
+def _above(path: str) -> Iterator[str]:
+    """The agents that one is in."""
+    while path := path.rpartition("/")[0]:
+        yield path

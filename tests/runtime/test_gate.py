@@ -229,7 +229,7 @@ def test_keys_that_are_gone_are_forgotten_and_what_they_sign_is_refused() -> Non
     [
         (OUT, Rule.ONCE),
         ("em/out/home/a/_end", Rule.ONCE),
-        ("em/part/home/a/out", Rule.ONCE),
+        ("em/part/home/a/out", Rule.PASSING),
         ("em/ctl/home/a/pause", Rule.ONCE),
         ("em/op/anna/pause/home/a", Rule.ONCE),
         ("em/op/anna/pause/home", Rule.ONCE),
@@ -242,6 +242,9 @@ def test_keys_that_are_gone_are_forgotten_and_what_they_sign_is_refused() -> Non
         ("em/out/home/board/out", Rule.NONE),
         ("em/in/home/board/deep/set", Rule.NONE),
         ("em/in/home/board/deep/again/set", Rule.ONCE),
+        ("em/ctl/home/board/deep/pause", Rule.ONCE),
+        ("em/op/anna/pause/home/board", Rule.ONCE),
+        ("em/op/anna/pause/home/other", Rule.NONE),
         ("em/out/home/a/kept", Rule.NEWEST),
         ("em/out/other/a/out", Rule.NONE),
         ("zigbee/em/out/home/a/out", Rule.NONE),
@@ -249,7 +252,9 @@ def test_keys_that_are_gone_are_forgotten_and_what_they_sign_is_refused() -> Non
     ],
 )
 def test_it_is_a_matter_of_the_topic(topic: str, rule: Rule) -> None:
-    topics = SignedTopics("em", {"home": True, "home/board": False, "home/board/deep/again": True}, {"em/out/home/a/kept"})
+    topics = SignedTopics(
+        "em", {"home": True, "home/board": False, "home/board/deep/again": True, "home/other": False}, {"em/out/home/a/kept"}
+    )
     assert topics.rule(topic) is rule
 
 
