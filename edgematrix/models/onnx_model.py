@@ -46,6 +46,22 @@ class OnnxModel:
         """
         return self.process.ask(WindowAsked(values), Scored, timeout_s, fits=self._fits)
 
+    def begin(self, values: bytes, timeout_s: float) -> int | None:
+        """Say a window without waiting; the pipe on which the answer comes, None if it has to be asked."""
+        return self.process.begin(WindowAsked(values), timeout_s)
+
+    def hear(self) -> Scored | None:
+        """The answer; None if there is more to come.
+
+        Raises:
+            ModelError: as `score`.
+        """
+        return self.process.hear(Scored, fits=self._fits)
+
+    def give_up(self, reason: str) -> ModelError:
+        """Wait no longer for the answer to what was begun."""
+        return self.process.give_up(reason)
+
     def close(self) -> None:
         """End the process."""
         self.process.close()

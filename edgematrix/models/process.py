@@ -29,6 +29,8 @@ _GRACE_S: Final = 5.0
 """How much later than the host a process ends itself."""
 _LAST_WORDS_BYTES_MAX: Final = 2_000
 _READ_BYTES: Final = 65_536
+_PIPE_BYTES: Final = 60_000
+"""What a pipe takes at once, if nothing is in it."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 PieceHeard = Callable[[Any], None]
@@ -58,6 +60,7 @@ class ModelProcess:
         self._number = 0
         self._failures = 0
         self._last_failure = ""
+        self._heard = bytearray()
         self._rests_until_s = 0.0
 
     @property
@@ -130,6 +133,81 @@ class ModelProcess:
             if result is None:
                 raise self._error(f"cannot answer: {found.error}")
             return result
+
+    # Without waiting: for whoever has an event loop, and questions that are answered in less time than it takes to wake a thread
+
+    def begin(self, question: msgspec.Struct, timeout_s: float) -> int | None:
+        """Say a question where the process runs and has nothing else to do.
+
+        Returns:
+            The pipe on which the answer comes: `hear` is called once it can be read from, or `give_up`. None if the question cannot be
+            said like this, but has to be asked.
+        """
+        process = self._process
+        if process is None or self.rests_s or not self._asking.acquire(blocking=False):
+            return None
+        self._number += 1
+        try:
+            frame = framed(Request(self._number, msgspec.Raw(msgspec.msgpack.encode(question)), timeout_s + _GRACE_S))
+        except ValueError:
+            frame = b""
+        if not 0 < len(frame) <= _PIPE_BYTES or process is not self._process or process.poll() is not None:
+            self._asking.release()
+            return None
+        self._heard.clear()
+        stdin, stdout, _ = _pipes(process)
+        written = _written(stdin.fileno(), memoryview(frame))
+        if written != len(frame):  # nobody reads there any more, or never did: it is of no use
+            self._end()
+            self._asking.release()
+            return None
+        return stdout.fileno()
+
+    def hear(self, answer: type[T], *, fits: Callable[[T], bool] | None = None) -> T | None:
+        """What there is to hear of the answer; None if there is more to come.
+
+        Raises:
+            ModelError: as `ask`.
+        """
+        process = self._process
+        told = bytearray()
+        try:
+            if process is None:
+                raise self._error("is closed")
+            _, stdout, stderr = _pipes(process)
+            _read_into(stderr.fileno(), told)
+            if _read_into(stdout.fileno(), self._heard) == 0:
+                raise self._died(process, told)
+            try:
+                found = _answer_in(self._heard, _Asked(self._number, b"", 0))
+            except ValueError as error:
+                raise self._error(f"gave what is no answer: {error}", told) from None
+            if found is None:
+                return None
+            if not isinstance(found, Answer) or found.number != self._number:
+                raise self._error("gave what is no answer to the question")
+            result = None if found.error else self._result(found, answer, fits)
+        except ModelError as error:
+            self._fail(error)
+            raise
+        self._failures = 0
+        self._asking.release()
+        if result is None:
+            raise self._error(f"cannot answer: {found.error}")
+        return result
+
+    def give_up(self, reason: str) -> ModelError:
+        """Wait no longer for the answer to a question that was begun: the process is ended. The error that tells why."""
+        error = self._error(reason)
+        self._fail(error)
+        return error
+
+    def _fail(self, error: ModelError) -> None:
+        self._end()
+        self._failures += 1
+        self._last_failure = str(error)
+        self._rests_until_s = time.monotonic() + REST_S
+        self._asking.release()
 
     def close(self) -> None:
         """End the process, for good; whoever waits for an answer gets an error."""

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from edgematrix.errors import EdgeMatrixError, ModelError
 from edgematrix.models.onnx_wire import Scored, Signature
+from edgematrix.models.process import ModelProcess
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
 from edgematrix.runtime.workshop import Workshop
@@ -27,6 +28,7 @@ WAITING_MAX: Final = 64
 """Windows that one model has to score, the one that it works on included."""
 
 Told = Callable[[Scored | None, str, int], None]
+QuickOver = Callable[[Scored | None, ModelError | None], None]
 
 
 class WindowModel(Protocol):
@@ -69,12 +71,18 @@ class Scorer:
             else:
                 told(None, self._said(error), now_us)
 
+        quick = self._desk.quick(values, timeout_s, partial(self._quick_over, told))
+        if quick is not None:
+            return quick
         task = self._workshop.start(self._code, self._agent, (values, timeout_s), None, over)
 
         def give_up() -> None:
             task.cancel()
 
         return give_up
+
+    def _quick_over(self, told: Told, scored: Scored | None, error: ModelError | None) -> None:
+        told(scored, "" if error is None else str(error), self._clock.now_us())
 
     async def _ask(self, asked: tuple[bytes, float], _context: object) -> Scored:
         return await self._desk.take(*asked)
@@ -89,11 +97,13 @@ class Scorer:
 class _Desk:
     """The one thread that asks a model, and how many wait for it."""
 
-    def __init__(self, name: str, model: WindowModel) -> None:
+    def __init__(self, name: str, model: WindowModel, *, is_quick: bool) -> None:
         self._name = name
+        self._is_quick = is_quick
         self.model = model
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onnx")
         self._waiting = 0
+        self._listening: _Listening | None = None
 
     async def take(self, values: bytes, timeout_s: float) -> Scored:
         if self._waiting >= WAITING_MAX:
@@ -104,9 +114,92 @@ class _Desk:
         finally:
             self._waiting -= 1
 
+    def quick(self, values: bytes, timeout_s: float, over: QuickOver) -> Callable[[], None] | None:
+        """Ask on the event loop itself, which takes half the time of a thread, where the model is ready for it; None where it is not."""
+        model = self.model
+        if self._waiting or self._listening is not None or not self._is_quick or not isinstance(model, _Quick):
+            return None
+        pipe = model.begin(values, timeout_s)
+        if pipe is None:
+            return None
+        self._listening = _Listening(self, model, pipe, timeout_s, over)
+        return self._listening.forget
+
+    def heard(self) -> None:
+        """The answer that was listened for has come, or will not come."""
+        self._listening = None
+
     def close(self) -> None:
+        if self._listening is not None:
+            self._listening.stop("is closed")
         self.model.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+@runtime_checkable
+class _Quick(Protocol):
+    """A model that is asked without waiting."""
+
+    def begin(self, values: bytes, timeout_s: float) -> int | None:
+        """Say a window; the pipe on which the answer comes, None if it cannot be said now."""
+
+    def hear(self) -> Scored | None:
+        """The answer; None if there is more to come. Raises ModelError."""
+
+    def give_up(self, reason: str) -> ModelError:
+        """Wait no longer."""
+
+
+@runtime_checkable
+class _Running(Protocol):
+    """A model with a process."""
+
+    process: ModelProcess
+
+
+class _Listening:
+    """One question that was said: the loop listens for its answer."""
+
+    def __init__(self, desk: _Desk, model: _Quick, pipe: int, timeout_s: float, over: QuickOver) -> None:
+        self._desk = desk
+        self._model = model
+        self._pipe = pipe
+        self._timeout_s = timeout_s
+        self._over: QuickOver | None = over
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(pipe, self._readable)
+        self._late = self._loop.call_later(timeout_s, self._too_late)
+
+    def forget(self) -> None:
+        """Nobody wants the answer any more; it is heard nevertheless, for the next one comes after it."""
+        self._over = None
+
+    def stop(self, reason: str) -> None:
+        """Wait no longer."""
+        self._end()
+        error = self._model.give_up(reason)
+        if self._over is not None:
+            self._over(None, error)
+
+    def _readable(self) -> None:
+        scored, error = None, None
+        try:
+            scored = self._model.hear()
+        except ModelError as problem:
+            error = problem
+        if scored is None and error is None:
+            return
+        self._end()
+        if self._over is not None:
+            self._over(scored, error)
+
+    def _too_late(self) -> None:
+        self.stop(f"did not answer within {self._timeout_s:g} s")
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._pipe)
+        self._late.cancel()
+        self._desk.heard()
 
 
 class Scorers:
@@ -114,10 +207,12 @@ class Scorers:
 
     Args:
         scripts: by the path of an agent what its model is to answer, in place of the real one.
+        is_quick: whether models may be asked on the event loop itself; not in a simulation, whose loop waits for nothing.
     """
 
-    def __init__(self, clock: Clock, scripts: Mapping[str, Sequence[object]] = MappingProxyType({})) -> None:
+    def __init__(self, clock: Clock, scripts: Mapping[str, Sequence[object]] = MappingProxyType({}), *, is_quick: bool = False) -> None:
         self._clock = clock
+        self._is_quick = is_quick
         self._scripts = scripts
         self._desks: dict[tuple[ModelWanted, str], _Desk] = {}
 
@@ -132,8 +227,14 @@ class Scorers:
         desk = self._desks.get(key)
         if desk is None:
             model = _real(wanted) if script is None else _fake(agent, script, wanted)
-            desk = self._desks[key] = _Desk(wanted.name, model)
+            desk = self._desks[key] = _Desk(wanted.name, model, is_quick=self._is_quick)
         return Scorer(desk, agent, workshop, self._clock)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of the models that run."""
+        models = (desk.model for desk in self._desks.values())
+        return tuple(model.process.pid for model in models if isinstance(model, _Running) and model.process.pid is not None)
 
     def close(self) -> None:
         """End every model. Whoever waits for one gets an error."""
