@@ -338,7 +338,7 @@ def _scorers(clock: Clock, stack: AsyncExitStack) -> Callable[[ModelWanted, str,
         if scorers is None:
             from edgematrix.runtime.scorer import Scorers  # noqa: PLC0415 - few matrices have a model
 
-            scorers = Scorers(clock)
+            scorers = Scorers(clock, is_quick=True)
             stack.callback(scorers.close)
         return scorers(wanted, agent, workshop)
 
