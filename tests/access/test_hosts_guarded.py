@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -238,7 +243,7 @@ def work(site: GuardedSite) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", SITES)
 def test_all_that_hosts_do_for_one_another_is_granted_and_a_failover_changes_no_list(make: Make, form: str) -> None:
-    site = make(yaml.safe_load(re.sub(r"\bon: {", '"on": {', HOME)), "abc", form)
+    site = make(matrix_of(HOME), "abc", form)
     ear = site.ear
     site.deploy_as("anna")
     work(site)
@@ -389,3 +394,95 @@ def test_filters_that_overlap_are_refused_by_nats_and_it_is_said_how_they_were_a
     denials = site.denials()
     assert any("+/+" in denial for denial in denials)
     assert not any("em/" in denial for denial in denials)
+
+
+ORDERED = """
+matrix: home
+access:
+  hosts: [a, b]
+  operators: {anna: {deploys: true}}
+agents:
+  tank: {host: board, inputs: {pump: any}, outputs: {level: any, pumped: any}}
+  pump:
+    host: a
+    triggers:
+      low: {mode: parallel, on: {v: {from: tank.level}}, do: [{send: {to: tank.pump, payload: "${v.value}"}}]}
+      done: {mode: parallel, on: {v: {from: tank.pumped}}, do: [{publish: {topic: t/pumped, payload: "${v.value}"}}]}
+  report:
+    host: a
+    inputs: {in: any}
+    triggers: {go: {mode: parallel, on: {in: {topic: t/report}}}}
+    flow: {edges: [in -> one, one -> person]}
+    agents:
+      one: {host: b, inputs: {in: any}, python: "code:add"}
+      person: {host: b, human: {ask: "Well?", timeout: 1h}}
+  reported:
+    host: b
+    triggers: {t: {mode: parallel, on: {v: {from: report}}, do: [{publish: {topic: t/reported, payload: "${v.value.answer}"}}]}}
+  failing: {host: b, inputs: {in: any}, python: "code:fail"}
+  mover:
+    failover: [b, a]
+    triggers: {t: {mode: parallel, on: {v: {topic: t/move}}, do: [{publish: {topic: t/moved, payload: "${v.value}"}}]}}
+"""
+
+
+@contextmanager
+def board(site: GuardedSite) -> Iterator[None]:
+    """A board as it ships, in a thread: it connects as its own user, with its own will."""
+    sys.path.append(str(Path(__file__).parents[2] / "firmware_bridge"))
+    from upy.agent import Agent  # type: ignore[import-not-found]
+
+    address = urlsplit(site.address("home.tank"))
+    identity = {"client_id": "board-1", "user": address.username, "password": address.password}  # NATS takes no dots in a client id
+    agent = Agent("home/tank", address.hostname, address.port, log=print, **identity)
+    agent.on("pump", lambda command: agent.emit("pumped", command.value, qos=1))
+    agent.every(50, lambda: agent.emit("level", 7, qos=1))
+    running = threading.Thread(target=agent.run, daemon=True)
+    running.start()
+    try:
+        yield
+    finally:
+        agent.stop()
+        running.join(10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", SITES)
+def test_boards_and_operators_work_with_hosts_and_nobody_is_refused(make: Make, form: str) -> None:
+    site = make(matrix_of(ORDERED), "ab", form)
+    ear = site.ear
+    site.deploy_as("anna")
+    with board(site):
+        ear.wait(lambda: bool(ear.of("t/pumped")), "the board does not work")
+        ear.say("t/report", 1)
+        ear.wait(lambda: "person" in site.command("anna", "approve"), "nobody is asked")
+        site.command("anna", "approve", "home/report/person", "yes")
+        ear.wait_for("t/reported", "yes")
+        assert "home/report" in site.command("anna", "trace", "home/report")
+        site.command("anna", "pause", "home/mover")
+        site.command("anna", "resume", "home/mover")
+        site.command("anna", "send", "home/failing.in", "1")
+        ear.wait(lambda: bool(ear.of("em/dead/home/failing")), "it does not die")
+        assert "home/failing" in site.command("anna", "dead", "list")
+        site.command("anna", "dead", "retry", "--all", "home/failing", "--yes")
+        ear.wait(lambda: len(ear.of("em/dead/home/failing")) > 1, "it is not tried again")
+        ear.say("t/report", 2)
+        ear.wait(lambda: "person" in site.command("anna", "approve"), "nobody is asked")
+        site.command("anna", "cancel", run_of(site), "home/report")
+        ear.wait(lambda: "person" not in site.command("anna", "approve"), "it is not cancelled")
+        site.hosts["b"].kill()
+        ear.wait(lambda: holder(site, "home/mover") == "a", "it does not move")
+        start(site, "b")
+        site.command("anna", "failback", "home/mover")
+        ear.wait(lambda: holder(site, "home/mover") == "b", "it does not come back")
+    ear.wait(lambda: ear.of("em/state/home/tank")[-1]["status"] == "offline", "the board does not say farewell")
+
+
+def run_of(site: GuardedSite) -> str:
+    """The run of the report that is under way."""
+    told = [json.loads(line) for line in site.command("anna", "trace", "--runs", "home/report", "--json").splitlines()]
+    return next(run["run"] for run in told if run["state"] == "under way")
+
+
+def matrix_of(text: str) -> dict[str, Any]:
+    return yaml.safe_load(re.sub(r"\bon: {", '"on": {', text))
