@@ -300,7 +300,29 @@ def test_one_that_does_not_stop_is_ended_in_time(make: Make) -> None:
     process = make("asking.say(Choice(0)); time.sleep(60)")
     halt, stopped = Halt(), []
 
-    def heard(process: ModelProcess, pipe: int | None) -> Choice:
+    def heard(_: Choice) -> None:
+        stopped.append(time.monotonic())
+        halt.now()
+
+    with pytest.raises(ModelError, match="the model toy was stopped"):
+        heard_pieces(process, "", halt, heard)
+    assert STOP_S_MAX <= time.monotonic() - stopped[0] < 1.0
+    assert process.pid is None
+    assert process.rests_s == 0
+
+
+def test_a_question_that_was_stopped_before_it_began_ends_at_once(make: Make) -> None:
+    halt = Halt()
+    halt.now()
+    process = make(COUNTS)
+    with pytest.raises(ModelError, match="was stopped"):
+        heard_pieces(process, "", halt)
+
+
+# Asked without waiting
+
+
+def answer_on(process: ModelProcess, pipe: int | None) -> Choice:
     """Wait for the answer to what was begun, as an event loop does."""
     assert pipe is not None
     while select.select([pipe], [], [], 10)[0]:
@@ -318,7 +340,7 @@ def test_a_process_that_runs_is_asked_without_waiting(make: Make) -> None:
     for _ in range(3):
         pipe = toy.begin(question, 5)
         assert toy.begin(question, 5) is None  # one after the other
-        assert heard(toy, pipe).place == 1
+        assert answer_on(toy, pipe).place == 1
     assert toy.begin(Choose("", "x" * 100_000, CHOICES), 5) is None  # more than a pipe takes at once
     assert toy.ask(question, Choice, 5).place == 1
 
@@ -328,7 +350,7 @@ def test_a_process_that_dies_or_is_given_up_meanwhile_is_started_anew(make: Make
     toy.ask(Choose("", "ben", CHOICES), Choice, 5)
     pipe = toy.begin(Choose("", "anna", CHOICES), 5)
     with pytest.raises(ModelError, match="ended with code 3"):
-        heard(toy, pipe)
+        answer_on(toy, pipe)
     assert toy.ask(Choose("", "ben", CHOICES), Choice, 5).place == 1
     toy.begin(Choose("", "end", CHOICES), 5)
     assert "took too long" in str(toy.give_up("took too long"))
