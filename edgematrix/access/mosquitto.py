@@ -50,8 +50,11 @@ def refuse_unwritable(text: str, what: str) -> str:
 
 
 def _lines(principal: Principal) -> Iterator[str]:
-    """A comment for each reason, and under it all that is granted for it."""
-    for reason, grants in _by_reason(principal.grants).items():
+    """A comment for each reason, and under it all that is granted for it.
+
+    What has wildcards comes first: mosquitto goes through the list for each message, and most messages are matched by few filters.
+    """
+    for reason, grants in sorted(_by_reason(principal.grants).items(), key=_is_narrow):
         if reason:
             yield f"# {reason}"
         yield from (f"topic {word} {_filter(topic_filter, principal)}" for topic_filter, word in _words(grants).items())
@@ -62,6 +65,10 @@ def _by_reason(grants: Iterable[Grant]) -> Mapping[str, Sequence[Grant]]:
     for grant in grants:
         found.setdefault(shortened(grant.reasons), []).append(grant)
     return found
+
+
+def _is_narrow(group: tuple[str, Sequence[Grant]]) -> bool:
+    return not any(grant.filter.endswith("#") for grant in group[1])
 
 
 def _words(grants: Iterable[Grant]) -> Mapping[str, str]:

@@ -92,15 +92,18 @@ class _Authority:
         draft = GrantsDraft()
         held = {path for path, unit in self._units.items() if self._may_hold(name, about, unit)}
         agents = [node for node in self._tree if self._unit_of.get(node.path) in held]
-        has_all = len(held) == len(self._units) and not any(node.is_board for node in self._tree)
+        is_whole = len(self._hosts) == 1 and len(held) == len(self._units) and not any(node.is_board for node in self._tree)
         self._presence(draft, name)
-        self._inputs(draft, agents, whole=has_all and len(self._hosts) == 1)
+        self._inputs(draft, agents, whole=is_whole)
+        if is_whole:
+            # A few filters instead of ten for each agent: a broker looks at one after the other, for each message.
+            self._own_subtree(draft, self._matrix, f"{name} runs the whole matrix", agent="+/")
         for node in agents:
             self._agent(draft, node)
         for path in held:
             if self._units[path].moves:
                 self._lease(draft, path)
-        if about.deploys or (has_all and len(self._hosts) == 1):
+        if about.deploys or is_whole:
             why = f"{name} deploys" if about.deploys else f"{name} runs the whole matrix"
             draft.write(self._topic(Kind.SPEC, self._matrix, "#"), why)
             draft.write(self._topic(Kind.STATE, self._matrix, "#"), why)
@@ -140,7 +143,7 @@ class _Authority:
     def _agent(self, draft: GrantsDraft, node: AgentNode) -> None:
         """All that one agent does."""
         path, wires = node.path, self._wires
-        self._own_subtree(draft, path)
+        self._own_subtree(draft, path, f"{path} speaks for itself and what is below it")
         for target in (*wires.sends(node), *wires.calls(node)):
             draft.write(topic_for(self._root, Kind.IN, target.node.path, target.port), f"{path} sends to {target.node.path}.{target.port}")
             self._acked(draft, path, target.node.path)
@@ -155,15 +158,15 @@ class _Authority:
             self._acked(draft, path, reader)
         self._foreign(draft, wires.published(node), wires.foreign(node))
 
-    def _own_subtree(self, draft: GrantsDraft, path: AgentPath) -> None:
-        why = f"{path} speaks for itself and what is below it"
+    def _own_subtree(self, draft: GrantsDraft, path: AgentPath, why: str, agent: str = "") -> None:
+        """What an agent may for itself and what is below it; with `agent`, what all agents directly below `path` may."""
         for kind in _OWN:
-            draft.write(self._topic(kind, path, "+/#"), why)
+            draft.write(self._topic(kind, path, f"{agent}+/#"), why)
         for kind in (Kind.IN, Kind.CTL):
-            draft.write(self._topic(kind, path, "+/+/#"), why)
-        draft.write(self._topic(Kind.SPEC, path, "+/#"), why)
+            draft.write(self._topic(kind, path, f"{agent}+/+/#"), why)
+        draft.write(self._topic(Kind.SPEC, path, f"{agent}+/#"), why)
         for kind in _TOLD:
-            draft.write(self._topic(kind, path, "#"), why)
+            draft.write(self._topic(kind, path, f"{agent}#"), why)
 
     def _called(self, draft: GrantsDraft, caller: AgentNode, called: AgentNode) -> None:
         why = f"{caller.path} calls {called.path}"

@@ -234,4 +234,4 @@ def test_every_unit_of_a_host_is_in_its_grants() -> None:
     assert [unit.path for unit in units_of(AgentTree.of(spec))] == ["home/top"]
     guard = Guard(spec)
     assert not guard.publishes("a", "em/out/home/top/one/out")
-    assert guard.publishes("a", "em/out/home/other/out")
+    assert guard.publishes("a", "em/out/other/one/out")

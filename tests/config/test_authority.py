@@ -208,3 +208,14 @@ def test_what_cannot_be_granted_is_refused_with_its_place(access: dict[str, Any]
 def test_a_topic_that_could_become_one_of_the_bus_is_refused():
     with pytest.raises(ConfigError, match=r"home/a publishes \(triggers.t.do.0\): '\+/\+/x' reaches topics below em/"):
         everybody({"a": rule({"topic": "t"}, {"publish": {"topic": "${v}/${v}/x", "payload": 1}})})
+
+
+def test_a_host_that_has_the_whole_matrix_has_few_grants_for_it():
+    agents = {f"a{number}": rule({"from": f"a{(number + 1) % 100}.out"}, outputs={"out": "any"}) for number in range(100)}
+    alone = everybody(agents)["host"]
+    assert sum(grant.access is Access.WRITE for grant in alone.grants) < 20
+    assert may(alone, "write", "em/out/home/a7/out", "em/state/home/a7", "em/in/home/a7/b/port", "em/spec/home/a7")
+    assert not may(alone, "write", "em/in/home/a7/port", "em/ctl/home/a7/pause", "em/out/home/a7")
+    one = everybody(agents, access={"hosts": ["x", "y"]})["x"]
+    assert may(one, "write", "em/out/home/a7/out", "em/state/home/a7")
+    assert not may(one, "write", "em/out/home/other/out", "em/state/home/other", "em/spec/home/a7")
