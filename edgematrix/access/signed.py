@@ -69,22 +69,21 @@ class SignedTopics:
         return self.covers(path) or path in self._above
 
     def _rule(self, topic: str) -> Rule:
-        if not topic.startswith(self._head):
-            return Rule.NONE
-        kind, _, rest = topic[len(self._head) :].partition("/")
+        kind, _, rest = topic[len(self._head) :].partition("/") if topic.startswith(self._head) else ("", "", "")
         above, _, last = rest.rpartition("/")
+        is_signed, rule = False, Rule.ONCE
         if kind == Kind.CTL:
-            return Rule.ONCE if self.concerns(above) else Rule.NONE
-        if kind == Kind.OP:
-            return Rule.ONCE if self.concerns("/".join(rest.split("/")[2:])) else Rule.NONE
-        if kind in WITH_PORT:
+            is_signed = self.concerns(above)
+        elif kind == Kind.OP:
+            is_signed = self.concerns("/".join(rest.split("/")[2:]))
+        elif kind in WITH_PORT:
+            is_signed = self.covers(above)
             rule = Rule.PASSING if kind == Kind.PART else Rule.NEWEST if topic in self._retained else Rule.ONCE
-            return rule if self.covers(above) else Rule.NONE
-        if kind == Kind.ACK:
-            return Rule.PASSING if self.covers(rest) else Rule.NONE
-        if kind == Kind.LEASE or (kind == Kind.STATE and last == _SNAPSHOT):
-            return Rule.STANDING if self.covers(rest) else Rule.NONE
-        return Rule.NONE
+        elif kind == Kind.ACK:
+            is_signed, rule = self.covers(rest), Rule.PASSING
+        elif kind == Kind.LEASE or (kind == Kind.STATE and last == _SNAPSHOT):
+            is_signed, rule = self.covers(rest), Rule.STANDING
+        return rule if is_signed else Rule.NONE
 
 
 def _above(path: str) -> Iterator[str]:

@@ -228,6 +228,7 @@ def test_a_letter_that_is_not_signed_is_shown_and_not_handed_in(on_bus: OnBus) -
             with pytest.raises(RunError, match="it is not signed as it has to be"):
                 plan(b.engine, letter)
             assert letter.payload()["data"] == 7
+            await ear.until(lambda: bool(ear.on("em/dead/home")))
             assert ear.on("em/dead/home")[0]["data"]["reason"] == "unsigned: it is not signed"
 
     on_bus(test)
