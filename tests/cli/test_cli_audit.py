@@ -174,9 +174,19 @@ def test_operators_act_under_the_name_that_the_broker_proves(site: Site) -> None
 
 def test_a_killed_host_has_logged_what_it_has_done_and_its_head_is_compared(site: Site) -> None:
     assert site.call("anna", "pause", "home/rule")[0] == 0
+    anna = Ear(site.broker.port, "em/reply/+/anna/#", user="anna")
+    for number in range(100):
+        anna.say("em/op/anna/cancel/home/rule", json.dumps({"run": f"r{number}", "session": f"s{number}"}))
+    heard: list[str] = []
+    anna.wait_for(lambda topic, _: heard.append(topic) or topic.endswith("/s20"))  # type: ignore[func-returns-value]
     site.host.stop(signal.SIGKILL)
-    assert site.logged() == [("anna", "pause", "home/rule", "done")]
+    answered = {topic.rpartition("/s")[2] for topic in (*heard, *(topic for topic, _ in anna.all()))}
+    anna.close()
+    assert len(answered) > 20
+    cancels = [order for order in AuditLog.of(None, site.state).orders() if order.began.verb == "cancel"]
+    assert answered <= {order.as_data()["asked"]["run"][1:] for order in cancels if order.outcome in ("done", "refused")}  # type: ignore[index]
     file = site.state / "audit.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:2]))
     file.write_bytes(file.read_bytes() + b'{"n":3,"at":"20')  # as a power cut leaves it
     site.host = site.run("again")
     site.host.wait_for("was not whole")
