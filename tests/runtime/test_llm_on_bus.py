@@ -1,0 +1,149 @@
+"""Language models on hosts: what is streamed, stopped, refused for want of room, and told in the agents' states."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from bus_fixtures import Bus, OnBus
+from live_support import asked
+from talk_server import Request, TalkServer, talk_server
+
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.observation import Fired
+
+HOUSE = """
+matrix: home
+agents:
+  heavy: {{llm: {{provider: openai, url: "{url}", model: qwen3-8b{more}}}, host: server}}
+  asker:
+    host: pi
+    triggers:
+      a: {{on: {{q: {{topic: t/ask}}}}, do: [{{call: {{agent: heavy, payload: "${{q.value}}"}}}}, {{emit: {{said: "${{result}}"}}}}]}}
+"""
+PARALLEL = 3
+PLACES = {AgentPath("home/heavy"): "server", AgentPath("home/asker"): "pi"}
+
+
+@pytest.fixture
+def server() -> Iterator[TalkServer]:
+    with talk_server() as made:
+        yield made
+
+
+def endless(begun: threading.Event, ended: threading.Event) -> object:
+    """Says a word every 20 ms until whoever asked hangs up."""
+
+    def answer(request: Request) -> None:
+        request.begin()
+        try:
+            while not request.server_gone.wait(0.02):
+                request.delta(content="word ")
+                begun.set()
+        finally:
+            ended.set()
+
+    return answer
+
+
+def test_the_heavy_agent_is_asked_by_its_path_and_streams(on_bus: OnBus, server: TalkServer) -> None:
+    async def test(bus: Bus) -> None:
+        matrix = HOUSE.format(url=server.url, more="")
+        async with (
+            bus.ear("em/out/home/heavy/+", "em/part/home/heavy/+", "em/out/home/asker/said") as ear,
+            bus.host(matrix, name="server", hosts=PLACES),
+            bus.host(matrix, name="pi", hosts=PLACES),
+        ):
+            ear.say("em/in/home/heavy/in", "Hello?")
+            await ear.until(lambda: bool(ear.on("em/out/home/heavy/out")))
+            assert ear.on("em/out/home/heavy/out")[0]["data"] == "Hello there."
+            assert "".join(piece["data"] for piece in ear.on("em/part/home/heavy/out")) == "Hello there."
+            assert server.asked[0]["messages"] == [{"role": "user", "content": "Hello?"}]
+            ear.say("t/ask", "From the other host?")
+            await ear.until(lambda: bool(ear.on("em/out/home/asker/said")))
+
+    on_bus(test)
+
+
+def test_many_ask_at_once_and_the_rest_wait_or_hear_that_there_is_no_room(on_bus: OnBus, server: TalkServer) -> None:
+    async def test(bus: Bus) -> None:
+        at_once, most, lock = 0, 0, threading.Lock()
+        go, full = threading.Event(), threading.Event()
+
+        def answer(request: Request) -> None:
+            nonlocal at_once, most
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            if at_once == PARALLEL:
+                full.set()
+            go.wait(10)
+            with lock:
+                at_once -= 1
+            request.text("Hello.")
+
+        server.answer = answer
+        matrix = HOUSE.format(url=server.url, more=f", parallel: {PARALLEL}, waiting_max: 5")
+        async with bus.ear("em/out/home/heavy/+") as ear, bus.host(matrix, name="server", hosts=PLACES):
+            for number in range(20):
+                ear.say("em/in/home/heavy/in", number)
+            await ear.until(lambda: len(ear.on("em/out/home/heavy/error")) == 12)
+            await asyncio.to_thread(full.wait, 10)
+            go.set()
+            await ear.until(lambda: len(ear.on("em/out/home/heavy/out")) == 8)
+            reasons = {event["data"]["reason"] for event in ear.on("em/out/home/heavy/error")}
+            assert reasons == {"the model gave no answer: the model qwen3-8b has 8 questions to answer already"}
+        assert most == PARALLEL
+
+    on_bus(test)
+
+
+def test_what_is_cancelled_over_the_bus_stops_the_generation_within_a_second(on_bus: OnBus, server: TalkServer) -> None:
+    async def test(bus: Bus) -> None:
+        begun, ended = threading.Event(), threading.Event()
+        server.answer = endless(begun, ended)  # type: ignore[assignment]
+        matrix = HOUSE.format(url=server.url, more=", max_tokens: 100000, budget: {tokens: 100000}")
+        async with bus.ear("em/out/home/heavy/+") as ear, bus.host(matrix, name="server", hosts=PLACES) as (_, seen):
+            ear.say("em/in/home/heavy/in", "Tell me a story.")
+            await asyncio.to_thread(begun.wait, 10)
+            (run,) = [fired.runid for fired in seen if isinstance(fired, Fired)]
+            began_s = time.monotonic()
+            ear.say(*asked("cancel", "home/heavy", run=run))
+            assert await asyncio.to_thread(ended.wait, 10)
+            assert time.monotonic() - began_s < 1
+            server.answer = lambda request: request.text("Here I am.")
+            ear.say("em/in/home/heavy/in", "Still there?")
+            await ear.until(lambda: bool(ear.on("em/out/home/heavy/out")))
+
+    on_bus(test)
+
+
+def test_a_deadline_stops_the_generation_and_the_fallback_is_put_out(on_bus: OnBus, server: TalkServer) -> None:
+    async def test(bus: Bus) -> None:
+        begun, ended = threading.Event(), threading.Event()
+        server.answer = endless(begun, ended)  # type: ignore[assignment]
+        matrix = HOUSE.format(url=server.url, more=", deadline: 300ms, fallback: I cannot say.")
+        async with bus.ear("em/out/home/heavy/+") as ear, bus.host(matrix, name="server", hosts=PLACES):
+            ear.say("em/in/home/heavy/in", "Tell me a story.")
+            await ear.until(lambda: bool(ear.on("em/out/home/heavy/out")))
+            assert ear.on("em/out/home/heavy/out")[0]["data"] == "I cannot say."
+            assert await asyncio.to_thread(ended.wait, 10)
+
+    on_bus(test)
+
+
+def test_an_agent_whose_server_is_gone_says_so_in_its_state_until_it_is_back(on_bus: OnBus, server: TalkServer) -> None:
+    async def test(bus: Bus) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        matrix = HOUSE.format(url=f"http://127.0.0.1:{port}/v1", more="")
+        async with bus.ear("em/state/home/heavy") as ear, bus.host(matrix, name="server", hosts=PLACES):
+            ear.say("em/in/home/heavy/in", "Hello?")
+            await ear.until(lambda: bool(ear.on("em/state/home/heavy")) and ear.on("em/state/home/heavy")[-1]["status"] == "failed")
+            assert "cannot be reached" in ear.on("em/state/home/heavy")[-1]["reason"]
+
+    on_bus(test)
