@@ -9,7 +9,6 @@ import msgspec
 
 from edgematrix.composition.course import Cancel, Done, Effect, Emit, Event, Fail, Failed, Finish, Invoke, Note, Think, Thought, Tick
 from edgematrix.composition.llm_plan import LlmPlan
-from edgematrix.composition.request import request_of
 from edgematrix.errors import ExpressionError
 from edgematrix.models.talk import ToolCall, Turn
 from edgematrix.protocol.duration import format_duration
@@ -75,7 +74,7 @@ class LlmCourse:
         if plan.spec.deadline is not None:
             self._deadline_us = now_us + plan.spec.deadline
         try:
-            prompt = plan.prompt(request_of(inputs))
+            prompt = plan.prompt(inputs)
         except ExpressionError as error:
             return self._fail(f"the prompt cannot be made: {error}")
         if plan.spec.system is not None:

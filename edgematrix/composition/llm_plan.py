@@ -10,6 +10,7 @@ import msgspec
 
 from edgematrix.composition.finding import Finding, compiled
 from edgematrix.composition.llm_spec import LlmSpec, fields_of_answer
+from edgematrix.composition.request import request_of
 from edgematrix.errors import ExpressionError, ProtocolError
 from edgematrix.expression import ANY, Template, template_names, written
 from edgematrix.models.talk import Tool
@@ -68,26 +69,29 @@ class LlmPlan:
         self.fields = fields_of_answer(spec)
 
     @classmethod
-    def compile(cls, spec: LlmSpec, tools: Mapping[str, LlmTool], fields: Collection[str] | None = None) -> LlmPlan:
-        """Compile a definition; `fields` are those of the request, None where they are not known.
+    def compile(
+        cls, spec: LlmSpec, tools: Mapping[str, LlmTool], fields: Collection[str] | None = None, inputs: Collection[str] = ()
+    ) -> LlmPlan:
+        """Compile a definition; `fields` are those of the request, None where they are not known, `inputs` its input ports.
 
         Raises:
             ExpressionError: the prompt is wrong; `where` is `prompt`, then `line:column` in it.
         """
         try:
-            names = template_names(spec.prompt) if fields is None else fields
+            names = template_names(spec.prompt) if fields is None else (*fields, *inputs)
             shapes = dict.fromkeys(sorted({*names, _WHOLE}), ANY)
             return cls(spec, Template.compile(spec.prompt, shapes), shapes, tools)
         except ExpressionError as error:
             raise ExpressionError(error.what, where=f"prompt {error.where}", remedy=error.remedy) from None
 
-    def prompt(self, request: object) -> str:
-        """What the model is asked about a request.
+    def prompt(self, inputs: Mapping[str, object]) -> str:
+        """What the model is asked about what came on the inputs.
 
         Raises:
             ExpressionError: something that the prompt names is not there.
         """
-        whole = request if isinstance(request, Mapping) else {}
+        request = request_of(inputs)
+        whole = {**request, **inputs} if isinstance(request, Mapping) else inputs
         scope = {name: whole[name] for name in self._names if name in whole}
         scope[_WHOLE] = request
         return written(self._template.render(scope))
@@ -105,9 +109,9 @@ class LlmPlan:
         return value, self._check.reason(value)
 
 
-def check_llm(spec: LlmSpec, fields: Collection[str] | None = None) -> Iterator[Finding]:
-    """What is wrong with a definition whose requests have these fields (None: not known)."""
-    yield from compiled(partial(LlmPlan.compile, spec, {}, fields), ("llm", "prompt"))
+def check_llm(spec: LlmSpec, fields: Collection[str] | None = None, inputs: Collection[str] = ()) -> Iterator[Finding]:
+    """What is wrong with a definition whose requests have these fields (None: not known), and these input ports."""
+    yield from compiled(partial(LlmPlan.compile, spec, {}, fields, inputs), ("llm", "prompt"))
     yield from _of_provider(spec)
     if spec.system is not None and "${" in spec.system.replace("$${", ""):
         yield Finding(("llm", "system"), "`system` is the same for each run and holds no ${…}", "put what differs into `prompt`")

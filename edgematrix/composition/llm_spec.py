@@ -65,9 +65,9 @@ class BudgetSpec:
 class LlmSpec:
     """A language model.
 
-    `prompt` is text with `${…}` over the fields of the request, `system` the same for each run. `output` is what the answer has to
-    be: a short name of a type, or a JSON Schema. Past its `deadline`, or where there is no answer, `fallback` is put out, or the run
-    fails where there is none.
+    `prompt` is text with `${…}` over the inputs, the fields of the request, and `value`, the whole of it; `system` is the same for
+    each run. `output` is what the answer has to be: a short name of a type, or a JSON Schema. Past its `deadline`, or where there is
+    no answer, `fallback` is put out, or the run fails where there is none.
     """
 
     provider: Literal["llama_cpp", "openai", "fake"] = "llama_cpp"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from importlib import util
 from typing import TypeAlias
 
 from edgematrix.agents.topic import check_foreign
 from edgematrix.composition import finding as composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.check_members import check_members
-from edgematrix.config.finding import Finding, error
+from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_replies, fields_of_request
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import TopicError
@@ -122,8 +123,11 @@ def _llm(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
     from edgematrix.config.tools import check_tools  # noqa: PLC0415
 
     assert node.spec.llm is not None  # noqa: S101 - it is of this kind
-    yield from (_told(node, found) for found in check_llm(node.spec.llm, fields_of_request(tree, node)))
+    yield from (_told(node, found) for found in check_llm(node.spec.llm, fields_of_request(tree, node), tree.ports(node).inputs))
     yield from check_tools(tree, node)
+    if node.spec.llm.provider == "llama_cpp" and util.find_spec("llama_cpp") is None:
+        what = "llama.cpp is not installed here, so this model can run on other hosts only"
+        yield warning((*node.where, "llm"), what, "pip install 'edgematrix[llm]'", at_key=True)
 
 
 def _of_kind(tree: AgentTree, node: AgentNode) -> Iterator[composition.Finding]:

@@ -15,6 +15,7 @@ from edgematrix.identity.secrets import SecretStore
 
 __all__ = ["check_secrets", "misplaced", "missing"]
 
+_ALLOWED = frozenset({("llm", "api_key")})
 _REMEDY = "name it in `secrets:` of an agent with code, which asks for it by Context.secret"
 
 
@@ -30,11 +31,14 @@ def check_secrets(tree: AgentTree) -> Iterator[Finding]:
 
 
 def misplaced(value: object) -> list[Finding]:
-    """Where a definition, or a part of one, refers to secrets where none may stand: anywhere but in the address of a broker."""
+    """Where a definition, or a part of one, refers to secrets where none may stand.
+
+    They may in the address of a broker, and as the key of a model's server.
+    """
     return [
         error(path, "a secret may not stand here, for what stands here is published, traced and kept", _REMEDY)
         for path, text in _texts(value, ())
-        if may_refer(text)
+        if may_refer(text) and path[-2:] not in _ALLOWED
     ]
 
 
@@ -45,6 +49,12 @@ def missing(spec: MatrixSpec, store: SecretStore) -> Iterator[Finding]:
         ((*node.where, "secrets", index), name, str(node.path))
         for node in AgentTree.of(spec)
         for index, name in enumerate(node.spec.secrets)
+    ]
+    used += [
+        ((*node.where, "llm", "api_key"), name, str(node.path))
+        for node in AgentTree.of(spec)
+        if node.spec.llm is not None
+        for name in names_in(node.spec.llm.api_key or "")
     ]
     for path, name, wanted_by in used:
         try:

@@ -58,7 +58,7 @@ def _llm(tree: AgentTree, node: AgentNode) -> Composition:
         name: LlmTool(name, f"The input {target.port} of {target.node.path}.", schema_of_tool(tree, target))
         for name, target in tools_of(tree, node).items()
     }
-    return Llm(LlmPlan.compile(node.spec.llm, tools, fields_of_request(tree, node)))
+    return Llm(LlmPlan.compile(node.spec.llm, tools, fields_of_request(tree, node), tree.ports(node).inputs))
 
 
 def _flow(tree: AgentTree, node: AgentNode) -> Composition:

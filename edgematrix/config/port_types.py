@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from edgematrix.agents.spec import PortSpec, ReadSpec
-from edgematrix.composition.llm_spec import LlmSpec
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
+from edgematrix.config.spec import AgentSpec
 from edgematrix.errors import PathError
 from edgematrix.protocol.compatibility import JsonSchema
 from edgematrix.protocol.schema import SHORT_NAMES
@@ -101,13 +101,14 @@ def _own_output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema 
     if node.spec.pool is not None and port == DEFAULT_OUTPUT:
         worker = next(iter(tree.members(node).values()), None)
         return None if worker is None else output_type(tree, worker, port)
-    if node.spec.llm is not None:
-        return _said(node.spec.llm, port)
-    return _ANSWER if node.spec.human is not None and port == DEFAULT_OUTPUT else None
+    return _said(node.spec, port)
 
 
-def _said(llm: LlmSpec, port: str) -> JsonSchema | None:
-    """What a language model puts out: its answer, or a field of it."""
+def _said(spec: AgentSpec, port: str) -> JsonSchema | None:
+    """What a language model puts out, its answer or a field of it, or a person."""
+    llm = spec.llm
+    if llm is None:
+        return _ANSWER if spec.human is not None and port == DEFAULT_OUTPUT else None
     if port == DEFAULT_OUTPUT:
         return SHORT_NAMES["text"] if llm.output is None else llm.output or None
     field = ((llm.output or {}).get("properties") or {}).get(port)

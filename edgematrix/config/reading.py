@@ -18,10 +18,11 @@ from edgematrix.config.yaml_build import Stage
 from edgematrix.config.yaml_position import Key
 from edgematrix.errors import ConfigError, Issue
 
-__all__ = ["ADDRESS", "Reading", "checked", "parse_matrix", "read_matrix", "reread"]
+__all__ = ["Reading", "checked", "parse_matrix", "read_matrix", "referring", "reread"]
 
 
 ADDRESS = Stage(may_refer=True)
+_LLM = Stage(children={"api_key": ADDRESS})
 """The broker's address, in which secrets may be referred to."""
 
 
@@ -99,7 +100,14 @@ def _stages() -> Stage:
     """Groups and agents are made as they are read: the plain values of 10,000 of them would take 17 MB."""
     agent = Stage(make=_maker(AgentSpec))
     agents = Stage(rest=agent)
-    agent.children.update(agents=agents, triggers=Stage(rest=Stage(make=_maker(TriggerSpec))))
+    agent.children.update(agents=agents, llm=_LLM, triggers=Stage(rest=Stage(make=_maker(TriggerSpec))))
+    return Stage(children={"agents": agents, "broker": ADDRESS})
+
+
+def referring() -> Stage:
+    """Where a matrix in another file may refer to secrets."""
+    agent = Stage(children={"llm": _LLM})
+    agents = agent.children["agents"] = Stage(rest=agent)
     return Stage(children={"agents": agents, "broker": ADDRESS})
 
 

@@ -185,7 +185,7 @@ def _nothing() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class AgentSpec:
-    """One agent: a device, code, trigger groups with actions, sentences, a person, a model, or (with `agents`) a composite of a kind or none."""
+    """One agent: a device, code, rules, sentences, a person, a model, or (with `agents`) a composite of one kind or none."""
 
     agents: dict[Name, AgentSpec] = Field(default_factory=_none)
     device: DeviceSpec | None = None

@@ -31,7 +31,7 @@ _INCLUDE_DEPTH_MAX = 8
 _ISSUES_MAX = 200
 INCLUDE_TAG = "!include"
 MERGE = "<<"
-_REMEDY = "use ${secret:name} in `broker:`, or name it in `secrets:` of an agent with code, which asks for it by Context.secret"
+_REMEDY = "use ${secret:name} in `broker:` or `api_key:`, or name it in `secrets:` of an agent with code (Context.secret)"
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """libyaml's parser; PyYAML's own where it was built without."""
@@ -43,7 +43,7 @@ class Stage(msgspec.Struct):
     `children` and `rest` are the stages of the values under certain keys, and under all others. `make` gives the object, or
     the mapping itself where it is not well-formed. What has an anchor stays plain, for others may merge it.
 
-    `may_refer` is for the value that may refer to secrets: the address of a broker.
+    `may_refer` is for a value that may refer to secrets: the address of a broker, the key of a model's server.
     """
 
     children: dict[str, Stage] = {}

@@ -35,6 +35,7 @@ _CHARACTERS_PER_TOKEN: Final = 3
 """What `context` is counted in here: nobody but the server knows its tokens, and English has about four to one."""
 _LINE_BYTES_MAX: Final = 1 << 20
 _ANSWER_BYTES_MAX: Final = 8 << 20
+_READ_BYTES: Final = 65_536
 _TOLD_MAX: Final = 200
 _FOR_NOW: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses after which a request is sent again."""
@@ -188,6 +189,7 @@ class _Request:
         self._until_s = until_s
         self._timeout_s = timeout_s
         self._halt = halt
+        self._socket: socket.socket | None = None
         self.is_heard = False
         """Whether somebody has heard a piece of its answer."""
 
@@ -198,7 +200,8 @@ class _Request:
                 connection.connect()
             except (OSError, http.client.HTTPException) as error:
                 raise _AgainError(self._talker.told(f"cannot be reached: {_short(error)}"), is_unreached=True) from None
-            self._halt.attach(lambda: _shut(connection.sock))
+            connected = self._socket = connection.sock  # the connection forgets it once the answer begins
+            self._halt.attach(lambda: _shut(connected))
             try:
                 self._refuse_halted()
                 return self._exchange(connection, body, heard)
@@ -224,43 +227,56 @@ class _Request:
         self._refuse_halted()
 
     def _exchange(self, connection: http.client.HTTPConnection, body: bytes, heard: Callable[[Saying], None] | None) -> Reply:
-        self._bound(connection)
+        self._bound()
         connection.request("POST", self._talker.path, body, self._talker.headers())
-        self._bound(connection)
-        response = connection.getresponse()
-        if response.status != http.client.OK:
-            self._refused(response.status, response.read(_LINE_BYTES_MAX), body)
-        completion = Completion()
+        self._bound()
         try:
-            if "text/event-stream" not in (response.getheader("Content-Type") or ""):
-                completion.take_whole(response.read(_ANSWER_BYTES_MAX))
-            else:
-                for data in self._events(connection, response):
-                    text = completion.take_chunk(data)
-                    if text and heard is not None:
-                        self.is_heard = True
-                        heard(Saying(text))
-            self._refuse_halted()
-            return completion.reply()
+            with connection.getresponse() as response:
+                return self._answer(response, body, heard)
         except ValueError as error:
             raise ModelError(self._talker.told(f"answered what is no answer: {_short(error)}")) from None
 
-    def _events(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[bytes]:
+    def _answer(self, response: http.client.HTTPResponse, asked: bytes, heard: Callable[[Saying], None] | None) -> Reply:
+        if response.status != http.client.OK:
+            self._refused(response.status, b"".join(self._data(response)), asked)
+        completion = Completion()
+        if "text/event-stream" in (response.getheader("Content-Type") or ""):
+            for data in self._events(response):
+                text = completion.take_chunk(data)
+                if text and heard is not None:
+                    self.is_heard = True
+                    heard(Saying(text))
+        else:
+            completion.take_whole(b"".join(self._data(response)))
+        self._refuse_halted()
+        return completion.reply()
+
+    def _events(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
         """The data of each event, until the last one, `[DONE]`. An answer that ends before is told by whoever puts it together."""
+        held = b""
+        for data in self._data(response):
+            *lines, held = (held + data).split(b"\n")
+            if len(held) > _LINE_BYTES_MAX:
+                raise ValueError(f"a line of it is longer than {_LINE_BYTES_MAX} bytes")
+            for line in lines:
+                if line.startswith(b"data:"):
+                    event = line[5:].strip()
+                    if event == b"[DONE]":
+                        return
+                    yield event
+
+    def _data(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        """What comes, as it comes."""
         size = 0
         while True:
-            self._bound(connection)
-            line = response.readline(_LINE_BYTES_MAX)
-            size += len(line)
-            if size > _ANSWER_BYTES_MAX or (len(line) == _LINE_BYTES_MAX and not line.endswith(b"\n")):
-                raise ValueError(f"it is longer than {_ANSWER_BYTES_MAX} bytes")
-            if not line:
+            self._bound()
+            data = response.read1(_READ_BYTES)
+            if not data:
                 return
-            if line.startswith(b"data:"):
-                data = line[5:].strip()
-                if data == b"[DONE]":
-                    return
-                yield data
+            size += len(data)
+            if size > _ANSWER_BYTES_MAX:
+                raise ValueError(f"it is longer than {_ANSWER_BYTES_MAX} bytes")
+            yield data
 
     def _refused(self, status: int, body: bytes, asked: bytes) -> None:
         """Say what a status other than 200 means.
@@ -275,11 +291,11 @@ class _Request:
             raise _NoSuchFormatError
         raise ModelError(what)
 
-    def _bound(self, connection: http.client.HTTPConnection) -> None:
-        """Let the next wait last no longer than what is left."""
+    def _bound(self) -> None:
+        """Let the next wait for the socket last no longer than what is left."""
         self._refuse_halted()
-        if connection.sock is not None:
-            connection.sock.settimeout(self._left_s())
+        if self._socket is not None:
+            self._socket.settimeout(self._left_s())
 
     def _left_s(self) -> float:
         left_s = self._until_s - time.monotonic()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from edgematrix.composition.llm_plan import LlmPlan
 from edgematrix.composition.llm_spec import LlmSpec
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Thinkers"]
 
+_SAID_MAX: Final = 10_000
+
 
 class Thinkers:
     """The models of a host.
@@ -27,13 +30,26 @@ class Thinkers:
         folder: where the path of a model's file begins.
         secrets: makes the source of keys; None where there is none, as in a simulation.
         kept: a folder for what models keep over a restart; None for nothing.
+        scripts: by the path of an agent what its model is to answer, in place of the real one, as the provider `fake` has it.
+        asks_servers: whether a server may be asked, as in a simulation it may not.
     """
 
-    def __init__(self, clock: Clock, folder: Path, secrets: Callable[[], Source] | None = None, kept: Path | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        folder: Path,
+        secrets: Callable[[], Source] | None = None,
+        kept: Path | None = None,
+        *,
+        scripts: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+        asks_servers: bool = True,
+    ) -> None:
         self._clock = clock
         self._folder = folder
         self._secrets = secrets
         self._kept = kept
+        self._scripts = scripts
+        self._asks_servers = asks_servers
         self._desks: dict[object, ModelDesk] = {}
 
     def __call__(self, path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> ModelThinker:
@@ -51,10 +67,13 @@ class Thinkers:
         self._desks.clear()
 
     def _desk(self, path: str, spec: LlmSpec) -> ModelDesk:
-        if spec.provider == "fake":
+        script = self._scripts.get(path, spec.script if spec.provider == "fake" else None)
+        if script is None and spec.provider == "openai" and not self._asks_servers:
+            script = [{"error": f"a simulation asks no server; a scenario says under `models:` what {path} is to answer"}] * _SAID_MAX
+        if script is not None:
             from edgematrix.models.fake_talker import FakeTalker  # noqa: PLC0415 - for tests
 
-            return self._shared(path, lambda: FakeTalker(spec.script), spec, 1)
+            return self._shared(path, lambda: FakeTalker(script), spec, 1)
         if spec.provider == "openai":
             return self._shared(
                 (spec.url, spec.model, spec.api_key, spec.context, spec.parallel, spec.waiting_max),

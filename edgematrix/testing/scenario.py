@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass as definition
 
+from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.document import Document, read_document
 from edgematrix.config.finding import error, issues_of
 from edgematrix.config.opened import Opened
 from edgematrix.config.opening import open_matrix
-from edgematrix.config.reading import ADDRESS, parse_matrix
+from edgematrix.config.reading import parse_matrix, referring
+from edgematrix.config.spec import MatrixSpec
 from edgematrix.config.validation import validate_document
 from edgematrix.config.yaml_build import Stage
 from edgematrix.errors import ConfigError, TopicError
@@ -98,6 +101,9 @@ class ScenarioSpec:
     start: Annotated[str, AfterValidator(_moment)] | None = None
     restart: list[Duration | RestartSpec] = Field(default_factory=list)
     watch: list[Filter] = Field(default_factory=list)
+    models: dict[str, list[Any]] = Field(default_factory=dict)
+    """What models are to answer, by the paths of their agents, in place of the real ones: as a `script` of the provider `fake`, and of a
+    model over windows `{label, score, embedding}` or `{error}`, the last again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,10 @@ class Scenario:
             ConfigError: the matrix cannot be built.
         """
         opened, watch = self.opened, self.spec.watch
-        return Simulation(opened.spec, loader=opened.loader, start_us=self.start_us, seed=seed, watch=watch, observer=observer)
+        scripts = {path.removeprefix("/"): script for path, script in self.spec.models.items()}
+        return Simulation(
+            opened.spec, loader=opened.loader, start_us=self.start_us, seed=seed, watch=watch, observer=observer, scripts=scripts
+        )
 
     @property
     def start_us(self) -> int:
@@ -154,14 +163,32 @@ def read_scenario(file: Path) -> Scenario:
     Raises:
         ConfigError: every error that was found, in file order.
     """
-    document = read_document(file, stage=Stage(children={"matrix": Stage(children={"broker": ADDRESS})}))
+    document = read_document(file, stage=Stage(children={"matrix": referring()}))
     spec = validate_document(ScenarioSpec, document)
     _check_order(spec, document)
     if isinstance(spec.matrix, str):
-        return Scenario(file, spec, open_matrix(file.parent / spec.matrix))
+        opened = open_matrix(file.parent / spec.matrix)
+        _check_models(spec, opened.spec, document)
+        return Scenario(file, spec, opened)
     loader = CodeLoader(file.parent)
     reading = parse_matrix(document, ("matrix",), loader)
+    _check_models(spec, reading.spec, document)
     return Scenario(file, spec, Opened(reading.spec, reading.warnings, loader))
+
+
+def _check_models(spec: ScenarioSpec, matrix: MatrixSpec, document: Document) -> None:
+    """Refuse answers of models that are not there."""
+    if not spec.models:
+        return
+    known = [str(node.path) for node in AgentTree.of(matrix) if node.spec.llm is not None or node.spec.onnx is not None]
+    findings = []
+    for path in spec.models:
+        if path.removeprefix("/") not in known:
+            near = get_close_matches(path.removeprefix("/"), known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+            findings.append(error(("models", path), f"there is no model {path[:80]!r}", remedy, at_key=True))
+    if findings:
+        raise ConfigError(issues_of(findings, document, ()))
 
 
 def _check_order(spec: ScenarioSpec, document: Document) -> None:

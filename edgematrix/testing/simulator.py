@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
@@ -19,14 +20,14 @@ from edgematrix.protocol.message import Message
 from edgematrix.protocol.router import Router
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.dead_desk import DeadDesk
-from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.front_desk import FrontDesk
+from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR, collect, parts_by_owner
 from edgematrix.runtime.observation import Observer
 from edgematrix.runtime.operations import Operations
 from edgematrix.runtime.outbound import Outbound
-from edgematrix.runtime.topology import Applied
 from edgematrix.runtime.send_desk import SendDesk
+from edgematrix.runtime.topology import Applied
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.recording import Recorded
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
-    from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers
     from edgematrix.runtime.model_thinkers import Thinkers
+    from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers
 
 __all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
 
@@ -78,6 +79,7 @@ class Simulation:
         seed: from which ids are made.
         watch: filters of what is to be seen; without any, all that is published outside the root.
         observer: told of each hop.
+        scripts: by the path of an agent that is a language model what that is to answer, in place of the real one.
 
     Raises:
         ConfigError: the matrix cannot be built.
@@ -93,6 +95,7 @@ class Simulation:
         seed: int = 0,
         watch: Sequence[str] = (),
         observer: Observer | None = None,
+        scripts: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     ) -> None:
         self._spec = spec
         self._loader = loader or CodeLoader()
@@ -106,6 +109,7 @@ class Simulation:
         self._choosers: Choosers | None = None
         self._scorers: Scorers | None = None
         self._thinkers: Thinkers | None = None
+        self._scripts = scripts
         self._store: dict[str, bytes] = {}
         self._late: list[Message] = []
         self._assembly = self._build()
@@ -220,11 +224,11 @@ class Simulation:
         topology = LiveTopology(assembly, around, lambda: self._spec, restored)
         Operations(assembly, topology, host=HOST, now_us=self._clock.now_us, changed=self._topology_changed)
         DeadDesk(assembly.engine, host=HOST)
+        SendDesk(assembly.engine, lambda: assembly.agents, FrontDesk(assembly.engine, HOST))
         if self._watches:
             assembly.engine.watched = _everything
         if self._observer is not None:
             assembly.engine.observers.append(self._observer)
-        SendDesk(assembly.engine, lambda: assembly.agents, FrontDesk(assembly.engine, HOST))
         return assembly
 
     def _topology_changed(self, applied: Applied) -> None:
@@ -248,7 +252,7 @@ class Simulation:
         if self._thinkers is None:
             from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
 
-            self._thinkers = Thinkers(self._clock, self._loader.folder)
+            self._thinkers = Thinkers(self._clock, self._loader.folder, scripts=self._scripts, asks_servers=False)
         return self._thinkers(path, plan, workshop, ails)
 
     def _scorer(self, wanted: ModelWanted, agent: str, workshop: Workshop) -> Scorer:
@@ -256,7 +260,7 @@ class Simulation:
         if self._scorers is None:
             from edgematrix.runtime.scorer import Scorers  # noqa: PLC0415 - few matrices have a model
 
-            self._scorers = Scorers(self._clock)
+            self._scorers = Scorers(self._clock, self._scripts)
         return self._scorers(wanted, agent, workshop)
 
     def _close_loop(self) -> None:

@@ -83,7 +83,6 @@ def of_matrix(line: str) -> str:
         (of_matrix("¶location: {lat: 1}"), "location", "the key 'lon' is missing"),
         (of_matrix("location: {lat: 1, lon: ¶'2'}"), "location.lon", "expected a number, found '2' at location.lon (remove the quotes)"),
         (of_agent("¶onnx: {model: x}"), "agents.one.onnx", "`onnx` is not supported by this version"),
-        (of_agent("¶llm: {}"), "agents.one.llm", "`llm` is not supported by this version"),
         (of_agent("¶voice: {}"), "agents.one.voice", "`voice` is not supported by this version"),
         (of_agent("¶tigger: {}"), "agents.one.tigger", "did you mean 'triggers'?"),
         (of_agent("device: ¶5"), "agents.one.device", "expected a mapping, found 5"),
@@ -194,7 +193,7 @@ def test_all_mistakes_of_a_file_are_told_in_its_order() -> None:
 matrix: home
 timezone: Mars
 agents:
-  one: {llm: {}}
+  one: {voice: {}}
   two: {device: {reads: {a: {topic: x, qos: 7}}}, host: [], triggers: {g: {}}}
   tree: ${env:X}
 """
@@ -204,7 +203,7 @@ agents:
 
 
 def test_not_more_than_a_screenful_is_told() -> None:
-    issues = issues_of("matrix: home\nagents:\n" + "".join(f"  a{i}: {{llm: 1}}\n" for i in range(1000)))
+    issues = issues_of("matrix: home\nagents:\n" + "".join(f"  a{i}: {{voice: 1}}\n" for i in range(1000)))
     assert len(issues) == ISSUES_MAX + 1
     assert issues[0].line == 3
     assert issues[-1].what == "and 950 more"
@@ -224,7 +223,7 @@ def test_a_mistake_in_an_included_file_is_told_there(tmp_path: Path) -> None:
 
 
 def test_what_an_alias_repeats_is_told_where_it_is_named() -> None:
-    issues = issues_of("matrix: home\nagents:\n  one: &a {llm: 1}\n  two: *a\n  three: {<<: *a}\n")
+    issues = issues_of("matrix: home\nagents:\n  one: &a {voice: 1}\n  two: *a\n  three: {<<: *a}\n")
     assert [(issue.line, issue.column) for issue in issues] == [(3, 12), (4, 3), (5, 11)]
 
 

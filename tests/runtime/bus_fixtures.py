@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR
+from edgematrix.runtime.model_thinkers import Thinkers
 from edgematrix.runtime.observation import Observation
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
@@ -99,6 +100,7 @@ class Bus:
         self.folder = folder
         self.said: list[str] = []
         """What hosts told whoever started them."""
+        self.models: list[Thinkers] = []
 
     @asynccontextmanager
     async def ear(self, *filters: str, client_id: str = "ear") -> AsyncIterator[Ear]:
@@ -117,6 +119,16 @@ class Bus:
             await transport.close()
             await running
 
+    def close(self) -> None:
+        """End the models of its hosts."""
+        for models in self.models:
+            models.close()
+
+    def thinkers(self, clock: Clock) -> Thinkers:
+        """The language models of a host; what is made of them ends with the bus."""
+        self.models.append(Thinkers(clock, self.folder))
+        return self.models[-1]
+
     def make(
         self,
         matrix: str,
@@ -133,7 +145,9 @@ class Bus:
         clock, new_id = clock or SystemClock(), id_maker()
         places = EVERYTHING_HERE if hosts is None else Places(name, hosts)
         workshop = lambda limits, told: Workshop(clock, limits, told)  # noqa: E731 - it belongs to these surroundings
-        around = Surroundings(clock=clock, new_id=new_id, workshop=workshop, loader=opened.loader, places=places)
+        around = Surroundings(
+            clock=clock, new_id=new_id, workshop=workshop, loader=opened.loader, places=places, thinker=self.thinkers(clock)
+        )
         kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
         restored = restore(opened.spec, None if kept is None else kept.read(LiveRecord.STORE_KEY + PART_SEPARATOR))
         assembly = build(restored.spec, around)
@@ -183,12 +197,14 @@ class Bus:
 async def open_bus(kind: str, folder: Path) -> AsyncIterator[Bus]:
     """A bus of that kind: `memory`, `mosquitto` or `nats`."""
     if kind == "memory":
-        bus = MemoryBus()
-        yield Bus(lambda settings: MemoryTransport(bus, settings), folder)
+        memory = MemoryBus()
+        with closing(Bus(lambda settings: MemoryTransport(memory, settings), folder)) as bus:
+            yield bus
         return
     async with EmbeddedBroker(folder / "broker", kind=kind, port=20_883) as broker:
         endpoint = Endpoint.parse(broker.url)
-        yield Bus(lambda settings: PahoTransport(endpoint, settings), folder)
+        with closing(Bus(lambda settings: PahoTransport(endpoint, settings), folder)) as bus:
+            yield bus
 
 
 KINDS = [

@@ -204,5 +204,5 @@ def test_a_simulation_asks_no_server(tmp_path: Path) -> None:
 
 
 def test_a_scenario_that_names_no_model_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"there is no language model 'home/heavi'.*did you mean 'home/heavy'"):
+    with pytest.raises(ConfigError, match=r"there is no model 'home/heavi'.*did you mean 'home/heavy'"):
         read_scenario(scenario(tmp_path, "models: {home/heavi: [x]}", "[]"))
