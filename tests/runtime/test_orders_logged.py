@@ -219,3 +219,10 @@ def test_a_flood_of_orders_is_refused_and_counted_in_one_entry(on_bus) -> None:
         assert verdict_of(logged.folder).trouble is None
 
     on_bus(scene)
+
+
+def test_a_simulation_takes_work_of_operators_too(play) -> None:
+    played = play(MATRIX, [(1, *asked("send", "home/rule", port="in", payload=7)), (2, *asked("send", "home/rul", port="in", payload=7))])
+    assert [(when, value) for when, topic, value in played.told if topic == "t/out"] == [(1.0, 7)]
+    done, refused = played.on("em/reply/simulation/me/s1")
+    assert (done["done"], refused["remedy"]) == (True, "did you mean home/rule?")
