@@ -44,6 +44,8 @@ class OnnxSpec:
     """By the model's input, what feeds it."""
     step: Annotated[Whole, Field(ge=1, le=10_000)] | Annotated[str, Field(max_length=40)] | None = None
     """How much later the next window begins, where it is not as the card says: a number of rows, or a time."""
+    wait: Duration | None = None
+    """How late samples may come, where it is not as the card says: as long as a watch, say, gathers what it sends at once."""
     threads: Annotated[Whole, Field(ge=1, le=16)] = 1
     timeout: Duration = Microseconds(5_000_000)
     """How long the model may take for one window."""

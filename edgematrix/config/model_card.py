@@ -66,11 +66,11 @@ class ModelCard(msgspec.Struct, frozen=True):
             raise ModelError(f"there is no file {file.name} beside the card", where=str(self.place))
         return file
 
-    def plan(self, step: int | str | None = None) -> WindowPlan:
-        """How windows are made, with another step if one is given.
+    def plan(self, step: int | str | None = None, wait_us: int | None = None) -> WindowPlan:
+        """How windows are made, with another step, or wait for late samples, if one is given.
 
         Raises:
-            ModelError: the step is none for this window.
+            ModelError: the step, or the wait, is none for this window.
         """
         window = self.spec.window
         every_us = window.every or 0
@@ -79,7 +79,10 @@ class ModelCard(msgspec.Struct, frozen=True):
         fill: Fill = window.fill or ("hold" if every_us else "none")
         gap_us = window.gap if window.gap is not None else _GAP_STEPS * every_us
         waits_us = gap_us if fill == "linear" else every_us
-        wait_us = window.wait if window.wait is not None else waits_us
+        if wait_us is not None and not 0 <= wait_us <= ROWS_MAX * every_us:
+            at_most = f"at most {format_duration(ROWS_MAX * every_us)} are waited" if every_us else "without `every` nothing is waited for"
+            raise ModelError(f"{at_most} by windows of the model {self.spec.model}")
+        wait_us = window.wait if wait_us is None and window.wait is not None else waits_us if wait_us is None else wait_us
         return WindowPlan(tuple(given.name for given in self.spec.inputs), rows, steps, every_us, fill, gap_us, wait_us)
 
     def signature(self, threads: int = 1) -> Signature:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def onnx_agent(tree: AgentTree, node: AgentNode, folder: Path) -> OnnxAgent:
     label = card.spec.outputs.label
     classes = tuple(label.classes) if label is not None else ()
     wanted = ModelWanted(card.spec.model, card.file(spec.precision), card.signature(spec.threads), memory_bytes_max, classes)
-    plan = card.plan(spec.step)
+    plan = card.plan(spec.step, spec.wait)
     scales = tuple((given.scale, given.offset) for given in card.spec.inputs)
     heard: list[Heard] = []
     for name, source in spec.on.items():
@@ -172,7 +172,12 @@ def _with_card(tree: AgentTree, node: AgentNode, spec: OnnxSpec, card: ModelCard
     missing = [name for name in known if name not in spec.on] if spec.on else []
     if missing:
         yield error((*where, "on"), _lacks(card, missing), f"{missing[0]}: {{from: …}}", at_key=True)
-    for key, look in (("step", lambda: card.plan(spec.step)), ("precision", lambda: card.file(spec.precision))):
+    looks: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("step", lambda: card.plan(spec.step)),
+        ("wait", lambda: card.plan(None, spec.wait)),
+        ("precision", lambda: card.file(spec.precision)),
+    )
+    for key, look in looks:
         try:
             look()
         except ModelError as problem:
