@@ -264,7 +264,8 @@ class PahoTransport:
             self._subscriptions.grant(topic_filter)
             return
         for wanted in self._subscriptions.refuse(topic_filter):
-            why = "" if wanted == topic_filter else f" (asked for as {topic_filter!r}, for it overlaps with others: such a broker sends copies)"
+            how = f" (asked for as {topic_filter!r}, for it overlaps with others: such a broker sends copies)"
+            why = "" if wanted == topic_filter else how
             self._tell("refused", wanted, f"{refusal}{why}")
 
     def broken(self, reason: str, *, again: bool) -> None:
