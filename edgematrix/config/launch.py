@@ -57,6 +57,7 @@ __all__ = [
     "Launched",
     "address_of",
     "client_id",
+    "endings_of",
     "launch",
     "local_name",
     "run_here",
@@ -206,11 +207,11 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         host.session.endings = endings_of(endpoint, transport, clock)
         if how.announcer is not None:
             how.announcer.endings = host.session.endings
-        yield Launched(host, assembly, transport, topology, str(endpoint), broker, address)
         if not how.plays:
             log = AuditFile(how.folder, how.name)
             stack.callback(log.close)
             host.log_orders(log)
+        yield Launched(host, assembly, transport, topology, str(endpoint), broker, address)
 
 
 def secrets_beside(folder: Path) -> SecretStore:

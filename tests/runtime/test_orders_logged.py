@@ -143,7 +143,7 @@ def test_work_that_an_operator_sends_is_taken_or_refused_with_the_reason(on_bus)
             ear.say("em/ctl/home/rule/send", order({"port": "in", "payload": 8}))  # agents have `in`
             await ear.until(lambda: len(ear.on("em/dead/home")) == 2)
             assert ear.on("t/out") == [7]
-            assert [entry.outcome for entry in entries(logged.folder) if entry.outcome != "begun"] == ["done"] + ["refused"] * 4
+        assert [entry.outcome for entry in entries(logged.folder) if entry.outcome != "begun"] == ["done"] + ["refused"] * 4
 
     on_bus(scene)
 
