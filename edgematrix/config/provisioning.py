@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,8 +86,8 @@ class Provisioned:
 def provision(spec: MatrixSpec, folder: AccessFolder, wish: ProvisionWish, now: datetime) -> Provisioned:
     """Make identities, or bring them up to what the matrix names now. Credentials of those that stay stay.
 
-    Credentials are written first, the list of them after that, and the broker's files last: if it is interrupted, doing it again
-    makes it whole.
+    Credentials are written first, the authority and the list of them after that, and the broker's files last: if it is interrupted,
+    doing it again makes it whole.
 
     Raises:
         ConfigError: two principals have one name, or the access list cannot be written for the broker.
@@ -131,6 +132,9 @@ class _Provision:
         self._broker_certificate(done, authority)
         texts = self._texts(done, authority)
         self._move(done, before)
+        os.sync()  # once for all credentials, which are many files
+        if is_new:
+            authority.save(self._folder.authority, self._folder.authority_key)
         write_registry(done.registry, self._folder.registry)
         self._sign(done)
         make_folder(self._folder.broker)
@@ -162,9 +166,7 @@ class _Provision:
     def _authority(self, *, is_new: bool) -> Authority:
         folder = self._folder
         if is_new:
-            made = Authority.make(f"EdgeMatrix {self._spec.matrix}", self._now)
-            made.save(folder.authority, folder.authority_key)
-            return made
+            return Authority.make(f"EdgeMatrix {self._spec.matrix}", self._now)
         authority = Authority.load(folder.authority, folder.authority_key)
         authority.check(self._now, str(folder.authority))
         return authority
@@ -232,7 +234,7 @@ class _Provision:
     def _given(self, done: Provisioned, entry: Entry, authority: Authority) -> Entry:
         """With a new credential, which stands in its folder."""
         registry, wish, kind = done.registry, self._wish, self._next_kind(entry)
-        number, places = registry.next_number(entry.name), _places(registry, entry, kind)
+        number, places = registry.next_number(entry), _places(registry, entry, kind)
         folder = self._folder.make_for(entry.role, entry.name)
         if kind is Kind.SECRET:
             return entry.with_new(give_secret(entry, number, folder, authority, places, self._now))
@@ -316,8 +318,9 @@ class _Provision:
 
     def _remove(self, done: Provisioned, before: Registry) -> None:
         """Clear the folders of those that are gone, or may not come in any more."""
+        there = {entry.name: entry for entry in done.registry.principals}
         for entry in before.principals:
-            after = done.registry.entry(entry.name)
+            after = there.get(entry.name)
             if after is None or (after.role, after.subject) != (entry.role, entry.subject):
                 done.removed.append(entry)
             if after is None or after.role != entry.role:

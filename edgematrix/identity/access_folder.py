@@ -49,7 +49,8 @@ class AccessFolder:
         ours = {self.authority.name, self.authority_key.name, self.registry.name}
         if found & ours:
             return True
-        foreign = sorted(found - {"lock"})
+        begun = {"lock", self.broker.name, *_FOLDERS.values()}  # of one that was interrupted before anything of it counted
+        foreign = sorted(found - begun)
         if foreign:
             raise UsageError(
                 f"holds {foreign[0][:80]!r}, and is no folder of identities", where=str(self.path), remedy="name a new or an empty folder"

@@ -13,6 +13,7 @@ from edgematrix.errors import UsageError
 from edgematrix.identity.secret_file import read_secret, write_secret
 
 try:
+    import bcrypt  # noqa: F401 - for secrets: what is missing is told before anything is made
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

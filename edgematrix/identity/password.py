@@ -6,6 +6,8 @@ import base64
 import hashlib
 import secrets
 
+from edgematrix.errors import UsageError
+
 __all__ = ["mosquitto_hash", "nats_hash", "new_client_id", "new_password"]
 
 _PASSWORD_BYTES = 32
@@ -42,7 +44,13 @@ def mosquitto_hash(password: str, salt: bytes | None = None, iterations: int = _
 
 
 def nats_hash(password: str) -> str:
-    """bcrypt, as nats-server reads it."""
-    import bcrypt  # noqa: PLC0415 - of the extra `access`, and only who makes secrets needs it
+    """bcrypt, as nats-server reads it.
 
+    Raises:
+        UsageError: the package is not installed.
+    """
+    try:
+        import bcrypt  # noqa: PLC0415 - of the extra `access`, and only who makes secrets needs it
+    except ImportError:
+        raise UsageError("secrets need the package `bcrypt`", remedy="pip install edgematrix[access]") from None
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=_NATS_ROUNDS, prefix=b"2a")).decode()

@@ -29,8 +29,8 @@ def give_secret(entry: Entry, number: int, folder: Path, authority: Authority, p
         UsageError: a file cannot be written.
     """
     user, password = user_name(entry.name, number), new_password()
-    write_secret(folder / "ca.pem", authority.pem)
-    write_secret(folder / ADDRESS, address(user, places, f"{quote(user, safe='')}:{password}@"))
+    write_secret(folder / "ca.pem", authority.pem, synced=False)
+    write_secret(folder / ADDRESS, address(user, places, f"{quote(user, safe='')}:{password}@"), synced=False)
     for left in ("cert.pem", "key.pem"):
         (folder / left).unlink(missing_ok=True)
     return Generation(number, Kind.SECRET, now, mosquitto=mosquitto_hash(password), nats=nats_hash(password))
@@ -46,10 +46,10 @@ def give_certificate(
     """
     user = user_name(entry.name, number)
     issued = authority.issue_client(user, now - BACKDATED, now + timedelta(days=days))
-    write_secret(folder / "ca.pem", authority.pem)
-    write_secret(folder / "key.pem", issued.key)
-    write_secret(folder / "cert.pem", issued.certificate)
-    write_secret(folder / ADDRESS, address(user, places, f"{quote(user, safe='')}@", "&cert=cert.pem&key=key.pem"))
+    write_secret(folder / "ca.pem", authority.pem, synced=False)
+    write_secret(folder / "key.pem", issued.key, synced=False)
+    write_secret(folder / "cert.pem", issued.certificate, synced=False)
+    write_secret(folder / ADDRESS, address(user, places, f"{quote(user, safe='')}@", "&cert=cert.pem&key=key.pem"), synced=False)
     return Generation(number, Kind.CERTIFICATE, now, ends=issued.ends, serial=issued.serial)
 
 

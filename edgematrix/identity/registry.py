@@ -169,11 +169,9 @@ class Registry(msgspec.Struct, frozen=True):
         found = tuple(entry if one.name == entry.name else one for one in self.principals)
         return msgspec.structs.replace(self, principals=found)
 
-    def next_number(self, name: str) -> int:
-        """That of the next credential of this principal."""
-        entry = self.entry(name)
-        before = [one.number for one in entry.generations] if entry is not None else []
-        return max([*before, self.numbers.get(name, 0)]) + 1
+    def next_number(self, entry: Entry) -> int:
+        """That of the next credential of a principal."""
+        return max([*(one.number for one in entry.generations), self.numbers.get(entry.name, 0)]) + 1
 
     def following(self, wanted: Iterable[tuple[str, str, str]], now: datetime) -> Registry:
         """With those principals that there are now, by name, role and subject, in this order.
@@ -192,7 +190,7 @@ class Registry(msgspec.Struct, frozen=True):
         retired = [one for one in self.retired if now < one.ends]
         numbers = dict(self.numbers)
         for entry in before.values():
-            numbers[entry.name] = self.next_number(entry.name) - 1
+            numbers[entry.name] = self.next_number(entry) - 1
             holds = [(one, one.ends) for one in entry.generations if one.serial and one.ends is not None and now < one.ends]
             retired += [Retired(one.serial, one.revoked or one.until or now, ends) for one, ends in holds]
         return msgspec.structs.replace(self, principals=tuple(kept), retired=tuple(retired), numbers=numbers)

@@ -29,8 +29,13 @@ def make_folder(folder: Path) -> None:
         raise UsageError(f"the folder cannot be made: {error.strerror}", where=str(folder), remedy="name another one") from None
 
 
-def write_secret(file: Path, content: bytes | str) -> None:
+def write_secret(file: Path, content: bytes | str, *, synced: bool = True) -> None:
     """Write it whole or not at all; who may not read it may not for a moment either.
+
+    Args:
+        file: where.
+        content: a text is written as UTF-8.
+        synced: wait until the disk has it; without, whoever writes many files does that for all.
 
     Raises:
         UsageError: it cannot be written.
@@ -40,8 +45,9 @@ def write_secret(file: Path, content: bytes | str) -> None:
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, SECRET_MODE), "wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if synced:
+                stream.flush()
+                os.fsync(stream.fileno())
         draft.replace(file)
     except OSError as error:
         raise UsageError(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from broker_process import skip_without
+from tls_broker import free_ports
 
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.provisioning import Provisioned, ProvisionWish, provision
 from edgematrix.errors import ConfigError, EdgeMatrixError, StateError, UsageError
 from edgematrix.identity.access_folder import AccessFolder
 from edgematrix.identity.registry import read_registry
+from edgematrix.runtime.broker_program import choose
 from edgematrix.transport.endpoint import Endpoint
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -325,3 +330,43 @@ def test_what_was_interrupted_is_made_whole_by_the_next_one(make: Make, folder: 
     make(HOME.replace("[anna]", "[anna, ben]"))
     assert Endpoint.parse(f"@{folder.of('operator', 'ben') / 'broker.url'}").username == "ben"
     assert "ben:" in (folder.broker / "people.passwd").read_text()
+
+
+def test_a_first_time_that_was_interrupted_can_be_done_again(make: Make, folder: AccessFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgematrix.config.provisioning.Authority.save", fail)
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    monkeypatch.undo()
+    assert make().is_new
+    assert names(folder) == {"pi", "server", "home.lamp", "anna"}
+
+
+def test_the_configurations_that_are_written_are_taken_by_the_brokers(make: Make, folder: AccessFolder, tmp_path: Path) -> None:
+    make(certificates=("server",), port=free_ports(4))
+    text = (folder.broker / "mosquitto.conf").read_text().replace("/etc/mosquitto/edgematrix", str(folder.broker))
+    text = text.replace("/var/lib/mosquitto", str(tmp_path)).replace("log_dest syslog", "log_dest stderr\nlog_type information")
+    skip_without("mosquitto")
+    (tmp_path / "mosquitto.conf").write_text(f"user {getpass.getuser()}\n{text}")
+    with subprocess.Popen([choose("mosquitto")[1], "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.PIPE, text=True) as broker:
+        assert broker.stderr is not None
+        said = []
+        for line in broker.stderr:
+            said.append(line)
+            if " running" in line:
+                break
+        broker.terminate()
+    assert any(" running" in line for line in said), said
+    assert not any("Error" in line for line in said), said
+
+
+def test_nats_server_takes_what_is_written_for_it(make: Make, folder: AccessFolder, tmp_path: Path) -> None:
+    make(broker="nats")
+    skip_without("nats")
+    for name in ("nats.conf", "users.conf"):
+        text = (folder.broker / name).read_text().replace("/etc/nats", str(folder.broker)).replace("/var/lib/nats", str(tmp_path))
+        (tmp_path / name).write_text(text)
+    done = subprocess.run([choose("nats")[1], "-t", "-c", str(tmp_path / "nats.conf")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

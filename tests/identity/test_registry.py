@@ -62,7 +62,7 @@ def test_whoever_comes_again_gets_no_name_that_an_old_certificate_has() -> None:
     gone = of(Entry("pi", "host", "pi", (certificate(1), certificate(2)))).following([], NOW)
     assert gone.revocations(NOW) == [("1a", NOW), ("2a", NOW)]
     again = gone.following([("pi", "host", "pi")], NOW)
-    assert again.next_number("pi") == 3
+    assert again.next_number(again.principals[0]) == 3
     assert again.revocations(NOW) == [("1a", NOW), ("2a", NOW)]
 
 
@@ -83,7 +83,7 @@ def test_no_user_name_is_ever_given_twice_and_whatever_is_not_live_is_revoked(ch
     serials: dict[str, tuple[str, datetime]] = {}
 
     def give(entry: Entry) -> Entry:
-        number = registry.next_number(entry.name)
+        number = registry.next_number(entry)
         user = user_name(entry.name, number)
         assert user not in given_names
         given_names.add(user)
