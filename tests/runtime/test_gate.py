@@ -18,7 +18,7 @@ from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.gate import Gate
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.observation import Dropped, Observation
-from edgematrix.runtime.sealed import Seal
+from edgematrix.runtime.sealed import Seal, epoch_after, read_epoch, write_epoch
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.simulator import START_US
 
@@ -209,6 +209,20 @@ def test_a_flood_fills_neither_the_dead_letters_nor_the_room_of_what_waits(monke
     site.gate.take(OUT, whole[4], 0, False)  # what found no room was not here
     site.commit()
     assert site.handed == [*numbered(3), b'{"n":4}']
+
+
+def test_a_signer_whose_clock_was_set_back_counts_in_a_higher_epoch_all_the_same() -> None:
+    site = Site(has_store=False)
+    site.seal.epoch = epoch_after(0, site.clock)
+    site.gate.take(OUT, site.signed(b'{"n":1}'), 1, False)
+    kept = write_epoch(site.seal.epoch)
+    earlier = VirtualClock(START_US - 200 * SECOND_US)
+    epoch = epoch_after(read_epoch(kept), earlier)
+    assert epoch == site.seal.epoch + 1
+    site.seal = Seal(site.key, earlier.wall_us, worth_s=300, epoch=epoch)
+    site.gate.take(OUT, site.signed(b'{"n":2}'), 1, False)
+    assert site.handed == [b'{"n":1}', b'{"n":2}']
+    assert [read_epoch(data) for data in (b"", b"x", b"-1")] == [0, 0, 0]
 
 
 def test_keys_that_are_gone_are_forgotten_and_what_they_sign_is_refused() -> None:
