@@ -84,6 +84,19 @@ def test_orders_are_carried_out_that_an_operator_has_signed_who_may_give_them(ac
     done = order(access.parent, bus, "pause", "home/lamp", keys=anna)
     assert done.returncode == 0, done.stderr
     assert order(access.parent, bus, "resume", "home/lamp", keys=anna).returncode == 0
+    # What is made while it runs is signed as all else, or not, where its definition says so.
+    (access.parent / "new.yaml").write_text(
+        "{inputs: {set: any}, triggers: {t: {on: {v: {from: self.set}}, do: [{publish: {topic: t/new}}]}}}"
+    )
+    assert order(access.parent, bus, "create", "home/new", "new.yaml").returncode != 0
+    done = order(access.parent, bus, "create", "home/new", "new.yaml", keys=anna)
+    assert done.returncode == 0, done.stderr
+    assert "unsigned" in order(access.parent, bus, "pause", "home/new").stderr
+    (access.parent / "new.yaml").write_text(
+        "{sign: false, inputs: {set: any}, triggers: {t: {on: {v: {from: self.set}}, do: [{publish: {topic: t/new}}]}}}"
+    )
+    assert order(access.parent, bus, "create", "home/open", "new.yaml", keys=anna).returncode == 0
+    assert order(access.parent, bus, "pause", "home/open").returncode == 0
 
 
 def test_a_rotated_key_has_an_overlap_and_a_revoked_one_none(access: Path) -> None:
