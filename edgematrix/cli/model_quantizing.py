@@ -32,7 +32,7 @@ def quantized(card: ModelCard, windows: Sequence[Labelled], ranges: Sequence[Lab
     how = quantize(source, target, _arrays(card, ranges) if ranges else None)
     found = bench(card, "int8", windows, target) if windows else None
     right = f", accuracy: {found.accuracy:.3f}" if found is not None and found.accuracy is not None else ""
-    line = f"int8: {{file: {target.name}, sha256: {sha256_of(target)}{right}}}"
+    line = f'int8: {{file: {target.name}, sha256: "{sha256_of(target)}"{right}}}'
     if _OLD.search(text):
         text = _OLD.sub(rf"\g<1>{line}", text, count=1)
     else:

@@ -29,5 +29,5 @@ def files(name: str, of_float: float, of_int8: float) -> str:
     lines = ["files:"]
     for precision, suffix, right in (("float", ".onnx", of_float), ("int8", ".int8.onnx", of_int8)):
         file = TARGET / f"{name}{suffix}"
-        lines.append(f"  {precision}: {{file: {file.name}, sha256: {sha256(file)}, accuracy: {right:.3f}}}")
+        lines.append(f'  {precision}: {{file: {file.name}, sha256: "{sha256(file)}", accuracy: {right:.3f}}}')
     return "\n".join(lines)
