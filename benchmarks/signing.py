@@ -34,6 +34,8 @@ from edgematrix.transport.memory import MemoryTransport
 from edgematrix.transport.memory_bus import MemoryBus
 from edgematrix.transport.settings import Settings
 
+_ALONE = 200
+"""Messages that come one at a time."""
 _TURN = 100
 """Messages between two turns of the event loop, as a transport hands them on."""
 TOPIC = "em/out/home/sender/out"
@@ -82,8 +84,8 @@ def steps(count: int) -> dict[str, float]:
     }
 
 
-async def taken_s(folder: Path, count: int, *, is_signed: bool) -> float:
-    """How long a host with a store takes for so many messages, to the last effect."""
+async def taken_s(folder: Path, count: int, *, is_signed: bool, alone: bool = False) -> float:
+    """How long a host with a store takes for so many messages, to the last effect; `alone`: each after the effect of the one before."""
     opened, clock, new_id, bus = open_matrix(folder / "home.yaml"), SystemClock(), id_maker(), MemoryBus()
     hosts = {AgentPath("home/sender"): "a", AgentPath("home/lamp"): "b"}
     around = Surroundings(
@@ -111,7 +113,7 @@ async def taken_s(folder: Path, count: int, *, is_signed: bool) -> float:
         nonlocal seen
         if type(observation).__name__ == "Published":
             seen += 1
-            if seen == count:
+            if alone or seen == count:
                 over.set()
 
     assembly.engine.observers.append(published)
@@ -121,9 +123,13 @@ async def taken_s(folder: Path, count: int, *, is_signed: bool) -> float:
     begun = time.perf_counter()
     for number, payload in enumerate(payloads):
         host.session.received(TOPIC, payload, 0, False)
-        if not number % _TURN:
+        if alone:
+            await over.wait()
+            over.clear()
+        elif not number % _TURN:
             await asyncio.sleep(0)
-    await over.wait()
+    if not alone:
+        await over.wait()
     took = time.perf_counter() - begun
     host.stop()
     await running
@@ -143,6 +149,7 @@ def main() -> None:
         median = statistics.median(one[name] for one in found)
         print(f"{name:32} {median:8.1f} us {median / floor:7.1f} x floor")
     rates: dict[bool, list[float]] = {False: [], True: []}
+    waits: dict[bool, list[float]] = {False: [], True: []}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(wanted.rounds):
             for is_signed, known in rates.items():
@@ -151,9 +158,16 @@ def main() -> None:
                 (place / "home.yaml").write_text(MATRIX.format(signed=str(is_signed).lower()))
                 took_s = asyncio.run(taken_s(place, wanted.count, is_signed=is_signed))
                 known.append(wanted.count / took_s)
+                few = min(wanted.count, _ALONE)
+                place = place.with_suffix(".alone")
+                place.mkdir()
+                (place / "home.yaml").write_text(MATRIX.format(signed=str(is_signed).lower()))
+                waits[is_signed].append(asyncio.run(taken_s(place, few, is_signed=is_signed, alone=True)) / few * 1_000)
     plain, signed = (statistics.median(rates[is_signed]) for is_signed in (False, True))
     print(f"{'a host with a store, unsigned':32} {plain:8.0f} messages/s")
     print(f"{'the same, signed':32} {signed:8.0f} messages/s {plain / signed:5.1f} x as long")
+    for is_signed, name in ((False, "one at a time, unsigned"), (True, "the same, signed")):
+        print(f"{name:32} {statistics.median(waits[is_signed]):8.2f} ms each")
 
 
 if __name__ == "__main__":
