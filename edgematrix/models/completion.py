@@ -8,9 +8,13 @@ import msgspec
 
 from edgematrix.models.talk import Reply, ToolCall
 
-__all__ = ["Completion"]
+__all__ = ["Completion", "HalfError"]
 
 _CALLS_MAX = 100
+
+
+class HalfError(ValueError):
+    """An answer ended in the middle."""
 
 
 class Completion:
@@ -54,10 +58,11 @@ class Completion:
         """What was said.
 
         Raises:
-            ValueError: it ends in the middle, or has calls that are none.
+            HalfError: it ends in the middle.
+            ValueError: it has calls that are none.
         """
         if not self._finish:
-            raise ValueError("it ends in the middle")
+            raise HalfError("it ends in the middle")
         calls = tuple(self._call(call_id, name, arguments) for call_id, name, arguments in self._calls.values())
         text = "".join(self._text)
         return Reply(text, calls, self._tokens or self._chunks, is_cut=self._finish == "length")

@@ -9,7 +9,7 @@ the same question gets the same answer, and nothing but a choice can come out.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ import llama_cpp
 import numpy as np
 
 from edgematrix.models.choice import Choice, Choose
+from edgematrix.models.llama_text import LlamaText
 from edgematrix.models.serving import Asking
 
 __all__ = ["LlamaPicker"]
@@ -26,8 +27,6 @@ _CONTEXT_TOKENS: Final = 512
 _BATCH_TOKENS: Final = 64
 _BASELINES_MAX: Final = 64
 """Chats whose scores without context are kept."""
-_PLACE: Final = "\u2060here\u2060"
-"""Stands for the prompt while a model's own template is filled in."""
 
 
 class LlamaPicker:
@@ -50,8 +49,7 @@ class LlamaPicker:
             n_threads_batch=threads,
             verbose=False,
         )
-        self._vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
-        self._template = self._own_template()
+        self._text = LlamaText(self._llama)
         self._baselines: OrderedDict[tuple[str, str, tuple[str, ...]], list[float]] = OrderedDict()
 
     def answer(self, question: Choose, asking: Asking) -> Choice:  # noqa: ARG002 - it does not take long
@@ -68,13 +66,13 @@ class LlamaPicker:
         Raises:
             ValueError: role and choices leave no room for the prompt in the model's context.
         """
-        tokens = [self._tokens(choice) for choice in choices]
+        tokens = [self._text.tokens(choice) for choice in choices]
         if not all(tokens):
             raise ValueError("a choice is empty")
         head, tail = self._frame(role)
         room = _CONTEXT_TOKENS - len(head) - len(tail) - max(map(len, tokens))
         asked = prompt.rsplit("\n", 1)[-1]
-        said, bare = self._tokens(prompt), self._tokens(asked)
+        said, bare = self._text.tokens(prompt), self._text.tokens(asked)
         if room < len(bare):
             raise ValueError(f"its role, the choices and what is asked do not fit into {_CONTEXT_TOKENS} tokens")
         end = tail[0] if tail else self._llama.token_eos()  # an answer ends as a message ends
@@ -117,46 +115,10 @@ class LlamaPicker:
         greatest = found.max()
         return found - (greatest + np.log(np.exp(found - greatest).sum()))
 
-    # Text
-
-    def _tokens(self, text: str) -> list[int]:
-        """Tokens of text from outside: what spells a control token in it is text like the rest."""
-        return list(self._llama.tokenize(text.encode(), add_bos=False, special=False))
-
     def _frame(self, role: str) -> tuple[list[int], list[int]]:
         """What stands before and after the prompt."""
-        before, after = self._template(role)
-        begins = self._llama.metadata.get("tokenizer.ggml.add_bos_token", "true") == "true"
-        head = list(self._llama.tokenize(before.encode(), add_bos=False, special=True))
-        bos = self._llama.token_bos()
-        if begins and bos >= 0 and head[:1] != [bos]:
-            head = [bos, *head]
-        return head, list(self._llama.tokenize(after.encode(), add_bos=False, special=True))
-
-    def _own_template(self) -> Callable[[str], tuple[str, str]]:
-        """A function from the role to what stands before and after the prompt."""
-        text = self._llama.metadata.get("tokenizer.chat_template")
-        if text is None:
-            return lambda role: (f"{role}\n\n", "\n")
-        ends, begins = self._spelled(self._llama.token_eos()), self._spelled(self._llama.token_bos())
-        formatter = llama_cpp.llama_chat_format.Jinja2ChatFormatter(text, eos_token=ends, bos_token=begins)
-
-        def rendered(role: str) -> tuple[str, str]:
-            messages = [{"role": "system", "content": role}, {"role": "user", "content": _PLACE}]
-            try:
-                whole = formatter(messages=messages).prompt
-            except ValueError:  # templates that know no system say so in this way
-                whole = formatter(messages=[{"role": "user", "content": f"{role}\n\n{_PLACE}"}]).prompt
-            before, found, after = whole.partition(_PLACE)
-            if not found:
-                raise ValueError("the model's template for chats leaves the message out")
-            return before, after
-
-        rendered("")
-        return rendered
-
-    def _spelled(self, token: int) -> str:
-        return llama_cpp.llama_vocab_get_text(self._vocabulary, token).decode() if token >= 0 else ""
+        before, between, after = self._text.framed(("system", "user"))
+        return self._text.beginning(self._text.markup(f"{before}{role}{between}")), self._text.markup(after)
 
 
 def _cut(tokens: list[int], room: int, kept_at_end: int) -> list[int]:

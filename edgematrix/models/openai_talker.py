@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from edgematrix.errors import EdgeMatrixError, ModelError
-from edgematrix.models.completion import Completion
+from edgematrix.models.completion import Completion, HalfError
 from edgematrix.models.fitting import fitted
 from edgematrix.models.halt import Halt
 from edgematrix.models.talk import Reply, Saying, Talk
@@ -39,7 +39,8 @@ _READ_BYTES: Final = 65_536
 _TOLD_MAX: Final = 200
 _FOR_NOW: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses after which a request is sent again."""
-_NO_SUCH_FORMAT: Final = frozenset({400, 404, 415, 422, 501})
+_NO_SUCH_FORMAT: Final = frozenset({400, 404, 415, 422, 500, 501})
+"""Statuses of servers that do not know `response_format`, or a form of it, and name it: llama-cpp-python's says 500."""
 _FORMATS: Final = ("json_schema", "json_object")
 """Ways to say what the answer is to be: as OpenAI does, and as llama-cpp-python's server has it."""
 
@@ -233,6 +234,9 @@ class _Request:
         try:
             with connection.getresponse() as response:
                 return self._answer(response, body, heard)
+        except HalfError as error:  # such as of a server that gives up one request for the next
+            self._refuse_halted()
+            raise _AgainError(self._talker.told(f"gave half an answer: {error}")) from None
         except ValueError as error:
             raise ModelError(self._talker.told(f"answered what is no answer: {_short(error)}")) from None
 
@@ -285,10 +289,10 @@ class _Request:
             _AgainError, _NoSuchFormatError, ModelError: always one of them.
         """
         what = self._talker.told(f"refuses: {status} {http.client.responses.get(status, '')}{_reason(body)}".rstrip())
-        if status in _FOR_NOW:
-            raise _AgainError(what)
         if status in _NO_SUCH_FORMAT and b'"response_format"' in asked and b"format" in body and self._talker.may_have_format():
             raise _NoSuchFormatError
+        if status in _FOR_NOW:
+            raise _AgainError(what)
         raise ModelError(what)
 
     def _bound(self) -> None:
