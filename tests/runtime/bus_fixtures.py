@@ -26,6 +26,7 @@ from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR
 from edgematrix.runtime.model_thinkers import Thinkers
 from edgematrix.runtime.observation import Observation
+from edgematrix.runtime.scorer import Scorers
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.runtime.workshop import Workshop
@@ -100,7 +101,7 @@ class Bus:
         self.folder = folder
         self.said: list[str] = []
         """What hosts told whoever started them."""
-        self.models: list[Thinkers] = []
+        self.models: list[Thinkers | Scorers] = []
 
     @asynccontextmanager
     async def ear(self, *filters: str, client_id: str = "ear") -> AsyncIterator[Ear]:
@@ -126,8 +127,15 @@ class Bus:
 
     def thinkers(self, clock: Clock) -> Thinkers:
         """The language models of a host; what is made of them ends with the bus."""
-        self.models.append(Thinkers(clock, self.folder))
-        return self.models[-1]
+        thinkers = Thinkers(clock, self.folder)
+        self.models.append(thinkers)
+        return thinkers
+
+    def scorers(self, clock: Clock) -> Scorers:
+        """The models over windows of a host."""
+        scorers = Scorers(clock, is_quick=True)
+        self.models.append(scorers)
+        return scorers
 
     def make(
         self,
@@ -146,7 +154,13 @@ class Bus:
         places = EVERYTHING_HERE if hosts is None else Places(name, hosts)
         workshop = lambda limits, told: Workshop(clock, limits, told)  # noqa: E731 - it belongs to these surroundings
         around = Surroundings(
-            clock=clock, new_id=new_id, workshop=workshop, loader=opened.loader, places=places, thinker=self.thinkers(clock)
+            clock=clock,
+            new_id=new_id,
+            workshop=workshop,
+            loader=opened.loader,
+            places=places,
+            thinker=self.thinkers(clock),
+            scorer=self.scorers(clock),
         )
         kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
         restored = restore(opened.spec, None if kept is None else kept.read(LiveRecord.STORE_KEY + PART_SEPARATOR))
