@@ -24,6 +24,8 @@ __all__ = ["ANSWER_S_MAX", "Operator", "operator_name"]
 
 ANSWER_S_MAX = 3.0
 """How long hosts may take to answer."""
+_ORDER_US_MAX = 300_000_000
+"""A broker keeps an order for a host that is away. After five minutes, by which clocks may differ, nobody means it any more."""
 _GENERATION = re.compile(r"~[1-9][0-9]{0,5}\Z")
 _NOBODY = "operator"
 """Who asks where the broker wants no user."""
@@ -76,6 +78,7 @@ class Operator:
             time=format_moment(now_us),
             data={"session": self._session, **data},
             runid=runid,
+            expirytime=format_moment(now_us + _ORDER_US_MAX),
         )
         topic, payload = topic_for(self._root, Kind.OP, f"{self._user}/{verb}", path), encode_event(event)
         return Publication(topic, payload if self._seal is None else self._seal.sign(topic, payload, ends=True), 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from edgematrix.access.audit import Fact, Outcome, shortened
-from edgematrix.errors import ConfigError, EdgeMatrixError
+from edgematrix.errors import ConfigError, EdgeMatrixError, RunError
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.account import Account
@@ -55,13 +55,13 @@ class FrontDesk:
         """The host's time; needed where there is a gate."""
 
     def admit(self, order: Order, carry_out: CarryOut, now_us: int, *, changes: bool = True) -> None:
-        """Carry an order out, now or when it is logged; where it cannot be logged it is refused."""
-        gate = self._gate_of(order.topic)
-        if gate is None:
-            carry_out(now_us)
-        elif not gate.has_room(order.by):
+        """Carry an order out, now or when it is logged; one that came too late, or cannot be logged, is refused."""
+        gate, expiry_us = self._gate_of(order.topic), order.trail.expiry_us
+        if gate is not None and not gate.has_room(order.by):
             self._refuse(order, "too many orders within a second", "ask more slowly", {}, now_us)
-        elif not changes:
+        elif expiry_us is not None and expiry_us <= now_us:
+            self.refused(order, RunError("it came too late: its expirytime has passed", remedy="ask again; or a clock is wrong"), now_us)
+        elif gate is None or not changes:
             carry_out(now_us)
         else:
             gate.write(self._fact(order, Outcome.BEGUN), lambda number, error: self._logged(order, carry_out, number, error))

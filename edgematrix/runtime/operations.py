@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError
+from edgematrix.errors import EdgeMatrixError, PathError, QueueFullError, RunError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
@@ -107,10 +107,6 @@ class Operations:
         is_control = message.topic.startswith(self._control)
         if is_control and message.topic.removeprefix(self._control).rpartition("/")[0] in engine.elsewhere:
             return  # whoever runs there hears it too
-        expiry_us = message.trail.expiry_us
-        if expiry_us is not None and expiry_us <= now_us:
-            self._front.unread(message, CodecError("it came too late: its expirytime has passed"), now_us)
-            return
         try:
             order = read_control(message, engine.root) if is_control else read_operation(message, engine.root)
         except EdgeMatrixError as error:

@@ -58,9 +58,6 @@ class SendDesk:
         """Take what an operator asks for."""
         try:
             order = read_operation(message, self._engine.root)
-            expiry_us = message.trail.expiry_us
-            if expiry_us is not None and expiry_us <= now_us:
-                raise RunError("it came too late: its expirytime has passed")
         except EdgeMatrixError as error:
             self._front.unread(message, error, now_us)
             return

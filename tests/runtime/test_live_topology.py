@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from live_support import asked, order
 
 from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, Outcome, RunEnded
@@ -149,9 +150,11 @@ def test_what_a_removed_agent_had_retained_is_taken_back(play) -> None:
     assert at(played, "em/out/home/mode/mode") == [(1, "home"), (2, b"")]
 
 
-def test_an_order_that_came_too_late_is_not_carried_out(play) -> None:
-    played = play(RULE, [(1, "em/op/me/remove/home/rule", order(expirytime="2026-01-01T00:00:00.5Z")), (2, "t/v", 1)])
-    assert [letter.reason for letter in played.of(DeadLettered)] == ["it came too late: its expirytime has passed"]
+@pytest.mark.parametrize(("verb", "data"), [("remove", {}), ("pause", {}), ("send", {"port": "in", "payload": 1})])
+def test_an_order_that_came_too_late_is_not_carried_out(play, verb: str, data: dict[str, object]) -> None:
+    played = play(RULE, [(1, f"em/op/me/{verb}/home/rule", order(data, expirytime="2026-01-01T00:00:00.5Z")), (2, "t/v", 1)])
+    (letter,) = played.of(DeadLettered)
+    assert letter.reason.startswith("it came too late: its expirytime has passed")
     assert at(played, "t/out") == [(2, 1)]
 
 
