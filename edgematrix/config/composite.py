@@ -11,6 +11,7 @@ from edgematrix.config.agent import Agent, AgentOptions, FiringDecorator, Reques
 from edgematrix.config.end import End
 from edgematrix.config.flow_edges import FlowEdges, Inlet, output_port
 from edgematrix.config.group import Group, make_group
+from edgematrix.config.language_model import LanguageModel, ModelOptions, make_model
 from edgematrix.config.placed import Placed
 from edgematrix.config.source import Source, altered, port_of
 from edgematrix.config.spec import AgentSpec
@@ -35,7 +36,7 @@ class Composite(End[Any, Any]):
 
     def __init__(self, path: AgentPath, inputs: Inputs | None = None, when: Source[Any] | Group | None = None) -> None:
         self.path = path
-        self._children: dict[str, Agent[Any, Any] | Composite | Placed] = {}
+        self._children: dict[str, Agent[Any, Any] | Composite | LanguageModel[Any] | Placed] = {}
         self._inputs = {check_name(name, "port"): port_of(kind) for name, kind in (inputs or {}).items()}
         self._group = make_group([when], "all", {}) if isinstance(when, Source) else when
 
@@ -220,6 +221,64 @@ class Composite(End[Any, Any]):
         spec = HumanSpec(ask=ask, choices=listed, timeout=read_duration(timeout), default=default, notify=notify, answers=answers)
         return self.add(name, AgentSpec(human=spec))
 
+    @overload
+    def llm(
+        self,
+        name: str,
+        *,
+        prompt: str = "${value}",
+        tools: Sequence[End[Any, Any] | str] = (),
+        fallback: str | None = None,
+        inputs: Inputs | None = None,
+        when: Source[Any] | Group | None = None,
+        **options: Unpack[ModelOptions],
+    ) -> LanguageModel[str]: ...
+    @overload
+    def llm(
+        self,
+        name: str,
+        *,
+        output: type[T],
+        prompt: str = "${value}",
+        tools: Sequence[End[Any, Any] | str] = (),
+        fallback: T | None = None,
+        inputs: Inputs | None = None,
+        when: Source[Any] | Group | None = None,
+        **options: Unpack[ModelOptions],
+    ) -> LanguageModel[T]: ...
+    def llm(
+        self,
+        name: str,
+        *,
+        output: type[Any] = str,
+        prompt: str = "${value}",
+        tools: Sequence[End[Any, Any] | str] = (),
+        fallback: Any = None,
+        inputs: Inputs | None = None,
+        when: Source[Any] | Group | None = None,
+        **options: Unpack[ModelOptions],
+    ) -> LanguageModel[Any]:
+        """A language model below this one.
+
+        Args:
+            name: the agent's name.
+            output: the type of its answer: a text, or whatever pydantic reads, such as a model.
+            prompt: what it is asked, with `${…}` over the inputs and the fields of the request.
+            tools: agents that it may call, or inputs of agents, such as `lamp.set`.
+            fallback: the answer where there is none; without it the run fails.
+            inputs: its input ports, each with the type of its values; without any it has `in`.
+            when: what starts a run, besides what is sent to its inputs.
+            options: `provider`, `model`, `url`, `system`, … as a file says them under `llm:`.
+
+        Raises:
+            PathError: a name breaks the grammar.
+            UsageError: there is an agent of that name, or a type has no form in JSON.
+            ValueError: an option is wrong.
+        """
+        ports = {check_name(port, "port"): port_of(kind) for port, kind in (inputs or {}).items()}
+        group = make_group([when], "all", {}) if isinstance(when, Source) else when
+        return self._put(make_model(join(self.path, name), output, prompt, tools, fallback, ports, group, options))
+
     # What it makes
 
     def definition(self) -> AgentSpec:
@@ -278,7 +337,7 @@ class Composite(End[Any, Any]):
         return {name: child.definition() for name, child in self._children.items()}
 
 
-Child = TypeVar("Child", bound=Agent[Any, Any] | Composite | Placed)
+Child = TypeVar("Child", bound=Agent[Any, Any] | Composite | LanguageModel[Any] | Placed)
 
 
 class Flow(Composite):
