@@ -21,7 +21,7 @@ from edgematrix.runtime.dead_letter import Form, Letter
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.observation import Dropped, Noted
-from edgematrix.runtime.order import Dead, Order, read_operation
+from edgematrix.runtime.order import Dead, Order
 from edgematrix.runtime.redelivery import hand_in, plan
 
 __all__ = ["DeadDesk"]
@@ -74,10 +74,8 @@ class DeadDesk:
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take what an operator asks for."""
-        try:
-            order = read_operation(message, self._engine.root)
-        except EdgeMatrixError as error:
-            self._front.unread(message, error, now_us)
+        order = self._front.order_of(message, now_us)
+        if order is None:
             return
         changes = isinstance(order.asked, Dead) and order.asked.do in ("retry", "drop")
         self._front.admit(order, lambda now_us: self._carry_out(order, now_us), now_us, changes=changes)

@@ -9,7 +9,7 @@ from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.leases import Leases
-from edgematrix.runtime.order import Order, read_operation
+from edgematrix.runtime.order import Order
 
 __all__ = ["FailbackDesk"]
 
@@ -32,12 +32,9 @@ class FailbackDesk:
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take what an operator asks for."""
-        try:
-            order = read_operation(message, self._engine.root)
-        except EdgeMatrixError as error:
-            self._front.unread(message, error, now_us)
-            return
-        self._front.admit(order, lambda now_us: self._give_back(order, now_us), now_us)
+        order = self._front.order_of(message, now_us)
+        if order is not None:
+            self._front.admit(order, lambda now_us: self._give_back(order, now_us), now_us)
 
     def _give_back(self, order: Order, now_us: int) -> None:
         try:

@@ -11,7 +11,7 @@ from edgematrix.protocol.message import Message
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.account import Account
 from edgematrix.runtime.engine import Engine
-from edgematrix.runtime.order import Order
+from edgematrix.runtime.order import Order, read_operation
 from edgematrix.runtime.outbound import Outbound
 
 if TYPE_CHECKING:
@@ -53,6 +53,14 @@ class FrontDesk:
         """Where the orders of operators are logged; None where they are not, as in a simulation."""
         self.now_us: Callable[[], int] = lambda: 0
         """The host's time; needed where there is a gate."""
+
+    def order_of(self, message: Message, now_us: int) -> Order | None:
+        """What an operator asks for; None where it cannot be read, which is told."""
+        try:
+            return read_operation(message, self._engine.root)
+        except EdgeMatrixError as error:
+            self.unread(message, error, now_us)
+            return None
 
     def admit(self, order: Order, carry_out: CarryOut, now_us: int, *, changes: bool = True) -> None:
         """Carry an order out, now or when it is logged; one that came too late, or cannot be logged, is refused."""

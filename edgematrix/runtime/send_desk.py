@@ -16,7 +16,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.observation import Noted
-from edgematrix.runtime.order import Order, Send, read_operation
+from edgematrix.runtime.order import Order, Send
 
 __all__ = ["SendDesk"]
 
@@ -56,12 +56,8 @@ class SendDesk:
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - there is one input
         """Take what an operator asks for."""
-        try:
-            order = read_operation(message, self._engine.root)
-        except EdgeMatrixError as error:
-            self._front.unread(message, error, now_us)
-            return
-        if order.path not in self._engine.elsewhere:
+        order = self._front.order_of(message, now_us)
+        if order is not None and order.path not in self._engine.elsewhere:
             self._front.admit(order, lambda now_us: self._wait(order, now_us), now_us)
 
     def awaits(self, due_us: int) -> bool:
