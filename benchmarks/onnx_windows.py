@@ -89,11 +89,12 @@ async def _measured(card: ModelCard, precision: Precision) -> Figures:
         scorer=scorers,
     )
     assembly = build(parse_matrix(parse_document(_matrix(precision), "gym.yaml"), loader=loader).spec, around)
-    engine, out = assembly.engine, asyncio.Event()
+    engine, loop = assembly.engine, asyncio.get_running_loop()
+    out: asyncio.Future[int] = loop.create_future()
 
     def seen(observation: Observation) -> None:
-        if isinstance(observation, Published) and observation.topic.endswith("label"):
-            out.set()
+        if isinstance(observation, Published) and observation.topic.endswith("label") and not out.done():
+            out.set_result(0)
 
     engine.observers.append(seen)
     assembly.start({}, 0, lambda key, error: None)  # noqa: ARG005 - nothing is stored
@@ -110,8 +111,8 @@ async def _measured(card: ModelCard, precision: Precision) -> Figures:
         last += plan.step
         with agent:
             engine.receive(Message("imu", payload), at * _EVERY_US)
-            await asyncio.wait_for(out.wait(), 30)
-        out.clear()
+            await out
+        out = loop.create_future()
         engine.outbox.clear()
         with bare:
             run()

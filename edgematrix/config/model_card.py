@@ -25,6 +25,8 @@ FOLDER: Final = "models"
 """Beside the matrix file: where the models of a matrix live."""
 SHIPPED: Final = Path(__file__).parent.parent / "models" / "shipped"
 """Models that come with this package."""
+_VALUES_MAX: Final = 250_000
+"""Of a window: a message to a model's process has at most 1 MiB."""
 _FILE_BYTES_MAX: Final = 1 << 30
 _CHUNK_BYTES: Final = 1 << 20
 _GAP_STEPS: Final = 3
@@ -209,13 +211,17 @@ def _steps(step: int | str | None, rows: int, every_us: int) -> int:
 
 
 def _findings(spec: CardSpec) -> Iterator[Finding]:
-    yield from _window(spec.window)
+    of_window = list(_window(spec.window))
+    yield from of_window
     names = [given.name for given in spec.inputs]
     for place, given in enumerate(spec.inputs):
         if given.name in names[:place]:
             yield error(("inputs", place, "name"), f"there are two inputs named {given.name!r}")
     if not any(_files(spec)):
         yield error(("files",), "the card names no file", "float: {file: NAME.onnx, sha256: …}")
+    values = 0 if of_window else _rows(spec.window) * len(spec.inputs)
+    if values > _VALUES_MAX:
+        yield error(("window",), f"a window has {values} values, at most {_VALUES_MAX} are allowed", at_key=True)
     yield from _outputs(spec)
 
 

@@ -29,6 +29,8 @@ _GRACE_S: Final = 5.0
 """How much later than the host a process ends itself."""
 _LAST_WORDS_BYTES_MAX: Final = 2_000
 _READ_BYTES: Final = 65_536
+_HEARD: Final = msgspec.msgpack.Decoder(Heard)
+_CHATTER: Final = 64
 _PIPE_BYTES: Final = 60_000
 """What a pipe takes at once, if nothing is in it."""
 
@@ -151,7 +153,7 @@ class ModelProcess:
             frame = framed(Request(self._number, msgspec.Raw(msgspec.msgpack.encode(question)), timeout_s + _GRACE_S))
         except ValueError:
             frame = b""
-        if not 0 < len(frame) <= _PIPE_BYTES or process is not self._process or process.poll() is not None:
+        if not 0 < len(frame) <= _PIPE_BYTES or process is not self._process:
             self._asking.release()
             return None
         self._heard.clear()
@@ -175,7 +177,8 @@ class ModelProcess:
             if process is None:
                 raise self._error("is closed")
             _, stdout, stderr = _pipes(process)
-            _read_into(stderr.fileno(), told)
+            if self._number % _CHATTER == 0:  # so that what it chatters does not stop it
+                _read_into(stderr.fileno(), told)
             if _read_into(stdout.fileno(), self._heard) == 0:
                 raise self._died(process, told)
             try:
@@ -379,7 +382,7 @@ def _answer_in(heard: bytearray, asked: _Asked) -> Ready | Answer | None:
         size = HEAD_BYTES + length_of(heard)
         if len(heard) < size:
             return None
-        message: Heard = msgspec.msgpack.decode(bytes(heard[HEAD_BYTES:size]), type=Heard)
+        message: Heard = _HEARD.decode(bytes(heard[HEAD_BYTES:size]))
         del heard[:size]
         if not isinstance(message, Piece):
             if heard:

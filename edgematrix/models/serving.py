@@ -16,6 +16,7 @@ from edgematrix.models.wire import HEAD_BYTES, Answer, Heard, Piece, Ready, Requ
 __all__ = ["Asking", "Served", "serve"]
 
 _READ_BYTES: Final = 65_536
+_SAID: Final = msgspec.msgpack.Decoder(Said)
 
 
 class Asking(Protocol):
@@ -102,7 +103,7 @@ class _Ears:
         heard = self._heard
         if len(heard) < HEAD_BYTES or len(heard) < (size := HEAD_BYTES + length_of(heard)):
             return None
-        message: Said = msgspec.msgpack.decode(bytes(heard[HEAD_BYTES:size]), type=Said)
+        message: Said = _SAID.decode(bytes(heard[HEAD_BYTES:size]))
         del heard[:size]
         return message
 

@@ -110,28 +110,28 @@ class _Desk:
             raise ModelError(f"the model {self._name} has {self._waiting} windows to score already")
         self._waiting += 1
         try:
+            if self._listening is not None:
+                await self._listening.rested()  # a thread that ends the process closes what is listened to
             return await asyncio.get_running_loop().run_in_executor(self._thread, partial(self.model.score, values, timeout_s))
         finally:
             self._waiting -= 1
 
     def quick(self, values: bytes, timeout_s: float, over: QuickOver) -> Callable[[], None] | None:
         """Ask on the event loop itself, which takes half the time of a thread, where the model is ready for it; None where it is not."""
-        model = self.model
-        if self._waiting or self._listening is not None or not self._is_quick or not isinstance(model, _Quick):
+        model, listening = self.model, self._listening
+        if self._waiting or not self._is_quick or not isinstance(model, _Quick) or (listening is not None and listening.is_busy):
             return None
         pipe = model.begin(values, timeout_s)
         if pipe is None:
             return None
-        self._listening = _Listening(self, model, pipe, timeout_s, over)
-        return self._listening.forget
-
-    def heard(self) -> None:
-        """The answer that was listened for has come, or will not come."""
-        self._listening = None
+        if listening is None:
+            listening = self._listening = _Listening(model)
+        return listening.begin(pipe, timeout_s, over)
 
     def close(self) -> None:
         if self._listening is not None:
             self._listening.stop("is closed")
+            self._listening.rest()
         self.model.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -158,48 +158,80 @@ class _Running(Protocol):
 
 
 class _Listening:
-    """One question that was said: the loop listens for its answer."""
+    """The loop listens for a model's answers, to one question at a time. It goes on listening between two of them: that costs nothing."""
 
-    def __init__(self, desk: _Desk, model: _Quick, pipe: int, timeout_s: float, over: QuickOver) -> None:
-        self._desk = desk
+    def __init__(self, model: _Quick) -> None:
         self._model = model
-        self._pipe = pipe
-        self._timeout_s = timeout_s
-        self._over: QuickOver | None = over
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(pipe, self._readable)
-        self._late = self._loop.call_later(timeout_s, self._too_late)
+        self._pipe: int | None = None
+        self._over: QuickOver | None = None
+        self._late: asyncio.TimerHandle | None = None
+        self._free: asyncio.Future[None] | None = None
+        """Done once nothing is under way; None while nobody waits for it."""
 
-    def forget(self) -> None:
-        """Nobody wants the answer any more; it is heard nevertheless, for the next one comes after it."""
-        self._over = None
+    @property
+    def is_busy(self) -> bool:
+        """Whether a question is under way."""
+        return self._late is not None
+
+    def begin(self, pipe: int, timeout_s: float, over: QuickOver) -> Callable[[], None]:
+        """A question was said; `over` is called with its answer, or why there is none. The function that is returned forgets it."""
+        if pipe != self._pipe:
+            self.rest()
+            self._pipe = pipe
+            self._loop.add_reader(pipe, self._readable)
+        self._over = over
+        self._late = self._loop.call_later(timeout_s, self.stop, f"did not answer within {timeout_s:g} s")
+
+        def forget() -> None:
+            if self._over is over:
+                self._over = None  # the answer is heard nevertheless, for the next one comes after it
+
+        return forget
+
+    async def rested(self) -> None:
+        """Wait for the end of what is under way, and listen no longer."""
+        while self.is_busy:
+            if self._free is None:
+                self._free = self._loop.create_future()
+            await asyncio.shield(self._free)
+        self.rest()
+
+    def rest(self) -> None:
+        """Listen no longer: somebody else does, or nobody."""
+        if self._pipe is not None:
+            self._loop.remove_reader(self._pipe)
+            self._pipe = None
 
     def stop(self, reason: str) -> None:
-        """Wait no longer."""
-        self._end()
-        error = self._model.give_up(reason)
-        if self._over is not None:
-            self._over(None, error)
+        """Wait no longer for what is under way."""
+        if self.is_busy:
+            self.rest()
+            self._end(None, self._model.give_up(reason))
 
     def _readable(self) -> None:
+        if not self.is_busy:  # it says something that nobody has asked for, or has ended: whoever asks next finds out
+            self.rest()
+            return
         scored, error = None, None
         try:
             scored = self._model.hear()
         except ModelError as problem:
             error = problem
-        if scored is None and error is None:
-            return
-        self._end()
-        if self._over is not None:
-            self._over(scored, error)
+            if "cannot answer" not in problem.what:
+                self.rest()  # the process is gone, and its pipe with it
+        if scored is not None or error is not None:
+            self._end(scored, error)
 
-    def _too_late(self) -> None:
-        self.stop(f"did not answer within {self._timeout_s:g} s")
-
-    def _end(self) -> None:
-        self._loop.remove_reader(self._pipe)
-        self._late.cancel()
-        self._desk.heard()
+    def _end(self, scored: Scored | None, error: ModelError | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        over, self._over, self._late = self._over, None, None
+        if self._free is not None:
+            self._free.set_result(None)
+            self._free = None
+        if over is not None:
+            over(scored, error)
 
 
 class Scorers:

@@ -54,6 +54,22 @@ def test_a_model_that_is_killed_costs_its_window_and_is_started_anew(on_bus: OnB
     on_bus(test)
 
 
+def test_agents_with_the_same_model_share_its_process(on_bus: OnBus, tmp_path: Path) -> None:
+    onnx_maker.toy(tmp_path, text=onnx_maker.CARD.replace("step: 1", "step: 3"))
+    three = "".join(MATRIX.splitlines(keepends=True)[3:4]).replace("state:", "{name}:")
+    matrix = "matrix: home\nagents:\n" + "".join(three.replace("{name}", name) for name in ("a", "b", "c"))
+
+    async def test(bus: Bus) -> None:
+        async with bus.ear() as ear, bus.host(matrix):
+            for number in range(1, 30):
+                ear.say("t/both", {"x": [0.9] * 3, "y": [0] * 3})
+                await ear.until(lambda wanted=number: all(len(ear.on(f"em/out/home/{name}/label")) == wanted for name in "abc"))
+            assert len(next(models.pids for models in bus.models if hasattr(models, "pids") and models.pids)) == 1
+            assert ear.on("em/dead/home/a") == []
+
+    on_bus(test)
+
+
 def test_what_a_host_with_a_model_loads_has_nothing_of_it() -> None:
     program = (
         "import sys, edgematrix.runtime.scorer, edgematrix.models.onnx_model, edgematrix.config.onnx_agent, edgematrix.runtime.onnx_body\n"
