@@ -17,12 +17,12 @@ from edgematrix.errors import ConfigError
 from edgematrix.models.onnx_wire import Scored
 from edgematrix.protocol.message import Message
 from edgematrix.runtime.ids import id_maker
-from edgematrix.runtime.observation import DeadLettered, Dropped, Observation, RunEnded
+from edgematrix.runtime.observation import DeadLettered, Dropped, Fired, Observation, RunEnded
 from edgematrix.runtime.scorer import Scorer, Told
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.recording import Recorded
-from edgematrix.testing.simulator import Seen, Simulation
+from edgematrix.testing.simulator import Restart, Seen, Simulation
 from tests.models import onnx_maker
 
 S = 1_000_000
@@ -204,9 +204,42 @@ def test_a_window_that_is_none_fails_its_run(folder: Path, given: object, words:
     assert words in played.reasons(DeadLettered)[0]
 
 
-def test_it_begins_anew_after_a_restart(folder: Path) -> None:
-    played = Played(folder, readings(1, 1), 9, watch=OUT)
-    assert played.seen == []
+def test_what_came_from_untrusted_text_taints_the_windows_that_it_is_in(folder: Path) -> None:
+    text = MATRIX.replace("{from: room.x}", "{from: model.x, unit: °C}").replace(
+        "  room:", "  model: {host: far, outputs: {x: number}}\n  room:"
+    )
+
+    def event(value: float, taint: str) -> dict[str, object]:
+        head = {"specversion": "1.0", "id": f"e{value}{taint}", "source": "/home/model", "type": "em.out.x"}
+        return head | {"data": value, "hops": 2} | ({"taint": taint} if taint else {})
+
+    inputs = [
+        item for at in range(8) for item in ((at, "em/out/home/model/x", event(at, "llm" if at == 2 else "")), (at, "t/y", {"level": 0}))
+    ]
+    played = Played(folder, inputs, 9, text=text, script=ANSWERS, watch=OUT)
+    assert len(played.payloads("score")) == 6
+    taints = [told.firing.trail.taint for told in played.told if isinstance(told, Fired) and told.path == "home/state"]
+    assert taints == ["llm", "llm", "llm", "", "", ""]
+
+
+def test_a_missing_runtime_is_one_line_with_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgematrix.models.onnx_model.util.find_spec", lambda name: None)
+    loader = CodeLoader(folder)
+    warnings = parse_matrix(parse_document(MATRIX, "home.yaml"), loader=loader).warnings
+    assert [warning.remedy for warning in warnings] == ["pip install 'edgematrix[onnx]'"]
+    with pytest.raises(ConfigError, match="needs onnxruntime, which is not installed") as refused:
+        Played(folder, [], 1)
+    assert len(refused.value.issues) == 1
+    assert Played(folder, readings(1, 1, 1), 9, script=ANSWERS, watch=OUT).payloads("score") == [0.25]
+
+
+def test_windows_begin_anew_after_a_restart(folder: Path) -> None:
+    loader = CodeLoader(folder)
+    spec = parse_matrix(parse_document(MATRIX, "home.yaml"), loader=loader).spec
+    simulation = Simulation(spec, loader=loader, watch=OUT, scripts={"home/state": ANSWERS})
+    inputs = [Recorded(round(at * S), topic, payload, False, 0) for at, topic, payload in readings(1, 1, 1, 1, 1)]
+    seen = list(simulation.play(inputs, 9 * S, [Restart(round(1.5 * S))]))
+    assert [one.at_us // S for one in seen if one.topic.endswith("label")] == [4]
 
 
 # What is refused
