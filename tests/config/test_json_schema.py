@@ -57,7 +57,7 @@ agents:
         {"matrix": "home", "agentz": {}},
         {"matrix": "home", "limits": {"hop_max": 3}},
         {"matrix": "home", "limits": {"hops_max": 0}},
-        {"matrix": "home", "agents": {"a": {"llm": {}}}},
+        {"matrix": "home", "agents": {"a": {"llm": {"provider": "some"}}}},
         {"matrix": "home", "agents": {"a": {"chat": {}}}},
         {"matrix": "home", "agents": {"a": {"inputs": {"x": "txt"}}}},
         {"matrix": "home", "agents": {"a": {"triggers": {"g": {"on": {"s": {"from_": "x"}}}}}}},
