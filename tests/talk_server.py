@@ -65,8 +65,8 @@ class TalkServer:
 
 
 @contextmanager
-def talk_server() -> Iterator[TalkServer]:
-    """A server on a port of the loopback that nobody has."""
+def talk_server(port: int = 0) -> Iterator[TalkServer]:
+    """A server on a port of the loopback: by default on one that nobody has."""
     made: TalkServer
 
     class Answering(BaseHTTPRequestHandler):
@@ -82,7 +82,7 @@ def talk_server() -> Iterator[TalkServer]:
 
         def log_message(self, *words: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Answering)
     server.daemon_threads = True
     made = TalkServer(f"http://127.0.0.1:{server.server_port}/v1")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ _HOUR_US: Final = 3_600 * SECOND_US
 
 
 class ModelDesk:
-    """The threads that ask a model, or a server with models, and how many wait for one.
+    """The threads that ask a model, or a server with models, and how many wait for one. The model ends with it.
 
     Args:
         name: of the model, for errors.
@@ -43,6 +44,7 @@ class ModelDesk:
         self._parallel = parallel
         self._room = parallel + waiting_max
         self._busy = 0
+        self._finish = weakref.finalize(self, _end, talker, self._threads)
 
     @property
     def trouble(self) -> str:
@@ -72,8 +74,12 @@ class ModelDesk:
 
     def close(self) -> None:
         """End the model. Whoever waits for it gets an error."""
-        self._talker.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._finish()
+
+
+def _end(talker: Talker, threads: ThreadPoolExecutor) -> None:
+    talker.close()
+    threads.shutdown(wait=False, cancel_futures=True)
 
 
 class ModelThinker:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 from edgematrix.composition.llm_plan import LlmPlan
 from edgematrix.composition.llm_spec import LlmSpec
@@ -50,7 +51,8 @@ class Thinkers:
         self._kept = kept
         self._scripts = scripts
         self._asks_servers = asks_servers
-        self._desks: dict[object, ModelDesk] = {}
+        self._desks: WeakValueDictionary[object, ModelDesk] = WeakValueDictionary()
+        """Each lives as long as an agent that asks it."""
 
     def __call__(self, path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> ModelThinker:
         """Make one; nothing of a model is loaded yet, and no server is asked.
@@ -62,7 +64,7 @@ class Thinkers:
 
     def close(self) -> None:
         """End every model. Whoever waits for one gets an error."""
-        for desk in self._desks.values():
+        for desk in list(self._desks.values()):
             desk.close()
         self._desks.clear()
 
@@ -73,7 +75,7 @@ class Thinkers:
         if script is not None:
             from edgematrix.models.fake_talker import FakeTalker  # noqa: PLC0415 - for tests
 
-            return self._shared(path, lambda: FakeTalker(script), spec, 1)
+            return ModelDesk(spec.model, FakeTalker(script), 1, spec.waiting_max)
         if spec.provider == "openai":
             return self._shared(
                 (spec.url, spec.model, spec.api_key, spec.context, spec.parallel, spec.waiting_max),
@@ -87,9 +89,10 @@ class Thinkers:
         return self._shared((file, spec.context, spec.threads, spec.memory_mb), lambda: self._llama(file, spec), spec, 1)
 
     def _shared(self, key: object, make: Callable[[], Talker], spec: LlmSpec, parallel: int) -> ModelDesk:
-        if key not in self._desks:
-            self._desks[key] = ModelDesk(spec.model, make(), parallel, spec.waiting_max)
-        return self._desks[key]
+        desk = self._desks.get(key)
+        if desk is None:
+            desk = self._desks[key] = ModelDesk(spec.model, make(), parallel, spec.waiting_max)
+        return desk
 
     def _server(self, path: str, spec: LlmSpec) -> Talker:
         from edgematrix.models.openai_talker import OpenAiTalker  # noqa: PLC0415 - 20 ms for HTTP, where a server is named

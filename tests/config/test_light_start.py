@@ -60,6 +60,25 @@ def test_a_host_of_rules_imports_nothing_for_code_sentences_calendars_or_errors(
     assert loaded & unneeded == set()
 
 
+def test_a_host_with_language_models_loads_no_model_in_its_own_process(tmp_path: Path) -> None:
+    (tmp_path / "home.yaml").write_text(
+        'matrix: home\nagents:\n  heavy: {llm: {provider: openai, url: "http://127.0.0.1:1/v1"}}\n  tester: {llm: {provider: fake}}\n'
+    )
+    loaded = modules_after(
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from edgematrix.config.launch import Launch, launch\n"
+        "from edgematrix.config.opening import open_matrix\n"
+        "async def main():\n"
+        f"    how = Launch(name='pi', folder=Path({str(tmp_path)!r}), url='mqtt://127.0.0.1:1')\n"
+        f"    async with launch(open_matrix(Path({str(tmp_path / 'home.yaml')!r})), how):\n"
+        "        pass\n"
+        "asyncio.run(main())"
+    )
+    assert "edgematrix.models.openai_talker" in loaded
+    assert loaded & {"edgematrix.models.process", "llama_cpp", "numpy", "onnxruntime"} == set()
+
+
 def test_a_light_host_imports_nothing_that_heavy_agents_need(tmp_path: Path) -> None:
     """From the command line to a deployment that runs: numpy, model runtimes and web servers need not be installed."""
     loaded = modules_after(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import gc
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from broker_process import free_port
 from bus_fixtures import Bus, OnBus
 from live_support import asked
 from talk_server import Request, TalkServer, talk_server
 
+from edgematrix.models.talk import Reply
 from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.model_thinker import ModelDesk
 from edgematrix.runtime.observation import Fired
 
 HOUSE = """
@@ -105,7 +108,7 @@ def test_many_ask_at_once_and_the_rest_wait_or_hear_that_there_is_no_room(on_bus
 def test_what_is_cancelled_over_the_bus_stops_the_generation_within_a_second(on_bus: OnBus, server: TalkServer) -> None:
     async def test(bus: Bus) -> None:
         begun, ended = threading.Event(), threading.Event()
-        server.answer = endless(begun, ended)  # type: ignore[assignment]
+        server.answer = endless(begun, ended)
         matrix = HOUSE.format(url=server.url, more=", max_tokens: 100000, budget: {tokens: 100000}")
         async with bus.ear("em/out/home/heavy/+") as ear, bus.host(matrix, name="server", hosts=PLACES) as (_, seen):
             ear.say("em/in/home/heavy/in", "Tell me a story.")
@@ -125,7 +128,7 @@ def test_what_is_cancelled_over_the_bus_stops_the_generation_within_a_second(on_
 def test_a_deadline_stops_the_generation_and_the_fallback_is_put_out(on_bus: OnBus, server: TalkServer) -> None:
     async def test(bus: Bus) -> None:
         begun, ended = threading.Event(), threading.Event()
-        server.answer = endless(begun, ended)  # type: ignore[assignment]
+        server.answer = endless(begun, ended)
         matrix = HOUSE.format(url=server.url, more=", deadline: 300ms, fallback: I cannot say.")
         async with bus.ear("em/out/home/heavy/+") as ear, bus.host(matrix, name="server", hosts=PLACES):
             ear.say("em/in/home/heavy/in", "Tell me a story.")
@@ -136,14 +139,35 @@ def test_a_deadline_stops_the_generation_and_the_fallback_is_put_out(on_bus: OnB
     on_bus(test)
 
 
-def test_an_agent_whose_server_is_gone_says_so_in_its_state_until_it_is_back(on_bus: OnBus, server: TalkServer) -> None:
+def test_an_agent_whose_server_is_gone_says_so_in_its_state_until_it_is_back(on_bus: OnBus) -> None:
     async def test(bus: Bus) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        port = free_port()
         matrix = HOUSE.format(url=f"http://127.0.0.1:{port}/v1", more="")
         async with bus.ear("em/state/home/heavy") as ear, bus.host(matrix, name="server", hosts=PLACES):
             ear.say("em/in/home/heavy/in", "Hello?")
             await ear.until(lambda: bool(ear.on("em/state/home/heavy")) and ear.on("em/state/home/heavy")[-1]["status"] == "failed")
             assert "cannot be reached" in ear.on("em/state/home/heavy")[-1]["reason"]
+            with talk_server(port):
+                ear.say("em/in/home/heavy/in", "Hello?")
+                await ear.until(lambda: ear.on("em/state/home/heavy")[-1]["status"] == "ready")
+            assert "reason" not in ear.on("em/state/home/heavy")[-1]
 
     on_bus(test)
+
+
+def test_a_model_that_no_agent_asks_any_more_ends() -> None:
+    class Talker:
+        closed = False
+        trouble = ""
+
+        def talk(self, *words: object, **more: object) -> Reply:
+            return Reply("")
+
+        def close(self) -> None:
+            self.closed = True
+
+    talker = Talker()
+    desk = ModelDesk("m", talker, 1, 0)
+    del desk
+    gc.collect()
+    assert talker.closed
