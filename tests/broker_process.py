@@ -47,6 +47,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports(count: int) -> int:
+    """The first of so many free ports in a row."""
+    while True:
+        first = free_port()
+        try:
+            for number in range(1, count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", first + number))
+        except (OSError, OverflowError):
+            continue
+        return first
+
+
 class BrokerProcess:
     """mosquitto or nats-server, on one port for as long as it lives and is started again.
 

@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from broker_process import skip_without
-from tls_broker import free_ports
+from broker_process import free_ports, skip_without
 
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.provisioning import Provisioned, ProvisionWish, provision
@@ -357,7 +356,7 @@ def test_the_configurations_that_are_written_are_taken_by_the_brokers(make: Make
             said.append(line)
             if " running" in line:
                 break
-        broker.terminate()
+        broker.kill()
     assert any(" running" in line for line in said), said
     assert not any("Error" in line for line in said), said
 

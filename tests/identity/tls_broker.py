@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import getpass
 import signal
-import socket
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker_process import free_port, skip_without
+from broker_process import free_ports, skip_without
 
 from edgematrix.cli.visit import visit
 from edgematrix.config.opening import open_matrix
@@ -42,19 +41,6 @@ agents:
   {LONG}: {{host: esp1, outputs: {{t: number}}}}
   {LONG[:-1]}b: {{host: pi, agents: {{{LONG}: {{host: esp1, outputs: {{t: number}}}}}}}}
 """
-
-
-def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
-    while True:
-        first = free_port()
-        try:
-            for number in range(1, count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", first + number))
-        except OSError:
-            continue
-        return first
 
 
 class Site:
