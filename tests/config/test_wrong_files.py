@@ -82,7 +82,7 @@ def of_matrix(line: str) -> str:
         (of_matrix("location: {lat: ¶91, lon: 0}"), "location.lat", "expected a number <= 90, found 91"),
         (of_matrix("¶location: {lat: 1}"), "location", "the key 'lon' is missing"),
         (of_matrix("location: {lat: 1, lon: ¶'2'}"), "location.lon", "expected a number, found '2' at location.lon (remove the quotes)"),
-        (of_agent("¶onnx: {model: x}"), "agents.one.onnx", "`onnx` is not supported by this version"),
+        (of_agent("onnx: {model: x, ¶precisoin: int8}"), "agents.one.onnx.precisoin", "did you mean 'precision'?"),
         (of_agent("¶voice: {}"), "agents.one.voice", "`voice` is not supported by this version"),
         (of_agent("¶tigger: {}"), "agents.one.tigger", "did you mean 'triggers'?"),
         (of_agent("device: ¶5"), "agents.one.device", "expected a mapping, found 5"),
