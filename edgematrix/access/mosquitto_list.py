@@ -13,6 +13,8 @@ from edgematrix.protocol.overlap import check_subscription, covers
 
 __all__ = ["mosquitto_differences", "read_acl_file"]
 
+_BLANK = " \t\n\v\f\r"
+"""What mosquitto strips from lines and names: of C's `isspace`, so no other blank of Unicode."""
 _ACCESSES = {"read": (Access.READ,), "write": (Access.WRITE,), "readwrite": tuple(Access)}
 
 
@@ -28,14 +30,19 @@ def mosquitto_differences(principals: Iterable[Principal], users: Users, text: s
 
 
 def read_acl_file(text: str) -> FoundList:
-    """What a file grants to whom; what it says beside that is odd."""
+    """What a file grants to whom; what it says beside that is odd.
+
+    A line ends with a line feed and nothing else, as mosquitto has it: what another reader takes for two lines may hide one in a comment.
+    """
     found = FoundList()
     user: FoundUser | None = None
     denies = False
-    for number, written in enumerate(text.splitlines(), 1):
-        line = written.rstrip()
+    for number, written in enumerate(text.split("\n"), 1):
+        line = written.rstrip(_BLANK)
         word, _, rest = line.lstrip(" ").partition(" ")
-        rest = rest.strip()
+        rest = rest.strip(_BLANK)
+        if "\0" in line:
+            found.oddities[number] = f"`{line[:120]!r}` holds NUL: mosquitto passes over the line after it"
         if not word or line.startswith("#"):
             continue
         if word == "user" and rest:
@@ -57,7 +64,7 @@ def _topic(found: FoundList, user: FoundUser | None, rest: str, number: int) -> 
     word, space, topic = rest.partition(" ")
     if not space:
         word, topic = "readwrite", rest
-    topic = topic.strip()
+    topic = topic.strip(_BLANK)
     try:
         check_subscription(topic)
     except TopicError as error:

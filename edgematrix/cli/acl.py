@@ -119,7 +119,7 @@ def _identities(access: Path | None, broker: Broker) -> tuple[Users, Mapping[str
 
 def _compared(file: Path, broker: Broker, principals: Sequence[Principal], users: Users) -> list[Difference]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_bytes().decode()  # line ends as they are: brokers do not read them as Python does
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(file)) from None
     if broker is Broker.MOSQUITTO:

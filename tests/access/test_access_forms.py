@@ -141,6 +141,20 @@ def test_a_list_that_grants_nothing_lets_everybody_do_everything():
     assert mosquitto_differences([], {}, acl_file([])) == []
 
 
+@pytest.mark.parametrize("between", ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\0\n"])
+def test_a_line_that_mosquitto_takes_for_a_comment_is_none_here_either(between: str):
+    principals = [one(("write", "a/#"), name="anna", role=Role.OPERATOR), one(("write", "b/#"), name="ben", role=Role.OPERATOR)]
+    hidden = acl_file(principals).replace("\nuser ben", f"{between}user ben")
+    assert mosquitto_differences(principals, {}, hidden)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003", "\x1f", "\x85"])
+def test_a_blank_that_mosquitto_does_not_strip_is_part_of_the_name(blank: str):
+    principals = [one(("write", "b/#"), name="ben", role=Role.OPERATOR)]
+    assert mosquitto_differences(principals, {}, acl_file(principals).replace("user ben", f"user ben{blank}"))
+    assert mosquitto_differences(principals, {}, acl_file(principals).replace("b/#", f"b/c{blank}"))
+
+
 # NATS
 
 
