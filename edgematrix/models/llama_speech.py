@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import llama_cpp
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from edgematrix.models.envelope import instructed, opened, schema_of
 from edgematrix.models.fitting import halves, longest
+from edgematrix.models.llama_grammar import grammar_of
 from edgematrix.models.llama_prefixes import LlamaPrefixes
 from edgematrix.models.llama_text import LlamaText
 from edgematrix.models.serving import Asking
@@ -30,12 +30,6 @@ _GRAMMARS_MAX: Final = 32
 _PREFIX_TOKENS_MIN: Final = 32
 """What is shorter is computed sooner than it is read from a file."""
 _CUTS_MAX: Final = 64
-_HEX: Final = " ".join(["[0-9a-fA-F]"] * 4)
-_STRICTER: Final = (
-    (rf'[^"\\] | "\\" (["\\/bfnrt] | "u" {_HEX})', r'[^"\\\x7F\x00-\x1F] | "\\" ["\\/bfnrt]'),
-    ("[eE] [-+]? integral-part", "[eE] [-+]? [0-9] [0-9]?"),
-)
-"""What llama.cpp's grammars for JSON allow and JSON does not: control characters in texts, halves of characters, numbers without bounds."""
 
 
 class LlamaSpeech:
@@ -155,17 +149,8 @@ class LlamaSpeech:
         text = json.dumps(schema)
         grammar = self._grammars.pop(text, None)
         if grammar is None:
-            try:
-                grammar = llama_cpp.LlamaGrammar.from_string(_strict(json_schema_to_gbnf(text)), verbose=False)
-            except Exception as error:  # noqa: BLE001 - whatever it raises, the type is to blame
-                raise ValueError(f"no grammar can be made of the type of its answer: {error}") from None
+            grammar = grammar_of(schema)
             if len(self._grammars) >= _GRAMMARS_MAX:
                 self._grammars.popitem(last=False)
         self._grammars[text] = grammar
         return grammar
-
-
-def _strict(grammar: str) -> str:
-    for loose, strict in _STRICTER:
-        grammar = grammar.replace(loose, strict)
-    return grammar

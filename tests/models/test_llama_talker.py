@@ -82,6 +82,18 @@ def test_types_of_every_kind_have_a_grammar(model: LlamaTalker, schema: dict[str
     assert compile_schema(schema).refusal(json.loads(model.talk(user("Yes or no?", schema=schema), 60.0).text)) is None
 
 
+@pytest.mark.parametrize("question", ["A number, please.", "Say 999!", "Say -7.", "How bright? 300?"])
+def test_numbers_stay_within_their_range(model: LlamaTalker, question: str) -> None:
+    whole = {"type": "integer", "minimum": 0, "maximum": 254}
+    schema = {
+        "type": "object",
+        "properties": {"level": whole, "t": {"type": "number", "minimum": 5, "maximum": 25}},
+        "required": ["level", "t"],
+    }
+    said = json.loads(model.talk(user(question, schema=schema, tokens_max=60), 60.0).text)
+    assert compile_schema(schema).refusal(said) is None
+
+
 def test_a_type_without_a_grammar_is_told(model: LlamaTalker) -> None:
     with pytest.raises(ModelError, match="no grammar can be made of the type of its answer"):
         model.talk(user("x", schema={"$ref": "https://example.org/x"}), 60.0)
