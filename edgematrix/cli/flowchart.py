@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from edgematrix.agents.onnx_spec import OnnxSource
 from edgematrix.agents.spec import DeviceSpec
 from edgematrix.cli.about import works
 from edgematrix.cli.taken import RUN_STYLES, TAKEN_STYLE, Taken
@@ -22,7 +23,15 @@ __all__ = ["flowchart"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9 _./:+\-]")
 _ID = re.compile(r"[^a-z0-9]")
 _LABEL_LENGTH_MAX = 60
-_SHAPES = {"chat": ("[(", ")]"), "switch": ("{", "}"), "pool": ("[\\", "/]"), "llm": ("([", "])"), "sentences": (">", "]"), "onnx": ("[/", "/]"), "python": ("{{", "}}")}
+_SHAPES = {
+    "chat": ("[(", ")]"),
+    "switch": ("{", "}"),
+    "pool": ("[\\", "/]"),
+    "llm": ("([", "])"),
+    "sentences": (">", "]"),
+    "onnx": ("[/", "/]"),
+    "python": ("{{", "}}"),
+}
 """What stands around the name of an agent of a kind: a store for what all see, a choice, a funnel."""
 _STYLES = {
     "device": "fill:#dbeafe,stroke:#2563eb,color:#111827",
@@ -155,6 +164,8 @@ class _Chart:
             self._device(here, agent.device)
         if node.kind:
             self._composition(node, here)
+        for name, window_source in agent.onnx.on.items() if agent.onnx is not None else ():
+            self._source(node, here, name, window_source)
         for group in agent.triggers.values():
             for name, source in group.on.items():
                 self._source(node, here if agent.flow is None else self._start(node, name), name, source)
@@ -229,7 +240,7 @@ class _Chart:
         if device.availability is not None:
             self._edge(self._topic(device.availability.topic), "-->", here, "availability")
 
-    def _source(self, node: AgentNode, here: str, name: str, source: SourceSpec) -> None:
+    def _source(self, node: AgentNode, here: str, name: str, source: SourceSpec | OnnxSource) -> None:
         if source.topic is not None:
             self._edge(self._topic(source.topic), "-->", here, name)
         elif source.from_ is not None:
@@ -237,7 +248,7 @@ class _Chart:
             end = self._end(target.node, target.port)
             if end != here:
                 self._edge(end, "-->", here, target.port)
-        else:
+        elif isinstance(source, SourceSpec):
             self._edge(self._clock(_clock_words(source)), "-->", here)
 
     def _edge(self, start: str, arrow: str, end: str, label: str = "") -> None:
