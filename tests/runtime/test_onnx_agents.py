@@ -9,10 +9,16 @@ import pytest
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 
+from live_support import asked
+
+from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.document import parse_document
+from edgematrix.config.hearing import foreign_filters
 from edgematrix.config.reading import parse_matrix
+from edgematrix.config.units import units_of
+from edgematrix.config.wires import Wires
 from edgematrix.errors import ConfigError
 from edgematrix.models.onnx_wire import Scored
 from edgematrix.protocol.message import Message
@@ -277,3 +283,25 @@ def test_a_unit_that_nobody_says_is_a_warning(folder: Path) -> None:
 def test_an_answer_that_the_model_cannot_give_is_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match="no label 'warm'.*low, high"):
         Played(folder, [], 1, script=[{"label": "warm"}])
+
+
+def test_a_model_comes_and_goes_while_the_matrix_runs(folder: Path) -> None:
+    spec = {"onnx": {"model": "toy", "on": {"x": {"from": "room.x"}, "y": {"topic": "t/y", "value": "level"}}}}
+    text = MATRIX.partition("  state:")[0]
+
+    made, gone = asked("create", "home/state", spec=spec), asked("remove", "home/state")
+    inputs = [(0, *made), *[(at + 1, topic, value) for at, topic, value in readings(1, 1, 1, 1)], (9, *gone)]
+    inputs += [(at + 10, topic, value) for at, topic, value in readings(1, 1, 1, 1)]
+    played = Played(folder, inputs, 90, text=text, watch=["em/out/home/state/+", "em/reply/#"])
+    assert played.payloads("score") == [1.0, 1.0]
+
+
+def test_a_host_needs_the_runtime_and_may_read_what_feeds_the_model(folder: Path) -> None:
+    tree = AgentTree.of(parse_matrix(parse_document(MATRIX, "home.yaml"), loader=CodeLoader(folder)).spec)
+    needs = {unit.path: unit.needs.packages for unit in units_of(tree)}
+    assert needs["home/state"] == ("onnxruntime",)
+    assert needs["home/rule"] == ()
+    state = tree.nodes["home/state"]
+    assert [foreign.filter for foreign in Wires(tree).foreign(state)] == ["t/y"]
+    assert [(target.node.path, target.port) for target in Wires(tree).sources(state)] == [("home/room", "x")]
+    assert set(foreign_filters(tree.matrix)) == {"t/x", "t/y"}
