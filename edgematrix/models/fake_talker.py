@@ -20,10 +20,15 @@ class FakeTalker:
 
     An answer is a text, a value that stands for its JSON, `{"tool": name, "arguments": {…}}`, or `{"error": why}`. With `wait`, in
     seconds, beside `tool`, `error` or `answer`, it takes so long.
+
+    Args:
+        script: the answers.
+        over: what it says once they are over.
     """
 
-    def __init__(self, script: Sequence[Any]) -> None:
+    def __init__(self, script: Sequence[Any], over: str = "") -> None:
         self._script = iter(tuple(script))
+        self._over = over
         self._lock = threading.Lock()
         self._count = 0
 
@@ -43,7 +48,7 @@ class FakeTalker:
             number = self._count
             said = next(self._script, None)
         if said is None:
-            raise ModelError(f"the script of the fake model is over after {number - 1} answers")
+            raise ModelError(self._over or f"the script of the fake model is over after {number - 1} answers")
         if isinstance(said, dict) and said.keys() <= {"wait", "answer", "error", "tool", "arguments"} and said.keys() - {"arguments"}:
             self._wait(float(said.get("wait", 0)), timeout_s, halt)
             if "error" in said:

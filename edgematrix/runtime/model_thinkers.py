@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from edgematrix.composition.llm_plan import LlmPlan
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgematrix.identity.secrets import Source
 
 __all__ = ["Thinkers"]
-
-_SAID_MAX: Final = 10_000
 
 
 class Thinkers:
@@ -70,12 +68,12 @@ class Thinkers:
 
     def _desk(self, path: str, spec: LlmSpec) -> ModelDesk:
         script = self._scripts.get(path, spec.script if spec.provider == "fake" else None)
-        if script is None and spec.provider == "openai" and not self._asks_servers:
-            script = [{"error": f"a simulation asks no server; a scenario says under `models:` what {path} is to answer"}] * _SAID_MAX
-        if script is not None:
+        is_refused = script is None and spec.provider == "openai" and not self._asks_servers
+        if script is not None or is_refused:
             from edgematrix.models.fake_talker import FakeTalker  # noqa: PLC0415 - for tests
 
-            return ModelDesk(spec.model, FakeTalker(script), 1, spec.waiting_max)
+            over = f"a simulation asks no server; a scenario says under `models:` what {path} is to answer" if is_refused else ""
+            return self._shared(object(), lambda: FakeTalker(script or (), over), spec, 1)
         if spec.provider == "openai":
             return self._shared(
                 (spec.url, spec.model, spec.api_key, spec.context, spec.parallel, spec.waiting_max),

