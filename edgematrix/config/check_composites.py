@@ -125,7 +125,15 @@ def _llm(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
     assert node.spec.llm is not None  # noqa: S101 - it is of this kind
     yield from (_told(node, found) for found in check_llm(node.spec.llm, fields_of_request(tree, node), tree.ports(node).inputs))
     yield from check_tools(tree, node)
-    if node.spec.llm.provider == "llama_cpp" and util.find_spec("llama_cpp") is None:
+    if node.spec.llm.provider != "llama_cpp":
+        return
+    from edgematrix.models.llama_model import SHIPPED  # noqa: PLC0415
+
+    model = node.spec.llm.model
+    if model not in SHIPPED and not model.endswith(".gguf"):
+        remedy = _near(model, SHIPPED, "expected a path *.gguf, or one of")
+        yield error((*node.where, "llm", "model"), f"there is no model {model[:80]!r}", remedy)
+    if util.find_spec("llama_cpp") is None:
         what = "llama.cpp is not installed here, so this model can run on other hosts only"
         yield warning((*node.where, "llm"), what, "pip install 'edgematrix[llm]'", at_key=True)
 

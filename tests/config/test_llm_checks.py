@@ -55,6 +55,8 @@ def wrong_with(helper: str, reads: str = "out") -> str:
         ("{llm: {provider: fake, context: 128, max_tokens: 128}}", "leaves no room in a context of 128"),
         ("{llm: {provider: fake, temperature: 3}}", "temperature"),
         ("{llm: {provider: fake, budget: {tokens: 0}}}", "tokens"),
+        ("{llm: {model: smollm2-153m}}", "there is no model 'smollm2-153m' at agents.helper.llm.model (did you mean 'smollm2-135m'?)"),
+        ("{llm: {model: qwen}}", "there is no model 'qwen'"),
         ("{llm: {provider: fake}, deadline: 3s}", "the deadline of a llm stands under `llm:`"),
         ("{llm: {provider: fake}, python: 'a:b'}", "is llm, python at once"),
         ("{llm: {provider: fake}, tools: [lamp.sett]}", "did you mean 'set'?"),
