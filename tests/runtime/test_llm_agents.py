@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from live_support import asked
 
 from edgematrix.errors import ConfigError
 from edgematrix.runtime.observation import DeadLettered, Noted, StepBegan, StepEnded
@@ -164,6 +165,21 @@ def test_a_durable_run_goes_on_after_a_restart(play) -> None:
     assert played.on("t/out") == ["It is noon."]
     assert [step.outputs for step in played.of(StepEnded)] == [{"out": "Rome"}, {"out": "Rome"}]
     assert not played.of(DeadLettered)
+
+
+def test_models_come_go_and_change_while_it_runs(play) -> None:
+    def model(script: list[str]) -> dict[str, object]:
+        return {"llm": {"provider": "fake", "script": script}, "triggers": {"go": {"on": {"in": {"topic": "t/go"}}}}}
+
+    inputs = [
+        (1, *asked("create", "home/late", spec=model(["one", "never"]))),
+        (2, "t/go", "x"),
+        (3, *asked("remove", "home/late")),
+        (4, *asked("create", "home/late", spec=model(["two"]))),
+        (5, "t/go", "x"),
+    ]
+    played = play("matrix: home\nagents: {}\n", inputs)
+    assert played.on("em/out/home/late/out") == ["one", "two"]
 
 
 # In scenarios
