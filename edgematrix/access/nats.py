@@ -18,7 +18,7 @@ from edgematrix.access.subject import subjects
 from edgematrix.access.users import Users, with_users
 from edgematrix.errors import ConfigError, Issue, TopicError
 
-__all__ = ["CONNECTION_TYPES", "PRIVATE", "authorization", "permitted"]
+__all__ = ["CONNECTION_TYPES", "PRIVATE", "authorization", "denied_to_wildcards", "permitted"]
 
 CONNECTION_TYPES = ("MQTT", "MQTT_WS")
 """How a user may come in."""
@@ -71,6 +71,11 @@ def permitted(grants: Grants, access: Access) -> dict[str, Grant]:
     return found
 
 
+def denied_to_wildcards(access: Access) -> tuple[str, ...]:
+    """What is denied beside a subject that begins with `*`, which matches the server's own subjects too."""
+    return tuple(part for subject in PRIVATE for part in _denied(subject, access))
+
+
 def _permissions(principal: Principal) -> Iterator[str]:
     for access, word in _WORDS.items():
         try:
@@ -86,8 +91,7 @@ def _permissions(principal: Principal) -> Iterator[str]:
         yield from (f"            {_quoted(subject)}{_beside(grant)}" for subject, grant in allowed.items())
         yield "          ]"
         if any(subject.startswith("*") for subject in allowed):
-            denied = [part for subject in PRIVATE for part in _denied(subject, access)]
-            yield f"          deny: [{', '.join(map(_quoted, denied))}]"
+            yield f"          deny: [{', '.join(map(_quoted, denied_to_wildcards(access)))}]"
         yield "        }"
 
 

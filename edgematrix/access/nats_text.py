@@ -15,7 +15,7 @@ from edgematrix.errors import StateError
 __all__ = ["Value", "read_configuration"]
 
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\r,;]+)|(?P<comment>(?:\#|//)[^\n]*)|(?P<line>\n)|(?P<mark>[{}\[\]:=])"""
+    r"""(?P<space>[ \t\r,;]+)|(?P<comment>(?:\#|//)[^\r\n]*)|(?P<line>\n)|(?P<mark>[{}\[\]:=])"""
     r"""|(?P<double>"(?:[^"\\\n]|\\.)*")|(?P<single>'[^'\n]*')|(?P<word>[^\s,;{}\[\]:="'\#]+)"""
 )
 _DEPTH_MAX = 20
@@ -60,6 +60,8 @@ def _tokens(text: str) -> list[_Token]:
         elif kind == "single":
             tokens.append(_Token("text", found[1:-1], line))
         elif kind in ("mark", "word"):
+            if found.startswith("("):
+                raise StateError(f"line {line}: a block of text in ( ) is not understood", remedy="write it in quotes")
             tokens.append(_Token("text" if kind == "word" else "mark", found, line))
         at = match.end()
     return tokens
@@ -85,6 +87,8 @@ class _Reader:
             peek = self._tokens[self._at] if self._at < len(self._tokens) else None
             if peek is not None and peek.kind == "mark" and peek.text in (":", "="):
                 self._at += 1
+            if token.text in found:
+                raise StateError(f"line {token.line}: {token.text[:40]!r} stands there twice", remedy="leave one of them")
             found[token.text] = self._value(depth + 1)
 
     def _value(self, depth: int) -> Value:

@@ -216,6 +216,46 @@ def test_a_nats_block_edited_by_hand_is_told_line_by_line():
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("authorization", 'include "more.conf"\nauthorization'),
+        ("authorization", "Authorization { users = [{ user: eve, password: x }] }\nauthorization"),
+        ("authorization", "mqtt { port: 1883, no_auth_user: pi }\nauthorization"),
+        ("authorization", "websocket { NO_AUTH_USER: pi }\nauthorization"),
+        ("permissions: {", 'permission: { publish: ">" }\npermissions: {'),
+        ("permissions: {", 'PERMISSIONS: { publish: ">" }\npermissions: {'),
+        ("allow: [", 'Allow: [">"]\nallow: ['),
+        ("publish: {", 'pub: ">"\npublish: {'),
+        ("users = [", 'users = [ {user: pi, password: x, allowed_connection_types: [MQTT], permissions: {publish: ">", subscribe: b}}'),
+    ],
+)
+def test_what_a_nats_block_grants_beside_the_known_keys_is_told(before: str, after: str):
+    principals = [one(("write", "a/#"), ("read", "b"))]
+    text = authorization(principals, passwords={"pi": "$2a$04$abc"})
+    assert nats_differences(principals, {}, text) == []
+    assert nats_differences(principals, {}, text.replace(before, after, 1))
+
+
+def test_a_comment_of_a_nats_block_hides_nothing_and_no_denial_is_lost():
+    principals = [one(("read", "+/set"))]
+    text = authorization(principals, passwords={"pi": "$2a$04$abc"})
+    assert nats_differences(principals, {}, text) == []
+    assert nats_differences(
+        principals,
+        {},
+        text.replace("# because", "# \rno_auth_user: pi\n# because").replace("authorization", "# x\rno_auth_user: pi\nauthorization", 1),
+    )
+    assert nats_differences(principals, {}, text.replace('"$SYS.>", ', ""))
+
+
+@pytest.mark.parametrize("mark", ['publish: ">"\npublish: {', 'publish: (\n">"\n)\nx: {'])
+def test_what_a_nats_server_may_read_otherwise_is_refused(mark: str):
+    text = authorization([one(("write", "a/#"))])
+    with pytest.raises(StateError, match="twice|in \\( \\)"):
+        nats_differences([one(("write", "a/#"))], {}, text.replace("publish: {", mark, 1))
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
