@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgematrix.errors import UsageError
-from edgematrix.identity.secret_file import make_folder
+from edgematrix.identity.secret_file import DRAFT, make_folder
 
 __all__ = ["ADDRESS", "AccessFolder"]
 
 ADDRESS = "broker.url"
 """The file with which a principal comes in: `--broker @broker.url`."""
+LAST = "acl"
+"""The broker's file without which no identities count: it is written after the registry."""
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OWN = (ADDRESS, "ca.pem", "cert.pem", "key.pem", "signing.key", "keys.json")
 _FOLDERS = {"host": "hosts", "device": "devices", "operator": "operators", "client": "clients"}
 
@@ -37,19 +41,21 @@ class AccessFolder:
     def exists(self) -> bool:
         """Whether identities were made here before, or what is left of them is here.
 
+        They count from when the registry is written, and the broker's files come after it: without both nobody was ever let in.
+
         Raises:
             UsageError: it is no folder, or holds other things.
         """
         try:
-            found = {entry.name for entry in self.path.iterdir()}
+            found = {entry.name.removesuffix(DRAFT) for entry in self.path.iterdir()}
         except FileNotFoundError:
             return False
         except OSError as error:
             raise UsageError(f"cannot be used: {error.strerror}", where=str(self.path), remedy="name another folder") from None
         ours = {self.authority.name, self.authority_key.name, self.registry.name}
-        if found & ours:
+        if self.registry.exists() or (found & ours and (self.broker / LAST).exists()):
             return True
-        begun = {"lock", self.broker.name, *_FOLDERS.values()}  # of one that was interrupted before anything of it counted
+        begun = {"lock", self.broker.name, *ours, *_FOLDERS.values()}  # of one that was interrupted before anything of it counted
         foreign = sorted(found - begun)
         if foreign:
             raise UsageError(
@@ -94,9 +100,11 @@ class AccessFolder:
         """The folder, made if it is missing, for as long as nobody else changes it.
 
         Raises:
-            UsageError: somebody else does, or it cannot be written.
+            UsageError: somebody else does or may, or it cannot be written.
         """
         make_folder(self.path)
+        if self.path.stat().st_mode & _OTHERS_WRITE:
+            raise UsageError("others than its owner may change it", where=str(self.path), remedy=f"chmod 700 {self.path}")
         try:
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

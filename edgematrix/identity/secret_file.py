@@ -8,10 +8,12 @@ from pathlib import Path
 
 from edgematrix.errors import UsageError
 
-__all__ = ["FOLDER_MODE", "SECRET_MODE", "make_folder", "read_secret", "write_secret"]
+__all__ = ["DRAFT", "FOLDER_MODE", "SECRET_MODE", "make_folder", "read_secret", "write_secret"]
 
 SECRET_MODE = 0o600
 FOLDER_MODE = 0o700
+DRAFT = ".new"
+"""What the name of a file ends with while it is written."""
 _BYTES_MAX = 64 * 1024 * 1024
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -40,7 +42,7 @@ def write_secret(file: Path, content: bytes | str, *, synced: bool = True) -> No
     Raises:
         UsageError: it cannot be written.
     """
-    draft = file.with_name(f"{file.name}.new")
+    draft = file.with_name(f"{file.name}{DRAFT}")
     try:
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, SECRET_MODE), "wb") as stream:
@@ -59,11 +61,13 @@ def read_secret(file: Path) -> bytes:
     """What a secret file holds.
 
     Raises:
-        UsageError: it is missing, cannot be read, is far too large, or others than its owner may read it.
+        UsageError: it is missing or no file, cannot be read, is far too large, or others than its owner may read it.
     """
     try:
-        with file.open("rb") as stream:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # a pipe must not stop us
             mode = os.fstat(stream.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise UsageError("is no file", where=str(file))
             if mode & _OTHERS:
                 raise UsageError("others than its owner may read it", where=str(file), remedy=f"chmod 600 {file}")
             content = stream.read(_BYTES_MAX + 1)

@@ -12,7 +12,7 @@ from edgematrix.errors import StateError
 from edgematrix.identity.access_folder import AccessFolder
 from edgematrix.identity.registry import Entry, Registry
 from edgematrix.identity.secret_file import read_secret, write_secret
-from edgematrix.identity.signing_keys import SIGNING_FILE, SigningKey, write_keys
+from edgematrix.identity.signing_keys import KEYS_MAX, SigningKey, write_keys
 
 __all__ = ["SIGNERS_FILE", "give_signing_keys"]
 
@@ -37,6 +37,8 @@ def give_signing_keys(folder: AccessFolder, registry: Registry, deployers: Colle
     """Make keys for those that have none with their newest credential, and tell all which keys are good.
 
     A key is good as long as the credential is that it was made with: revoking and replacing a credential does the same to the key.
+    It may have been brought away: no other one is made in its place until the credential is replaced. Of one that replaces its
+    credentials fast the newest keys are good, as many as a host reads.
 
     Args:
         deployers: who may say what runs.
@@ -60,11 +62,11 @@ def _given(folder: AccessFolder, entry: Entry, before: list[_Given], now: dateti
     newest = entry.generations[-1].number
     found = [one for one in before if one.number in live]
     own = folder.make_for(entry.role, entry.name)
-    if newest in live and (all(one.number != newest for one in found) or not (own / SIGNING_FILE).exists()):
+    if newest in live and all(one.number != newest for one in found):
         key = SigningKey.make()
         key.write(own)
-        found = [one for one in found if one.number != newest] + [_Given(newest, key.public)]
-    return found
+        found.append(_Given(newest, key.public))
+    return found[-KEYS_MAX:]
 
 
 def _read(file: Path) -> dict[str, list[_Given]]:

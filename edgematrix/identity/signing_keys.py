@@ -20,14 +20,14 @@ try:
 except ImportError:
     raise UsageError("signed messages need the package `cryptography`", remedy="pip install edgematrix[access]") from None
 
-__all__ = ["ALGORITHM", "KEYS_FILE", "SIGNING_FILE", "KeyRing", "SigningKey", "read_key_pair", "read_keys", "write_keys"]
+__all__ = ["ALGORITHM", "KEYS_FILE", "KEYS_MAX", "SIGNING_FILE", "KeyRing", "SigningKey", "read_key_pair", "read_keys", "write_keys"]
 
 ALGORITHM = "ed25519"
 SIGNING_FILE = "signing.key"
 KEYS_FILE = "keys.json"
 _VERSION = 1
 _KEY_BYTES = 32
-_KEYS_MAX = 16
+KEYS_MAX = 16
 """Public keys of one principal: the newest counts, older ones are there while what they signed is under way."""
 
 
@@ -161,8 +161,8 @@ def read_keys(folder: Path) -> KeyRing:
     keys: dict[str, list[bytes]] = {}
     for name, texts in found.principals.items():
         known = [_unpacked(text) for text in texts]
-        if None in known or len(known) > _KEYS_MAX:
-            raise UsageError(f"the keys of {name} are no public keys, or more than {_KEYS_MAX}", where=str(file))
+        if None in known or len(known) > KEYS_MAX:
+            raise UsageError(f"the keys of {name} are no public keys, or more than {KEYS_MAX}", where=str(file))
         keys[name] = [raw for raw in known if raw is not None]
     return KeyRing(keys, found.deployers)
 

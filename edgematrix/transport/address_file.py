@@ -38,14 +38,17 @@ def read_address(text: str) -> str:
     """The address in the file that `@FILE` names, with the paths of certificates in it made absolute: they are relative to that file.
 
     Raises:
-        UsageError: the file is missing, holds something else, or others than its owner may read it. The message holds nothing of it.
+        UsageError: there is no such file, it holds something else, or others than its owner may read it. The message holds nothing of it.
     """
     file = Path(text.removeprefix(MARK)).expanduser()
     if not text.removeprefix(MARK):
         raise UsageError("after @ the name of a file is missing", where=text, remedy="--broker @hosts/pi/broker.url")
     check_owner_only(file)
     try:
-        with file.open("rb") as stream:
+        # Not opened as usual: a pipe to which nobody writes must not stop us.
+        with os.fdopen(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise UsageError("the broker's address is no file", where=str(file))
             content = stream.read(_BYTES_MAX + 1).decode()
     except UnicodeDecodeError:
         content = ""

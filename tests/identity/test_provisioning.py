@@ -18,7 +18,9 @@ from edgematrix.config.opening import open_matrix
 from edgematrix.config.provisioning import Provisioned, ProvisionWish, provision
 from edgematrix.errors import ConfigError, EdgeMatrixError, StateError, UsageError
 from edgematrix.identity.access_folder import AccessFolder
+from edgematrix.identity.authority import Authority
 from edgematrix.identity.registry import read_registry
+from edgematrix.identity.signing_keys import SigningKey, read_key_pair, read_keys
 from edgematrix.runtime.broker_program import choose
 from edgematrix.transport.endpoint import Endpoint
 
@@ -33,6 +35,7 @@ agents:
   hall: {host: pi, triggers: {tick: {on: {timer: {every: 1h}}, do: [{emit: {port: beat, value: 1}}]}}, outputs: {beat: number}}
   lamp: {host: esp1, outputs: {t: number}}
 """
+SIGNED = "matrix: home\nsign: true\naccess: {hosts: [pi], operators: [anna]}\nagents: {}\n"
 Make = Callable[..., Provisioned]
 
 
@@ -341,6 +344,58 @@ def test_a_first_time_that_was_interrupted_can_be_done_again(make: Make, folder:
     monkeypatch.undo()
     assert make().is_new
     assert names(folder) == {"pi", "server", "home.lamp", "anna"}
+
+
+def test_wherever_the_first_time_is_interrupted_it_can_be_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home.yaml").write_text("matrix: home\nsign: true\naccess: {hosts: [pi]}\nagents: {}\n")
+    spec, replace = open_matrix(tmp_path / "home.yaml").spec, Path.replace
+    monkeypatch.setattr(os, "sync", lambda: None)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    left = 0
+
+    def replaced(draft: Path, file: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return replace(draft, file)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    for number in range(100):
+        folder, left = AccessFolder(tmp_path / f"access{number}"), number
+        try:
+            provision(spec, folder, ProvisionWish(), NOW)
+        except KeyboardInterrupt:
+            left = 1_000
+            provision(spec, folder, ProvisionWish(), NOW)
+        read_key_pair(folder.of("host", "pi"), "pi")
+        Authority.load(folder.authority, folder.authority_key)
+        assert "user pi\n" in (folder.broker / "acl").read_text()
+        if left < 900 and left >= 0:
+            break
+    assert number > 10
+
+
+def test_a_folder_that_others_may_change_is_refused(make: Make, folder: AccessFolder) -> None:
+    folder.path.mkdir()
+    folder.path.chmod(0o777)
+    with pytest.raises(UsageError, match="others than its owner may change it"):
+        make()
+    assert not list(folder.path.iterdir())
+
+
+def test_a_signing_key_that_was_brought_away_stays_good_and_fast_rotations_leave_keys_that_hosts_read(
+    make: Make, folder: AccessFolder
+) -> None:
+    make(SIGNED)
+    before = SigningKey.read(folder.of("host", "pi")).key_id
+    shutil.rmtree(folder.of("host", "pi"))
+    make(SIGNED)
+    anna = folder.of("operator", "anna")
+    assert before in read_keys(anna)
+    for minute in range(20):
+        make(SIGNED, NOW + timedelta(minutes=minute), rotate=("pi",))
+    assert SigningKey.read(folder.of("host", "pi")).key_id in read_keys(anna)
 
 
 def test_the_configurations_that_are_written_are_taken_by_the_brokers(make: Make, folder: AccessFolder, tmp_path: Path) -> None:

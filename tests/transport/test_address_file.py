@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from edgematrix.errors import UsageError
+from edgematrix.identity.secret_file import read_secret
+from edgematrix.transport.address_file import read_address
 from edgematrix.transport.endpoint import Endpoint
 
 
@@ -88,3 +91,11 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_a_client_id_that_some_broker_refuses_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="client"):
         Endpoint.parse(text)
+
+
+def test_a_pipe_is_no_file_and_stops_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "broker.url", 0o600)
+    with pytest.raises(UsageError, match="is no file"):
+        read_address(f"@{tmp_path / 'broker.url'}")
+    with pytest.raises(UsageError, match="is no file"):
+        read_secret(tmp_path / "broker.url")
