@@ -193,7 +193,7 @@ def verify(lines: Iterable[bytes], head: Head | None = None) -> Verdict:
             trouble = Trouble(number, entry.n, f"it does not follow the entry {before.n} before it: one of them was put in or written anew")
             break
         before, count = entry.head, count + 1
-        if entry.verb == DROPPED:
+        if entry.verb == DROPPED and not entry.user:  # who gives an order has a name
             dropped |= _dropped(entry)
         if head is not None and entry.n == head.n:
             of_head = entry.hash

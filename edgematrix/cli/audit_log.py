@@ -98,7 +98,7 @@ class AuditLog:
         entries = [entry for line in self._lines if isinstance(entry := read_entry(line), Entry)]
         ends = {entry.of: entry for entry in entries if entry.of}
         for entry in entries:
-            if entry.verb not in OWN_VERBS and not entry.of:
+            if not (entry.verb in OWN_VERBS and not entry.user) and not entry.of:
                 yield LoggedOrder(entry, ends.get(entry.n) if entry.outcome is Outcome.BEGUN else entry)
 
 

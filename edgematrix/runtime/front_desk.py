@@ -97,7 +97,7 @@ class FrontDesk:
         user, _, rest = message.topic.removeprefix(self._head).partition("/")
         if gate is not None and gate.has_room(user):
             verb, _, path = rest.partition("/")
-            fact = Fact(gate.now(), user, verb, path, shortened(message.value), Outcome.REFUSED, error.what)
+            fact = Fact(gate.now(), user or "?", verb, path, shortened(message.value), Outcome.REFUSED, error.what)
             gate.write(fact, lambda number, error: None)  # noqa: ARG005 - it is refused, whether it is logged or not
 
     # Inside

@@ -110,6 +110,15 @@ def test_what_was_dropped_is_said_in_the_chain() -> None:
     assert "up to the entry 3, is missing" in unsaid.what
 
 
+def test_an_order_that_is_called_like_an_entry_of_the_log_itself_says_nothing_of_what_was_dropped() -> None:
+    lines, head = chain([fact()] * 3)
+    claim = {"until": 2, "hash": json.loads(lines[1])["hash"]}
+    more, _ = chain([Fact(AT, "anna", DROPPED, "home", claim, Outcome.REFUSED)], head)
+    trouble = verify([lines[2], *more]).trouble
+    assert trouble is not None
+    assert "is missing" in trouble.what
+
+
 def test_what_was_asked_is_kept_small_and_can_still_be_proved() -> None:
     assert json.loads(encode_entry(fact(asked=shortened({"port": "in", "payload": 1})), "pi", Head())[0])["asked"] == {
         "port": "in",
