@@ -23,6 +23,8 @@ __all__ = ["ORDERS", "principals_of"]
 ORDERS = VERBS | {"failback"}
 """Verbs of an operator."""
 
+_REACHING = frozenset({"create", "duplicate"})
+"""Verbs by which an operator of some paths gets beyond them: what is created may send to, and publish, whatever its host may."""
 _OWN = (Kind.OUT, Kind.PART)
 _TOLD = (Kind.STATE, Kind.TRACE, Kind.DEAD, Kind.ACK)
 _SHOWN = (Kind.OUT, Kind.PART, Kind.STATE, Kind.TRACE, Kind.DEAD, Kind.SPEC, Kind.LEASE, Kind.ACK, Kind.IN, Kind.CTL)
@@ -213,7 +215,8 @@ class _Authority:
     def _operator(self, name: str, about: OperatorAccess) -> Grants:
         draft = GrantsDraft()
         root, matrix = self._root, self._matrix
-        verbs = tuple(about.verbs) if about.verbs is not None else ("+",)
+        usual = ("+",) if about.paths is None else tuple(sorted(ORDERS - _REACHING))
+        verbs = tuple(about.verbs) if about.verbs is not None else usual
         self._issues += [
             Issue("error", f"access.operators.{name}: there is no verb {verb!r}", remedy=f"known are {', '.join(sorted(ORDERS))}")
             for verb in verbs

@@ -170,6 +170,14 @@ def test_operators_have_the_paths_and_orders_that_they_are_given():
     assert may(who["dora"], "write", "em/spec/home", "em/spec/home/hall/lamp")
 
 
+def test_an_operator_of_some_paths_creates_nothing_that_reaches_beyond_them_unless_that_is_named():
+    access = {"operators": {"ben": {"paths": ["home/hall"]}, "eva": {"paths": ["home/hall"], "verbs": ["create"]}}}
+    who = everybody({"hall": {"agents": {"lamp": LAMP}}}, access=access)
+    assert not may(who["ben"], "write", *(f"em/op/ben/{verb}/home/hall/new" for verb in ("create", "duplicate")))
+    assert may(who["ben"], "write", *(f"em/op/ben/{verb}/home/hall/lamp" for verb in ("pause", "send", "watch", "remove", "failback")))
+    assert may(who["eva"], "write", "em/op/eva/create/home/hall/new")
+
+
 def test_clients_have_their_own_topics_alone():
     z2m = everybody({"lamp": LAMP}, access={"clients": {"z2m": {"publishes": ["z/#"], "reads": ["z/+/set"]}}})["z2m"]
     assert [(grant.access.value, grant.filter) for grant in z2m.grants] == [("write", "z/#"), ("read", "z/+/set")]
