@@ -7,6 +7,7 @@ are known beside one another.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from enum import Enum, auto
 from typing import ClassVar
@@ -79,13 +80,16 @@ class ReplayMemory:
     Args:
         touched: called when there is something to store.
         counts_max: how many pairs of a key and a topic may be known; what comes of another one is not taken.
+        topics_max: how many topics of one key: whoever has one may publish on any number, and leaves the others room so.
     """
 
     STORE_KEY: ClassVar[str] = "#signed"
 
-    def __init__(self, touched: Callable[[], None], *, counts_max: int = 100_000) -> None:
+    def __init__(self, touched: Callable[[], None], *, counts_max: int = 100_000, topics_max: int = 20_000) -> None:
         self._touched = touched
         self._counts_max = counts_max
+        self._topics_max = topics_max
+        self._topics: Counter[str] = Counter()
         self._counts: dict[tuple[str, str], _Count] = {}
         self._changed: dict[tuple[str, str], None] = {}
 
@@ -148,6 +152,7 @@ class ReplayMemory:
                 continue
             try:
                 self._counts[key_id, topic] = _decode(data)
+                self._topics[key_id] += 1
             except StateError as error:
                 damaged(f"{self.STORE_KEY} {part}", error)
                 useless.append(part)
@@ -155,8 +160,9 @@ class ReplayMemory:
 
     def _count(self, key_id: str, topic: str) -> _Count | None:
         count = self._counts.get((key_id, topic))
-        if count is None and len(self._counts) < self._counts_max:
+        if count is None and len(self._counts) < self._counts_max and self._topics[key_id] < self._topics_max:
             count = self._counts[key_id, topic] = _Count()
+            self._topics[key_id] += 1
         return count
 
     def _change(self, key_id: str, topic: str) -> None:

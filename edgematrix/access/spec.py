@@ -34,7 +34,8 @@ class OperatorAccess:
     """A person, or a program that acts for one.
 
     `paths` are the agents, with all below them, that are shown and may be ordered about; without, all. `verbs` are the orders that may be
-    given; without, all, but `create` and `duplicate` where there are `paths`: these reach beyond them. None is a reader. `reads` are topics of other systems. `deploys` lets `edgematrix deploy` be used.
+    given; without, all, but `create` and `duplicate` where there are `paths`: these reach beyond them.
+    None is a reader. `reads` are topics of other systems. `deploys` lets `edgematrix deploy` be used.
     """
 
     paths: Annotated[list[str], Field(max_length=100)] | None = None

@@ -77,6 +77,15 @@ def test_it_is_bounded_and_then_lets_in_nobody_new() -> None:
     assert memory.take("k1", "a", 1, 2) is Verdict.NEW
 
 
+def test_one_key_leaves_the_others_room_however_many_topics_it_uses() -> None:
+    memory = ReplayMemory(lambda: None, topics_max=2)
+    assert [memory.take("k1", topic, 1, 1) for topic in "abc"] == [Verdict.NEW, Verdict.NEW, Verdict.FULL]
+    assert memory.take("k2", "c", 1, 1) is Verdict.NEW
+    newer = ReplayMemory(lambda: None, topics_max=2)
+    newer.load({part: data for part, data in memory.save().items() if data is not None}, {"k1", "k2"}, refuse)
+    assert [newer.take("k1", "d", 1, 1), newer.take("k2", "d", 1, 1)] == [Verdict.FULL, Verdict.NEW]
+
+
 @pytest.mark.parametrize("data", [b"", b"\x93\x02\x00\x90", b"nonsense"])
 def test_what_is_damaged_is_told(data: bytes) -> None:
     told: list[str] = []
