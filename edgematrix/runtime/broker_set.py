@@ -26,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 _FIRST_PORT = 1883
 _FIRST_CLUSTER_PORT = 6222
 _START_S = 20.0
+_TRIES_MAX = 5
 _ANSWER_S = 60.0
 """A NATS cluster elects who leads, and makes its streams; on a slow machine that takes its time."""
 _STOP_S = 10.0
@@ -112,7 +113,6 @@ class BrokerSet:
         with ExitStack() as held:
             try:
                 held.enter_context(owned(self._folder))
-                self.nodes = self._make()
                 await self._start()
             except OSError as error:
                 raise BrokerError(f"the brokers cannot be started: {error}", where=str(self._folder)) from error
@@ -125,19 +125,30 @@ class BrokerSet:
             await self._stop()
 
     async def _start(self) -> None:
-        try:
-            started = await asyncio.gather(*(node.start() for node in self.nodes))
-            taken = [str(node.port) for node, there in zip(self.nodes, started, strict=True) if not there]
-            if taken:
-                raise BrokerError(f"a port was taken meanwhile: {', '.join(taken)}", remedy="try again")
-            await asyncio.gather(*(node.until_it_answers(_ANSWER_S) for node in self.nodes))
-        except BaseException:
-            await self._stop()
-            raise
+        for _ in range(_TRIES_MAX):
+            self.nodes = self._make()
+            try:
+                taken = await self._begin()
+            except BaseException:
+                await self._stop()
+                raise
+            if not taken:
+                break
+            await self._stop()  # others look for free ports too: they are looked for anew
+        else:
+            raise BrokerError(f"a port was taken meanwhile: {', '.join(map(str, taken))}", remedy="try again")
         for node in self.nodes:
             node.watch()
         if self.identities is not None:
             self._following = asyncio.create_task(self._follow(self.identities), name="access folder")
+
+    async def _begin(self) -> list[int]:
+        """Start the processes, and wait until each answers; the ports that somebody has taken meanwhile."""
+        started = await asyncio.gather(*(node.start() for node in self.nodes))
+        taken = [node.port for node, there in zip(self.nodes, started, strict=True) if not there]
+        if not taken:
+            await asyncio.gather(*(node.until_it_answers(_ANSWER_S) for node in self.nodes))
+        return taken
 
     async def _follow(self, identities: BrokerIdentities) -> None:
         """Let the brokers read their files again when they have changed, and are whole."""

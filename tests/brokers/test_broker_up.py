@@ -37,9 +37,9 @@ def up(tmp_path: Path) -> Iterator[Callable[..., ProfileProcess]]:
     """Starts a profile; it is ended however the test ends."""
     made: list[ProfileProcess] = []
 
-    def start(profile: str = "mosquitto", *options: str, folder: str = "brokers") -> ProfileProcess:
+    def start(profile: str = "mosquitto", *options: str, folder: str = "brokers", port: int | None = None) -> ProfileProcess:
         skip_without("mosquitto")
-        made.append(ProfileProcess(profile, tmp_path / folder, *options))
+        made.append(ProfileProcess(profile, tmp_path / folder, *options, port=port))
         made[-1].start(up=1 if load_profile(profile).one_bus else 2)
         return made[-1]
 
@@ -72,7 +72,12 @@ def test_addresses_stay_from_one_start_to_the_next(up: Callable[..., ProfileProc
     first = up("mosquitto-bridge")
     assert len(set(first.urls.values())) == 2
     first.stop()
-    assert up("mosquitto-bridge").urls == first.urls
+    assert up("mosquitto-bridge", port=0).urls == first.urls
+
+
+def test_free_ports_are_found_where_none_is_named(up: Callable[..., ProfileProcess]) -> None:
+    urls = [set(up("mosquitto-bridge", folder=folder, port=0).urls.values()) for folder in ("one", "two")]
+    assert len(set.union(*urls)) == 4
 
 
 def test_the_ports_that_are_asked_for_follow_each_other(up: Callable[..., ProfileProcess]) -> None:

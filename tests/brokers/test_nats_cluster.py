@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,20 +14,10 @@ from counting import all_came, connected_to, publish, subscriber, transport_to
 from listening import Client, Ears
 
 
-def ports_of_our_own() -> int:
-    """The first of three that nobody takes while a node is dead: other brokers look for free ones from 1883 on, systems above 32,768."""
-    while True:
-        first = random.randrange(20_000, 32_000)
-        with suppress(OSError), ExitStack() as stack:
-            for port in range(first, first + 3):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[ProfileProcess]:
     skip_without("nats")
-    running = ProfileProcess("nats-cluster", tmp_path, "--port", str(ports_of_our_own()))
+    running = ProfileProcess("nats-cluster", tmp_path)
     try:
         running.start()
         yield running
