@@ -238,7 +238,9 @@ class MatrixSpec:
     """What stands first in every topic of the bus."""
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     broker: Annotated[str, AfterValidator(_broker)] = "embedded"
-    """`embedded`, `mqtt://…`, `mqtts://…`, `@FILE` that holds such an address, or one by its profile in `brokers/`: `mosquitto`, `nats`; `${secret:name}` may stand in it."""
+    """`embedded`, `mqtt://…`, `mqtts://…`, `@FILE` for one that stands in a file, or one by its profile in `brokers/`.
+
+    `${secret:name}` may stand in it."""
     defaults: DefaultsSpec | None = None
     location: LocationSpec | None = None
     access: AccessSpec | None = None

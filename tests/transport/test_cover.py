@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgematrix.errors import TopicError
-from edgematrix.transport.cover import DisjointCover
 from edgematrix.protocol.overlap import check_subscription, covers, join, overlaps
+from edgematrix.transport.cover import DisjointCover
 
 LEVELS = st.sampled_from(["a", "b", "$x", ""])
 
