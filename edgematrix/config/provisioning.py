@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,8 +22,8 @@ from edgematrix.identity.authority import AUTHORITY_DAYS, BACKDATED, Authority
 from edgematrix.identity.certificate import read_certificates
 from edgematrix.identity.folder_warnings import access_warnings
 from edgematrix.identity.listener import Listener, mosquitto_listeners, nats_listener_tls, password_files
-from edgematrix.identity.proof import give_certificate, give_secret, move_address
-from edgematrix.identity.registry import Entry, Kind, Registry, read_registry, write_registry
+from edgematrix.identity.proof import give_certificate, give_secret, move_address, user_there
+from edgematrix.identity.registry import Entry, Kind, Registry, read_registry, user_name, write_registry
 from edgematrix.identity.secret_file import make_folder, write_secret
 from edgematrix.identity.tls import TLS_VERSIONS
 from edgematrix.runtime.capabilities import read_profile
@@ -211,7 +211,7 @@ class _Provision:
 
     def _rotate(self, done: Provisioned, authority: Authority) -> None:
         until = self._now + self._wish.overlap
-        for name in dict.fromkeys(self._wish.rotate):
+        for name in dict.fromkeys((*self._wish.rotate, *self._half_rotated(done.registry))):
             entry = done.registry.entry(name)
             assert entry is not None  # noqa: S101 - it was checked
             if not entry.generations:
@@ -219,6 +219,14 @@ class _Provision:
             entry = self._given(done, entry.replaced(until, self._now), authority)
             done.registry = done.registry.changed(entry)
             done.rotated.append((entry, until))
+
+    def _half_rotated(self, registry: Registry) -> Iterator[str]:
+        """Those whose folder holds a credential that was made, and never came into the list: it was interrupted in between."""
+        for entry in registry.principals:
+            if entry.live(self._now) and user_there(self._folder.of(entry.role, entry.name)) == user_name(
+                entry.name, registry.next_number(entry)
+            ):
+                yield entry.name
 
     def _add(self, done: Provisioned, authority: Authority) -> None:
         found = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from edgematrix.errors import UsageError
 from edgematrix.identity.access_folder import ADDRESS
@@ -15,7 +15,7 @@ from edgematrix.identity.password import mosquitto_hash, nats_hash, new_client_i
 from edgematrix.identity.registry import Entry, Generation, Kind, user_name
 from edgematrix.identity.secret_file import write_secret
 
-__all__ = ["address", "give_certificate", "give_secret", "move_address"]
+__all__ = ["address", "give_certificate", "give_secret", "move_address", "user_there"]
 
 
 def give_secret(entry: Entry, number: int, folder: Path, authority: Authority, places: Sequence[str], now: datetime) -> Generation:
@@ -47,9 +47,10 @@ def give_certificate(
     user = user_name(entry.name, number)
     issued = authority.issue_client(user, now - BACKDATED, now + timedelta(days=days))
     write_secret(folder / "ca.pem", authority.pem, synced=False)
+    # The address first: where this is interrupted, its user tells that what is beside it is not whole.
+    write_secret(folder / ADDRESS, address(user, places, f"{quote(user, safe='')}@", "&cert=cert.pem&key=key.pem"), synced=False)
     write_secret(folder / "key.pem", issued.key, synced=False)
     write_secret(folder / "cert.pem", issued.certificate, synced=False)
-    write_secret(folder / ADDRESS, address(user, places, f"{quote(user, safe='')}@", "&cert=cert.pem&key=key.pem"), synced=False)
     return Generation(number, Kind.CERTIFICATE, now, ends=issued.ends, serial=issued.serial)
 
 
@@ -60,6 +61,15 @@ def address(user: str, places: Sequence[str], proof: str, more: str = "") -> str
     """
     client_id = new_client_id(f"{CLIENT_ID_PREFIX}{user.replace('.', ':')}-")
     return f"mqtts://{proof}{','.join(places)}?ca=ca.pem{more}&client_id={client_id}\n"
+
+
+def user_there(folder: Path) -> str:
+    """The user whose address stands in a folder; empty if there is none, or it cannot be read."""
+    try:
+        head = (folder / ADDRESS).read_text(encoding="utf-8").partition("@")[0]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return unquote(head.partition("://")[2].partition(":")[0])
 
 
 def move_address(folder: Path, places: Sequence[str]) -> bool:

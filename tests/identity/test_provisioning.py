@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from edgematrix.config.provisioning import Provisioned, ProvisionWish, provision
 from edgematrix.errors import ConfigError, EdgeMatrixError, StateError, UsageError
 from edgematrix.identity.access_folder import AccessFolder
 from edgematrix.identity.authority import Authority
+from edgematrix.identity.password import mosquitto_hash
 from edgematrix.identity.registry import read_registry
 from edgematrix.identity.signing_keys import SigningKey, read_key_pair, read_keys
 from edgematrix.runtime.broker_program import choose
@@ -332,6 +334,26 @@ def test_what_was_interrupted_is_made_whole_by_the_next_one(make: Make, folder: 
     make(HOME.replace("[anna]", "[anna, ben]"))
     assert Endpoint.parse(f"@{folder.of('operator', 'ben') / 'broker.url'}").username == "ben"
     assert "ben:" in (folder.broker / "people.passwd").read_text()
+
+
+@pytest.mark.parametrize("wish", [{}, {"revoke": ("server",)}])
+def test_a_rotation_that_was_interrupted_is_made_whole_by_the_next_one(
+    wish: dict[str, object], make: Make, folder: AccessFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    make()
+    monkeypatch.setattr("edgematrix.config.provisioning.write_registry", fail)
+    with pytest.raises(KeyboardInterrupt):
+        make(rotate=("pi",))
+    monkeypatch.undo()
+    assert [entry.name for entry, _ in make(**wish).rotated] == ["pi"]
+    endpoint = Endpoint.parse(f"@{folder.of('host', 'pi') / 'broker.url'}")
+    users = dict(line.split(":", 1) for line in (folder.broker / "machines.passwd").read_text().split())
+    salt = b64decode(users["pi~2"].split("$")[3])
+    assert (endpoint.username, mosquitto_hash(endpoint.password or "", salt)) == ("pi~2", users["pi~2"])
+    assert not make().rotated
 
 
 def test_a_first_time_that_was_interrupted_can_be_done_again(make: Make, folder: AccessFolder, monkeypatch: pytest.MonkeyPatch) -> None:
