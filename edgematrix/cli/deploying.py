@@ -32,6 +32,7 @@ from edgematrix.hosting.manifest import (
     ProtocolMismatchError,
     definition_hash,
     encode_manifest,
+    next_revision,
     read_manifest,
 )
 from edgematrix.hosting.placing import Offer, Placed, place
@@ -221,7 +222,7 @@ class Deploying:
     def _make(self, places: Mapping[AgentPath, tuple[str, ...]]) -> Deployment:
         spec = replace(self._spec, agents={}) if self._is_removal else self._spec
         known = [birth.revision for birth in self._hosts.births.values() if birth.matrix == spec.matrix]
-        revision = max([0 if self._standing is None else self._standing.revision, *known]) + 1
+        revision = next_revision(0 if self._standing is None else self._standing.revision, known)
         boards = {node.path: () for node in AgentTree.of(spec) if node.is_board}
         deployment = deployment_of(spec, {**places, **boards}, revision, self._deployer)
         large = next((path for path, data in deployment.definitions.items() if len(data) > DEFINITION_BYTES_MAX), None)

@@ -6,7 +6,7 @@ Plain JSON, retained on `{root}/spec/{path}` and `{root}/spec/{matrix}` (docs/sp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,13 +15,29 @@ from edgematrix.errors import CodecError, PathError
 from edgematrix.hosting.capability import PROTOCOL_VERSION
 from edgematrix.protocol.path import AgentPath, check_name, parent_of, parse_path
 
-__all__ = ["DEFINITION_BYTES_MAX", "MANIFEST_BYTES_MAX", "Manifest", "ProtocolMismatchError", "definition_hash", "deploying_user",
-           "encode_definition", "encode_manifest", "grown", "read_manifest"]  # fmt: skip
+__all__ = [
+    "DEFINITIONS_MAX",
+    "DEFINITION_BYTES_MAX",
+    "MANIFEST_BYTES_MAX",
+    "Manifest",
+    "ProtocolMismatchError",
+    "definition_hash",
+    "deploying_user",
+    "encode_definition",
+    "encode_manifest",
+    "grown",
+    "next_revision",
+    "read_manifest",
+]
 
 DEFINITION_BYTES_MAX = 1 << 20
 MANIFEST_BYTES_MAX = 1 << 20
 """About 18,000 agents; what every broker carries in one message."""
 _PATHS_MAX = 100_000
+DEFINITIONS_MAX = 2 * _PATHS_MAX
+"""Definitions that a host keeps of those that it hears: of this deployment and the next one. More are made up by somebody."""
+_CLAIMED_MAX = 1 << 52
+"""The highest revision that is believed of hosts. Above it there is room for more than anybody deploys."""
 _HOSTS_MAX = 1_000
 _HASH_LENGTH = 16
 _VERSION = 1
@@ -110,6 +126,16 @@ def encode_manifest(manifest: Manifest) -> bytes:
     if len(data) > MANIFEST_BYTES_MAX:
         raise CodecError(f"the manifest has {len(data)} bytes, hosts take at most {MANIFEST_BYTES_MAX}")
     return data
+
+
+def next_revision(standing: int, claimed: Iterable[int]) -> int:
+    """The number of the next deployment.
+
+    Args:
+        standing: the number of the one that stands; 0 for none.
+        claimed: what hosts say that they follow. What none can have counts for nothing: one host must not end all deploying.
+    """
+    return max([standing, *(number for number in claimed if number < _CLAIMED_MAX)]) + 1
 
 
 def read_manifest(matrix: str, payload: bytes) -> Manifest:

@@ -7,6 +7,7 @@ import msgspec
 from edgematrix.errors import CodecError
 from edgematrix.hosting.manifest import (
     DEFINITION_BYTES_MAX,
+    DEFINITIONS_MAX,
     Manifest,
     ProtocolMismatchError,
     definition_hash,
@@ -85,10 +86,11 @@ class Gathering:
         return self._manifest
 
     def take_definition(self, path: AgentPath, payload: bytes) -> None:
-        """Take a definition; an empty one is gone. What is too large counts for nothing, and so is missing."""
+        """Take a definition; an empty one is gone. What is too large, or one too many, counts for nothing."""
         self._heard_bytes -= len(self._heard.pop(path, b""))
         self._hashes.pop(path, None)
-        if payload and len(payload) <= DEFINITION_BYTES_MAX and self._heard_bytes + len(payload) <= _BYTES_MAX:
+        is_room = len(self._hashes) < DEFINITIONS_MAX or (self._manifest is not None and path in self._manifest.paths)
+        if payload and is_room and len(payload) <= DEFINITION_BYTES_MAX and self._heard_bytes + len(payload) <= _BYTES_MAX:
             hashed = self._hashes[path] = definition_hash(payload)
             if not self._knows(path, hashed):
                 self._heard[path] = payload

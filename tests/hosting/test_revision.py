@@ -18,7 +18,7 @@ from edgematrix.errors import CodecError, ConfigError, StateError
 from edgematrix.hosting.capability import BIRTH_BYTES_MAX, Birth, Capability, Refused, encode_birth, read_birth
 from edgematrix.hosting.change import Change, Move
 from edgematrix.hosting.leased import LeasedUnit
-from edgematrix.hosting.manifest import ProtocolMismatchError, encode_manifest, read_manifest
+from edgematrix.hosting.manifest import ProtocolMismatchError, encode_manifest, next_revision, read_manifest
 from edgematrix.hosting.revision import Deployment, Gathering
 from edgematrix.protocol.path import AgentPath
 
@@ -105,6 +105,26 @@ def test_the_higher_revision_counts_and_of_two_equal_ones_the_last() -> None:
     assert gathered(Gathering("home"), two, one).manifest == two.manifest
     assert gathered(Gathering("home"), two, also).standing().deployment == also
     assert gathered(Gathering("home"), also, two).standing().deployment == two
+
+
+def test_a_host_that_claims_a_revision_that_none_can_have_ends_no_deploying() -> None:
+    assert next_revision(3, [5, 2]) == 6
+    assert next_revision(3, [(1 << 53) - 1, 1 << 90]) == 4
+    assert next_revision((1 << 52) - 1, [(1 << 52) - 1]) == 1 << 52
+    assert next_revision(1 << 52, []) == (1 << 52) + 1
+
+
+def test_definitions_that_somebody_makes_up_fill_no_memory_and_those_that_are_meant_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgematrix.hosting.revision.DEFINITIONS_MAX", 10)
+    gathering = Gathering("home")
+    for number in range(100):
+        gathering.take_definition(AgentPath(f"home/x{number}"), b"{}")
+    assert len(gathering._hashes) == 10
+    deployment = deployed(matrix(a=rule("t"), b=rule("u")))
+    gathering.take_manifest(encode_manifest(deployment.manifest))
+    for path, data in deployment.definitions.items():
+        gathering.take_definition(path, data)
+    assert gathering.standing().deployment == deployment
 
 
 def test_a_damaged_definition_is_missing() -> None:
