@@ -33,6 +33,6 @@ def verdict_line(verdict: Verdict, log: AuditLog) -> str:
     if trouble is None:
         entries = "1 entry" if verdict.count == 1 else f"{verdict.count} entries"
         begins = f", from {verdict.first}" if verdict.first > 1 else ""
-        return f"{style('✓', fg='green')} {entries}{begins}, head {verdict.head.n} {verdict.head.hash}"
+        return f"{style('✓', fg='green')} {entries}{begins}, head {verdict.head.n} {verdict.head.hash}, of {plain(log.host) or 'no host'}"
     entry = f"entry {trouble.n}: " if trouble.line and trouble.n else ""
     return f"{style('✗', fg='red')} {log.place(trouble)}: {entry}{plain(trouble.what)}"

@@ -75,6 +75,7 @@ def test_a_log_is_listed_newest_first_and_filtered(state: Path, tmp_path: Path) 
 def test_a_verification_tells_what_is_wrong_and_where(state: Path, tmp_path: Path) -> None:
     good = call("audit", "verify", "--state", state, cwd=tmp_path)
     assert (good.returncode, good.stdout.startswith("✓ 5 entries, head 5 ")) == (0, True)
+    assert good.stdout.endswith(", of pi\n")  # the log of another host in its place is whole too
     file = state / "audit.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     for changed, told in (
