@@ -30,6 +30,7 @@ __all__ = ["json_line", "readings", "text_line"]
 
 _KIND_WIDTH = 9
 _PATH_WIDTH = 24
+_TEXT_LENGTH_MAX = 500
 _VALUE_LENGTH_MAX = 120
 _VALUES_LENGTH_MAX = 350
 """Of all that took part in a firing: with moment, kind and path a line for people has about 400 characters."""
@@ -117,12 +118,17 @@ def _published(seen: Published) -> Told:
     return "published", "cyan", f"{plain(seen.topic)} {value_text(seen.value, _VALUE_LENGTH_MAX)}"
 
 
+def _brief(text: str) -> str:
+    """What others wrote, such as a topic of 64 KiB, fills no log."""
+    return plain(shorten(text, _TEXT_LENGTH_MAX))
+
+
 def _dead_lettered(seen: DeadLettered) -> Told:
-    return "dead", "red", f"{plain(seen.topic)}: {plain(seen.reason)}"
+    return "dead", "red", f"{_brief(seen.topic)}: {_brief(seen.reason)}"
 
 
 def _dropped(seen: Dropped) -> Told:
-    return "dropped", "red", f"{plain(seen.topic)}: {plain(seen.reason)}"
+    return "dropped", "red", f"{_brief(seen.topic)}: {_brief(seen.reason)}"
 
 
 def _stalled(seen: Stalled) -> Told:

@@ -165,9 +165,13 @@ class Registry(msgspec.Struct, frozen=True):
         return sorted(found.items())
 
     def changed(self, entry: Entry) -> Registry:
-        """With a principal as it is now."""
+        """With a principal as it is now. Certificates that it is not remembered by any more stay on the list of those worth nothing."""
+        kept = {one.serial for one in entry.generations}
+        before = self.entry(entry.name)
+        gone = [one for one in (() if before is None else before.generations) if one.serial and one.serial not in kept]
+        retired = [Retired(one.serial, one.revoked or one.until or one.made, one.ends) for one in gone if one.ends is not None]
         found = tuple(entry if one.name == entry.name else one for one in self.principals)
-        return msgspec.structs.replace(self, principals=found)
+        return msgspec.structs.replace(self, principals=found, retired=(*self.retired, *retired))
 
     def next_number(self, entry: Entry) -> int:
         """That of the next credential of a principal."""

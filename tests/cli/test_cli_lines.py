@@ -83,6 +83,12 @@ def test_a_transcript_is_a_short_line_for_people_and_whole_for_programs():
     assert len(published.partition(" t ")[2]) == 120
 
 
+def test_what_somebody_else_wrote_fills_no_log():
+    long = "em/op/ben/pause/home/" + "x" * 60_000
+    for observation in (DeadLettered(AT_US, "home", long, long), Dropped(AT_US, "home", long, long)):
+        assert len(log_line.text_line(observation, colour=False) or "") < 1_200
+
+
 def test_what_a_host_tells_is_short_for_people():
     value = {"transcript": [{"name": "saver", "content": "turn the heating down " * 20}] * 5}
     many = {f"source_{number}": Reading(value, value, "t", 1) for number in range(9)}

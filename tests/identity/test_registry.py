@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgematrix.errors import StateError, UsageError
 from edgematrix.identity.registry import (
+    GENERATIONS_MAX,
     USER_LENGTH_MAX,
     Entry,
     Generation,
@@ -56,6 +57,17 @@ def test_one_credential_is_revoked_or_all() -> None:
     assert of(entry.revoked(NOW)).users(NOW) == {"pi": ()}
     assert of(entry.revoked(NOW)).revocations(NOW + DAY) == [("1a", NOW), ("2a", NOW)]
     assert of(entry.revoked(NOW)).revocations(NOW + 365 * DAY) == [], "their dates say it by then"
+
+
+def test_a_certificate_of_which_nothing_is_remembered_stays_revoked() -> None:
+    registry = EMPTY.following([("pi", "host", "pi")], NOW)
+    for number in range(1, GENERATIONS_MAX + 11):
+        entry = registry.entry("pi")
+        assert entry is not None
+        new = Generation(number, Kind.CERTIFICATE, NOW, ends=NOW + DAY, serial=f"{number:x}")
+        registry = registry.changed(entry.revoked(NOW).with_new(new))
+    assert len(registry.revocations(NOW)) == GENERATIONS_MAX + 9
+    assert registry.revocations(NOW + DAY) == []
 
 
 def test_whoever_comes_again_gets_no_name_that_an_old_certificate_has() -> None:
