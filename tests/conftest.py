@@ -28,6 +28,13 @@ for _number in (signal.SIGINT, signal.SIGHUP):
     signal.signal(_number, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What begins at the ports that everybody begins at runs one after the other: an address that is shown is taken by nobody else."""
+    for item in items:
+        if item.path.parent.name == "docs":
+            item.add_marker(pytest.mark.xdist_group("docs"))
+
+
 @pytest.fixture(scope="session")
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
     """A mosquitto that nobody kills; anonymous, in memory."""
