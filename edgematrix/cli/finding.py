@@ -12,6 +12,8 @@ from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
 
 __all__ = ["show_error", "show_issue"]
 
+_PASSWORD = re.compile(r"(://[^/?@:\s]*:)(?!\$\{)([^/?@\s]+)(?=@)")
+"""In an address: a line is shown to whoever looks at the screen, or reads a build's log."""
 _WORD = re.compile(r"[^\s:,\[\]{}]+")
 _CONTEXT_WIDTH = 120
 """Columns of a source line that are shown."""
@@ -59,7 +61,8 @@ def _source(issue: Issue, colour: str) -> list[str]:
     lines = _lines_of(issue.file)
     if issue.line > len(lines):
         return []
-    text = "".join(letter if letter.isprintable() else " " for letter in lines[issue.line - 1])
+    line = _PASSWORD.sub(lambda found: found[1] + "*" * len(found[2]), lines[issue.line - 1])
+    text = "".join(letter if letter.isprintable() else " " for letter in line)
     column = min(max(issue.column, 1), len(text) + 1) - 1
     found = _WORD.match(text, column)
     marked = found[0] if found and issue.column else text[column : column + 1]

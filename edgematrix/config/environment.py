@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["credentials_in", "substitute"]
+__all__ = ["credentials_in", "has_password", "substitute"]
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{env:([^{}]*)\}?")
+_WITH_PASSWORD = re.compile(r"mqtts?://[^/?@:\s]*:(?!\$\{)[^/?@\s]+@")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL = re.compile(r"PASSW(OR)?D|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|APIKEY|(?<![A-Z])(KEY|PIN|PASS|PW)S?(?![A-Z])")
 """In the name of a variable: its value is probably one that nobody is to see."""
@@ -39,3 +40,8 @@ def credentials_in(text: str) -> list[str]:
     """The variables that a text refers to whose names tell that their values are passwords, keys and the like."""
     names = (match[1].partition(":-")[0] for match in _REFERENCE.finditer(text))
     return [name for name in names if _CREDENTIAL.search(name.upper())]
+
+
+def has_password(text: str) -> bool:
+    """Whether a broker's address has a password in it that is no reference to something else, as the file has it."""
+    return _WITH_PASSWORD.match(text) is not None

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 from yaml import events
 
-from edgematrix.config.environment import credentials_in, substitute
+from edgematrix.config.environment import credentials_in, has_password, substitute
 from edgematrix.config.file_text import FILE_BYTES_MAX, read_text
 from edgematrix.config.scalar import resolve_plain
 from edgematrix.config.yaml_trouble import syntax_issue
@@ -268,6 +268,9 @@ class _Builder:
         text: str = event.value
         plain: bool = event.implicit[0]
         try:
+            if stage is not None and stage.may_refer and has_password(text):
+                what = "a password stands in the file, for whoever reads it; write ${secret:name} for it, or @FILE for the address"
+                self._reader.warn(what, self._file, event)
             if "${" in text:
                 text = self._filled(event, text, may_refer=stage is not None and stage.may_refer)
             if event.tag is not None:

@@ -29,6 +29,18 @@ def test_an_issue_shows_its_line_and_points_at_the_word(tmp_path: Path, capsys: 
     ]
 
 
+def test_a_password_in_the_line_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = tmp_path / "home.yaml"
+    file.write_text("broker: mqtt://anna:hunter2@host\nother: mqtt://anna:${secret:pw}@host\n")
+
+    show_issue(Issue("warning", "look", str(file), 1, 9))
+    show_issue(Issue("warning", "look", str(file), 2, 8))
+
+    shown = capsys.readouterr().err
+    assert "mqtt://anna:*******@host" in shown
+    assert "mqtt://anna:${secret:pw}@host" in shown
+
+
 def test_the_caret_stands_below_its_word_after_tabs_and_wide_letters(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "home.yaml"
     file.write_text("\t居間: nein\n", encoding="utf-8")

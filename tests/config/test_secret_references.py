@@ -157,3 +157,24 @@ def test_a_variable_that_looks_like_a_credential_is_warned_about_outside_the_bro
         assert variable in issue.what
         assert "${secret:name}" in issue.remedy
         assert "value of" in issue.what
+
+
+@pytest.mark.parametrize(
+    ("address", "warns"),
+    [
+        ("mqtt://anna:hunter2@host", 1),
+        ("mqtts://anna:${env:PW}x@host", 0),
+        ("mqtts://anna:${secret:pw}@host", 0),
+        ("mqtt://anna@host", 0),
+        ("mqtts://host:8883?ca=a:b@c", 0),
+        ("embedded", 0),
+    ],
+)
+def test_a_password_in_the_file_is_warned_about(tmp_path: Path, address: str, warns: int) -> None:
+    store = tmp_path / "secrets"
+    store.mkdir(mode=0o700)
+    (store / "pw").touch(mode=0o600)
+    warnings = read(tmp_path, f'matrix: home\nbroker: "{address}"\n{RULE}', PW="value").warnings
+    found = [issue for issue in warnings if "a password stands in the file" in issue.what]
+    assert [(issue.severity, issue.line) for issue in found] == [("warning", 2)] * warns
+    assert all("hunter2" not in issue.what + issue.remedy for issue in found)
