@@ -65,7 +65,7 @@ def test_what_is_deployed_has_to_be_signed_by_who_may_deploy(site: SignedSite) -
         site.ear.say(f"em/spec/{path}", definition, retain=True)
     site.ear.say("em/spec/home", encode_manifest(forged.manifest), retain=True)
     for name in "ab":
-        site.ear.wait(lambda name=name: "is refused: it is not signed" in site.hosts[name].printed, "nothing is refused")  # type: ignore[misc]
+        site.hosts[name].wait_for("is refused: it is not signed")
     site.deploy(agents(1), **ACCESS)
     site.ear.say("t/in", 1)
     site.ear.wait_for("t/out", 2)
@@ -77,7 +77,7 @@ def test_what_is_deployed_has_to_be_signed_by_who_may_deploy(site: SignedSite) -
         manifest | {"revision": 8},
     ):
         site.ear.say("em/spec/home", json.dumps(hostile, separators=(",", ":")), retain=True)
-    site.ear.wait(lambda: "is refused: it is not what anna has signed" in site.hosts["a"].printed, "nothing is refused")
+    site.hosts["a"].wait_for("is refused: it is not what anna has signed")
 
     # Ben has keys, and may not deploy.
     done = call("deploy", site.file(agents(5), **ACCESS), "--broker", site.address("ben"), cwd=site.folder)
@@ -85,7 +85,7 @@ def test_what_is_deployed_has_to_be_signed_by_who_may_deploy(site: SignedSite) -
     seal = Seal(SigningKey.read(site.folder / "access" / "ben"), lambda: 0, worth_s=0, epoch=1)
     body = json.dumps({key: value for key, value in manifest.items() if key != "signature"} | {"revision": 9}, separators=(",", ":"))
     site.ear.say("em/spec/home", seal.sign("em/spec/home", body.encode(), ends=False), retain=True)
-    site.ear.wait(lambda: "it is signed by ben, who may not deploy" in site.hosts["b"].printed, "ben may deploy")
+    site.hosts["b"].wait_for("it is signed by ben, who may not deploy")
     assert site.ear.birth("a")["revision"] == 1
     site.ear.say("t/in", 2)
     site.ear.wait_for("t/out", 3)
