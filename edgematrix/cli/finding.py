@@ -12,7 +12,7 @@ from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
 
 __all__ = ["show_error", "show_issue"]
 
-_PASSWORD = re.compile(r"(://[^/?@:\s]*:)(?!\$\{)([^/?@\s]+)(?=@)")
+_PASSWORD = re.compile(r"(://(?:\$\{[^{}]*\}|[^/?@:\s$])*:)(?!\$\{)([^/?@\s]+)(?=@)")
 """In an address: a line is shown to whoever looks at the screen, or reads a build's log."""
 _WORD = re.compile(r"[^\s:,\[\]{}]+")
 _CONTEXT_WIDTH = 120

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 __all__ = ["credentials_in", "has_password", "substitute"]
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{env:([^{}]*)\}?")
-_WITH_PASSWORD = re.compile(r"mqtts?://[^/?@:\s]*:(?!\$\{)[^/?@\s]+@")
+_WITH_PASSWORD = re.compile(r"mqtts?://(?:\$\{[^{}]*\}|[^/?@:\s$])*:(?!\$\{)[^/?@\s]+@")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL = re.compile(r"PASSW(OR)?D|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|APIKEY|(?<![A-Z])(KEY|PIN|PASS|PW)S?(?![A-Z])")
 """In the name of a variable: its value is probably one that nobody is to see."""

@@ -165,6 +165,7 @@ def test_a_variable_that_looks_like_a_credential_is_warned_about_outside_the_bro
         ("mqtt://anna:hunter2@host", 1),
         ("mqtts://anna:${env:PW}x@host", 0),
         ("mqtts://anna:${secret:pw}@host", 0),
+        ("mqtts://${secret:pw}:${secret:pw}@host", 0),
         ("mqtt://anna@host", 0),
         ("mqtts://host:8883?ca=a:b@c", 0),
         ("embedded", 0),
