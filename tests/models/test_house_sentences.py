@@ -10,8 +10,8 @@ import pytest
 
 from edgematrix.agents.device import Device
 from edgematrix.agents.effect import Publish
-from edgematrix.config.spec import AgentSpec
 from edgematrix.config.opening import open_matrix
+from edgematrix.config.spec import AgentSpec
 
 HOUSE = Path(__file__).parents[2] / "edgematrix/models/shipped/house"
 DOING = ("plain", "paraphrase", "several")
