@@ -6,21 +6,27 @@
     agent.run()
 
 It speaks the topics of docs/spec/topics.md: `em/out/{path}/{port}` with bare payloads, `em/in/{path}/{port}` with bare
-payloads or events, `em/ack/{path}` with the id of each event that it has carried out, and `em/state/{path}`, retained,
-which is also its will.
+payloads or events, `em/ack/{path}` with the id of each event that it has carried out, or on durable edges with how far it has
+come, and `em/state/{path}`, retained, which is also its will.
 """
 
+import json
 import os
 import time
 
 from .client import Client
 from .command import Command, parse
+from .cursor import Cursors
 from .ticks import now_s, ticks_add, ticks_diff, ticks_ms
 from .value import encode
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .keep import FileKeep, RtcKeep
+
+    Keep = FileKeep | RtcKeep
 
 __all__ = ["Agent"]
 
@@ -39,6 +45,9 @@ class Agent:
     `client.Client`. `ports_max` bounds ports and timers, `ids_max` how many commands are remembered so that a
     repeated one is not carried out again. While the board's clock is not set the broker keeps no session for it: it
     could not tell an old command from a new one.
+
+    `keep` (`keep.FileKeep`, `keep.RtcKeep`) holds what outlives a reset: how far durable edges have come, so that no command
+    is carried out once more, and `memory`, a dict of what the program wants to find again, as JSON has it.
     """
 
     def __init__(
@@ -53,6 +62,7 @@ class Agent:
         persistent: bool = True,
         ports_max: int = 16,
         ids_max: int = 16,
+        keep: "Keep | None" = None,
         log: "Callable[[str], object]" = print,
         **options: object,
     ) -> None:
@@ -67,6 +77,12 @@ class Agent:
         self._kept: dict[str, bytes] = {}
         self._outputs: list[str] = []
         self._ids: list[str] = []
+        self._cursors = Cursors(ids_max)
+        self._due: list = []  # type: ignore[type-arg]  # (edge, epoch) to be acknowledged once it is kept
+        self._keep = keep
+        self.memory: dict[str, object] = {}
+        if keep is not None:
+            self._remember(keep)
         self._timers: list[list] = []  # type: ignore[type-arg]  # [when due, period, function]
         self._running = False
         self._status = "ready"
@@ -135,6 +151,8 @@ class Agent:
     def step(self, wait_ms: int = 0) -> None:
         """Do what is due, and wait at most `wait_ms` for something to do."""
         self._client.step(max(0, min(wait_ms, self._next_timer_ms())))
+        if self._due:
+            self._commit()
         now = ticks_ms()
         for timer in self._timers:
             late_ms = ticks_diff(now, timer[0])
@@ -177,9 +195,48 @@ class Agent:
     def _settling(self, until: int) -> bool:
         return self._client.up and self._client.unacked > 0 and ticks_diff(until, ticks_ms()) > 0
 
+    def store(self) -> None:
+        """Keep `memory` from now on; durable commands do so by themselves.
+
+        Raises:
+            OSError: there is no room.
+            ValueError: there is something in it that JSON does not have.
+        """
+        if self._keep is not None:
+            self._keep.store(encode({"edges": self._cursors.save(), "ids": self._ids, "memory": self.memory}))
+
+    def _remember(self, keep: "Keep") -> None:
+        data = keep.load()
+        try:
+            kept = json.loads(data) if data else {}
+            self._cursors.load(kept.get("edges", []))
+            self._ids = [str(known) for known in kept.get("ids", [])]
+            self.memory = dict(kept.get("memory", {}))
+        except Exception as error:
+            self._log("what was kept is damaged, and forgotten: %s" % error)
+
+    def _commit(self) -> None:
+        """What was taken is kept, and then acknowledged: a sender that hears nothing sends again."""
+        due, self._due = self._due, []
+        try:
+            self.store()
+        except OSError as error:
+            self._log("nothing can be kept: %s" % error)
+            self._due = due
+            return
+        for edge, epoch in due:
+            self._acknowledge_edge(edge, epoch, self._cursors.of(edge, epoch))
+
+    def _acknowledge_edge(self, edge: str, epoch: int, sequence: int) -> None:
+        answer = {"v": 1, "edge": edge, "epoch": epoch, "seq": sequence}
+        if not self._client.publish("%s/ack/%s" % (self._root, self._path), encode(answer)):
+            self._counts["unsent"] += 1
+
     def _ready(self) -> None:
         self._log("connected as %s" % self._name)
         self._publish_state()
+        for edge, epoch, sequence in self._cursors.all():
+            self._acknowledge_edge(edge, epoch, sequence)
         for port, payload in self._kept.items():
             self._client.publish(self._topic("out", port), payload, 0, retain=True)
 
@@ -201,13 +258,23 @@ class Agent:
         except Exception as error:
             self._refuse("malformed", str(error))
             return
-        if command.id and command.id in self._ids:
+        if command.sequence and not self._is_next(command):
+            self._counts["repeated"] += 1
+        elif command.id and command.id in self._ids:
             self._counts["repeated"] += 1
             self._acknowledge(command.id)
         elif command.expires_s and now_s() >= command.expires_s:
             self._refuse("expired", "it has expired", command.id)
         else:
             self._carry_out(handler, command)
+
+    def _is_next(self, command: Command) -> bool:
+        """Whether a command of a durable edge comes next; whatever comes of it, how far we are is acknowledged."""
+        edge = "%s>%s.%s" % (command.source[1:], self._path, command.port)
+        due = (edge, command.epoch)
+        if due not in self._due:
+            self._due.append(due)
+        return self._cursors.take(edge, command.epoch, command.sequence, command.base)
 
     def _carry_out(self, handler: "Callable[[Command], object]", command: Command) -> None:
         try:
@@ -216,7 +283,7 @@ class Agent:
             self._refuse("failed", "%s: %s" % (type(error).__name__, error), command.id)
             return
         self._counts["done"] += 1
-        if command.id:
+        if command.id and not command.sequence:
             self._ids.append(command.id)
             if len(self._ids) > self._ids_max:
                 del self._ids[0]

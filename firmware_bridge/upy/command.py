@@ -13,7 +13,8 @@ _ID_LENGTH_MAX = 128
 class Command:
     """What somebody asks of a port.
 
-    `id` and `source` are empty for a bare payload. `expires_s` is in seconds since 1970, 0 if it does not expire.
+    `id` and `source` are empty for a bare payload. `expires_s` is in seconds since 1970, 0 if it does not expire. On a durable
+    edge `sequence` counts from 1 in `epoch`, and `base` is its `edgebase`; else they are 0.
     """
 
     def __init__(self, port: str, value: object, id: str = "", source: str = "", expires_s: int = 0) -> None:  # noqa: A002  # the event's own word
@@ -22,6 +23,7 @@ class Command:
         self.id = id
         self.source = source
         self.expires_s = expires_s
+        self.epoch = self.sequence = self.base = 0
 
 
 def parse(port: str, payload: bytes) -> Command:
@@ -43,7 +45,18 @@ def parse(port: str, payload: bytes) -> Command:
     if not value["source"].startswith("/"):
         raise ValueError("malformed event: the source is no / and a path")
     expiry = value.get("expirytime")
-    return Command(port, _data_of(value), value["id"], value["source"], 0 if expiry is None else parse_moment(expiry))
+    command = Command(port, _data_of(value), value["id"], value["source"], 0 if expiry is None else parse_moment(expiry))
+    command.sequence = _number(value, "sequence")
+    if command.sequence:
+        command.epoch, command.base = _number(value, "edgeepoch"), _number(value, "edgebase")
+    return command
+
+
+def _number(event: dict[str, object], name: str) -> int:
+    number = event.get(name, 0)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError("malformed event: %s is no number" % name)
+    return number
 
 
 def parse_moment(text: object) -> int:
