@@ -28,7 +28,7 @@ class Cursors:
             del self._taken[self._order.pop(0)]
         self._order.append(edge)
         kept = [pair for pair in self._taken.get(edge, []) if pair[0] != epoch]
-        self._taken[edge] = [*kept[1 - _EPOCHS_MAX :], [epoch, sequence]]
+        self._taken[edge] = kept[1 - _EPOCHS_MAX :] + [[epoch, sequence]]
         return True
 
     def of(self, edge: str, epoch: int) -> int:

@@ -44,9 +44,10 @@ def numbers(written: Path) -> list[int]:
     return [int(line) for line in written.read_text().split()] if written.exists() else []
 
 
-def wait_until(written: Path, count: int) -> None:
+def wait_until(process: Board, written: Path, count: int) -> None:
     until = time.monotonic() + PATIENCE_S
     while len(numbers(written)) < count:
+        assert process.process.poll() is None, process.said()
         assert time.monotonic() < until, f"{len(numbers(written))} of {count} commands"
         time.sleep(0.02)
 
@@ -64,16 +65,16 @@ def test_commands_while_the_broker_is_killed(broker: Broker, board: Start, tmp_p
     written = tmp_path / "written"
     listener = Listener(broker.port)
     listener.wait_for("em/state/home/burst", is_ready)
-    board("durable_board.py", broker.port, written, tmp_path / "kept")
+    process = board("durable_board.py", broker.port, written, tmp_path / "kept")
     listener.wait_for("em/state/home/board", is_ready)
     listener.publish("em/in/home/bursts/count", str(count // 500))
     listener.close()
-    wait_until(written, 1)
+    wait_until(process, written, 1)
     for kill in range(8):
-        wait_until(written, chance.randrange(kill * count // 8, (kill + 1) * count // 8))
+        wait_until(process, written, chance.randrange(kill * count // 8, (kill + 1) * count // 8))
         broker.kill()
         broker.start()
-    wait_until(written, count)
+    wait_until(process, written, count)
     assert numbers(written) == list(range(count)), "in order, none lost, none twice"
 
 
@@ -87,7 +88,7 @@ def test_a_board_that_loses_its_power_goes_on_where_it_was(broker: Broker, board
     most = 0
     for _ in range(4):
         process = board("durable_board.py", broker.port, written, tmp_path / "kept")
-        wait_until(written, most + 200)
+        wait_until(process, written, most + 200)
         process.kill()
         most = len(numbers(written))
     board("durable_board.py", broker.port, written, tmp_path / "kept")
