@@ -83,6 +83,8 @@ class Agent:
         self.memory: dict[str, object] = {}
         if keep is not None:
             self._remember(keep)
+        self._parts: "dict[str, Callable[[bytes, bool], object]]" = {}
+        self._ready_parts: "list[Callable[[], object]]" = []
         self._timers: list[list] = []  # type: ignore[type-arg]  # [when due, period, function]
         self._running = False
         self._status = "ready"
@@ -114,10 +116,43 @@ class Agent:
         Raises:
             ValueError: the name breaks the grammar or is taken, or there are `ports_max` ports already.
         """
-        if not self._handlers:
-            self._client.subscribe(self._in_prefix + "+")
         self._claim(port)
+        self._listen()
         self._handlers[port] = handler
+
+    def take(self, name: str, handler: "Callable[[bytes, bool], object]") -> None:
+        """Give what comes on `em/in/{path}/{name}` to a part of the firmware as it is: `handler(payload, retained)`.
+
+        Such a name begins with `_`, so that no port has it. Call it before the first `step`.
+        """
+        self._listen()
+        self._parts[name] = handler
+
+    def tell(self, kind: str, name: str, payload: bytes, qos: int = 0, retain: bool = False) -> bool:
+        """Publish on `em/{kind}/{path}/{name}` for a part of the firmware; False if it is lost.
+
+        Raises:
+            ValueError: the packet is too large.
+        """
+        return self._client.publish(self._topic(kind, name), payload, qos, retain)
+
+    def when_ready(self, function: "Callable[[], object]") -> None:
+        """Call a function at each connection, after the birth."""
+        self._ready_parts.append(function)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the broker has taken us in, and has acknowledged all that it got."""
+        return self._client.up and not self._client.unacked
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """The longest payload that fits into a packet on a topic of ours with a name of seven characters."""
+        return self._client.packet_bytes_max - len(self._in_prefix) - 16
+
+    def _listen(self) -> None:
+        if not self._handlers and not self._parts:
+            self._client.subscribe(self._in_prefix + "+")
 
     def emit(self, port: str, value: object, *, qos: int = 0, retain: bool = False) -> bool:
         """Publish a value on an output port; False if it is lost because nobody takes it.
@@ -147,6 +182,10 @@ class Agent:
         if not 1 <= period_ms <= _PERIOD_MS_MAX or len(self._timers) >= self._ports_max:
             raise ValueError("a period is 1 ms to a day, and there are at most %d timers" % self._ports_max)
         self._timers.append([ticks_add(ticks_ms(), period_ms), period_ms, function])
+
+    def never(self, function: "Callable[[], object]") -> None:
+        """Call a function no more: the very object that `every` was given."""
+        self._timers = [timer for timer in self._timers if timer[2] is not function]
 
     def step(self, wait_ms: int = 0) -> None:
         """Do what is due, and wait at most `wait_ms` for something to do."""
@@ -239,6 +278,8 @@ class Agent:
             self._acknowledge_edge(edge, epoch, sequence)
         for port, payload in self._kept.items():
             self._client.publish(self._topic("out", port), payload, 0, retain=True)
+        for part in self._ready_parts:
+            part()
 
     def _publish_state(self) -> None:
         self._client.publish(self._state_topic, self._state(self._status), 1, retain=True, force=True)
@@ -248,6 +289,9 @@ class Agent:
 
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:
         port = topic[len(self._in_prefix) :]
+        if port in self._parts and topic.startswith(self._in_prefix):
+            self._parts[port](payload, retained)
+            return
         handler = self._handlers.get(port) if topic.startswith(self._in_prefix) else None
         self._counts["received"] += 1
         if handler is None or retained:

@@ -75,7 +75,7 @@ class Client:
         self._timeout_ms = timeout_ms
         self._retry_ms = retry_ms
         self._retry_ms_max = retry_ms_max
-        self._packet_bytes_max = packet_bytes_max
+        self.packet_bytes_max = packet_bytes_max
         self._unacked_max = unacked_max
         self._filters: list[str] = []
         self._subscribed = False
@@ -183,7 +183,7 @@ class Client:
         family, address = self._addresses.pop(0)
         self._enter(_OPENING)
         try:
-            self._link = Link(family, address, self._packet_bytes_max)
+            self._link = Link(family, address, self.packet_bytes_max)
         except LinkError:
             self._open_next()
 
@@ -400,8 +400,8 @@ class Client:
                 return self._packet_id
 
     def _check_size(self, packet: bytearray) -> None:
-        if len(packet) > self._packet_bytes_max:
-            raise ValueError("a packet of %d bytes, packet_bytes_max is %d" % (len(packet), self._packet_bytes_max))
+        if len(packet) > self.packet_bytes_max:
+            raise ValueError("a packet of %d bytes, packet_bytes_max is %d" % (len(packet), self.packet_bytes_max))
 
 
 def _ignore(*_: object) -> None:
