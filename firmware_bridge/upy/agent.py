@@ -99,6 +99,11 @@ class Agent:
         self._client.on_down = self._down
 
     @property
+    def path(self) -> str:
+        """Its place in the tree."""
+        return self._path
+
+    @property
     def online(self) -> bool:
         """Whether the broker has taken us in."""
         return self._client.up
