@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "acl": ("edgematrix.cli.acl", "Run", "Write the access list of a broker, which follows from the tree."),
     "provision": ("edgematrix.cli.provision", "Make", "Give everybody in a matrix an identity for the broker."),
     "broker": ("edgematrix.cli.broker", "Run", "Start a broker, or a cluster of them."),
+    "bridge": ("edgematrix.cli.bridge", "Run", "Bring devices to the bus that speak something else."),
     "doctor": ("edgematrix.cli.doctor", "Run", "Look whether this machine has what is needed."),
     "approve": ("edgematrix.cli.approve", "Steer", "Answer what the agents of a running matrix ask people."),
     "audit": ("edgematrix.cli.audit", "Steer", "List what operators asked for, and verify that log."),

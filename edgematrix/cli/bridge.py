@@ -1,0 +1,17 @@
+"""`edgematrix bridge`: devices that speak something else, each as an agent on its path."""
+
+from __future__ import annotations
+
+import typer
+
+from edgematrix.cli import bridge_serial
+from edgematrix.cli.help import CommandWithExample
+
+__all__ = ["EXAMPLE", "SUBCOMMANDS"]
+
+EXAMPLE = """edgematrix bridge serial home.yaml --line home/shed/arduino=/dev/ttyUSB0@115200"""
+
+SUBCOMMANDS = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+for _name, _module in (("serial", bridge_serial),):
+    SUBCOMMANDS.command(_name, cls=CommandWithExample, short_help=_module.SUMMARY, epilog=_module.EXAMPLE)(_module.command)

@@ -1,0 +1,48 @@
+"""What a device's state machine wants to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["Answer", "Effect", "Finished", "Publish", "Send", "Tell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A frame over the line."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A value of an output port; `number` is not 0 where the device waits for the broker's word (`Device.confirmed`)."""
+
+    port: str
+    value: bytes
+    retain: bool
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To whoever sent a command with an id: it is done, or refused with the reason."""
+
+    id: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The broker need not keep the message of this receipt any more."""
+
+    receipt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """The device's state, or its counts, have changed."""
+
+
+Effect: TypeAlias = Send | Publish | Answer | Finished | Tell
