@@ -10,7 +10,7 @@ from typing import TypeAlias
 from edgematrix.triggers.membership import Test, one_of
 from edgematrix.triggers.spec import SourceSpec
 
-__all__ = ["Level", "far_enough", "level_of"]
+__all__ = ["Level", "far_enough", "level_of", "sum_as_written"]
 
 Level: TypeAlias = Callable[..., bool]
 """`(value, side) -> side`; the side before is True, False, or None while it is unknown."""
@@ -54,7 +54,7 @@ def _decimal(number: float) -> Decimal:
     return Decimal(repr(number))
 
 
-def _sum(one: float, other: float) -> float:
+def sum_as_written(one: float, other: float) -> float:
     """The sum as written in decimals, so that 0.3 - 0.1 is 0.2."""
     return float(_decimal(one) + _decimal(other))
 
@@ -62,19 +62,19 @@ def _sum(one: float, other: float) -> float:
 def _above(threshold: float, hysteresis: float) -> Level:
     if not hysteresis:
         return lambda value, _: value > threshold
-    off_at = _sum(threshold, -hysteresis)
+    off_at = sum_as_written(threshold, -hysteresis)
     return lambda value, side: value > threshold or (side is True and value > off_at)
 
 
 def _below(threshold: float, hysteresis: float) -> Level:
     if not hysteresis:
         return lambda value, _: value < threshold
-    off_at = _sum(threshold, hysteresis)
+    off_at = sum_as_written(threshold, hysteresis)
     return lambda value, side: value < threshold or (side is True and value < off_at)
 
 
 def _between(low: float, high: float, hysteresis: float) -> Level:
     if not hysteresis:
         return lambda value, _: low < value < high
-    off_low, off_high = _sum(low, -hysteresis), _sum(high, hysteresis)
+    off_low, off_high = sum_as_written(low, -hysteresis), sum_as_written(high, hysteresis)
     return lambda value, side: low < value < high or (side is True and off_low < value < off_high)
