@@ -12,23 +12,6 @@ _VALUES: tuple[Any, ...] = (
     *(0, 1, 2.5, 20, 21.125, 19.5, -3, "on", "off", True, False, None, "unknown"),
     *({"t": 21, "l": [1, 2]}, {"t": "on"}, [1, 2]),
 )
-    0,
-    1,
-    2.5,
-    20,
-    21.125,
-    19.5,
-    -3,
-    "on",
-    "off",
-    True,
-    False,
-    None,
-    "unknown",
-    {"t": 21, "l": [1, 2]},
-    {"t": "on"},
-    [1, 2],
-)
 
 
 def random_case(chance: Random) -> Case:
