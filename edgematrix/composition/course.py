@@ -32,6 +32,7 @@ __all__ = [
     "Note",
     "Placing",
     "Saying",
+    "Send",
     "Standing",
     "Streaming",
     "Think",
@@ -77,6 +78,7 @@ class Thought(NamedTuple):
     """What a language model has said: a text, or the tools that it wants used, each as `(id, name, arguments)`.
 
     It took so many tokens, and so much time. `is_cut` tells that it came to the most tokens that it may say. `note` is for people.
+    `confidence` is how sure it is, from 0 to 1; None where it does not tell.
     """
 
     step: int
@@ -86,6 +88,7 @@ class Thought(NamedTuple):
     took_us: int
     is_cut: bool = False
     note: str = ""
+    confidence: float | None = None
 
 
 class Tick(NamedTuple):
@@ -116,6 +119,14 @@ class Invoke(NamedTuple):
     wanted: frozenset[str]
     after: tuple[int, ...] = ()
     origins: tuple[int, ...] | None = None
+
+
+class Send(NamedTuple):
+    """Let an input port of another agent have a value, over a wire that the composite has. Nobody waits for what becomes of it."""
+
+    path: str
+    port: str
+    value: object
 
 
 class Cancel(NamedTuple):
@@ -184,7 +195,7 @@ class Fail(NamedTuple):
     member: str = ""
 
 
-Effect: TypeAlias = Invoke | Cancel | Choose | Think | Ask | Emit | Note | Wake | Finish | Fail
+Effect: TypeAlias = Invoke | Send | Cancel | Choose | Think | Ask | Emit | Note | Wake | Finish | Fail
 
 
 class Course(Protocol):

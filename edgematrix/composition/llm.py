@@ -18,8 +18,8 @@ class Llm:
 
     @property
     def says_pieces(self) -> bool:
-        """Only a text is an answer from its first piece on; with tools nobody knows yet whether it is one."""
-        return self.plan.spec.output is None and not self.plan.tools
+        """Only a text is an answer from its first piece on; with tools, or where somebody else may be asked, nobody knows yet."""
+        return self.plan.spec.output is None and not self.plan.tools and self.plan.escalation is None
 
     def course(self, runid: str) -> LlmCourse:  # noqa: ARG002 - it shares nothing with other runs
         """A course for a run."""

@@ -8,7 +8,9 @@ from typing import Final
 import msgspec
 
 from edgematrix.composition.course import Cancel, Done, Effect, Emit, Event, Fail, Failed, Finish, Invoke, Note, Think, Thought, Tick
+from edgematrix.composition.escalation import ESCALATION, request
 from edgematrix.composition.llm_plan import LlmPlan
+from edgematrix.composition.request import request_of
 from edgematrix.errors import ExpressionError
 from edgematrix.models.talk import ToolCall, Turn
 from edgematrix.protocol.duration import format_duration
@@ -24,14 +26,17 @@ class LlmCourse:
     """A talk with a model, until it has answered.
 
     An answer that is none is told to the model, once; the second one fails the run. A tool that fails, or refuses what it was given,
-    is told to the model, for which it counts as a call.
+    is told to the model, for which it counts as a call. Where the model is not sure, somebody else is asked in its place: that is
+    judged before a tool is used or an answer is put out, and no more once a tool was used.
     """
 
     __slots__ = (
         "_answers",
+        "_asking",
         "_deadline_us",
         "_over",
         "_plan",
+        "_request",
         "_step",
         "_thinking",
         "_tokens",
@@ -46,6 +51,9 @@ class LlmCourse:
     def __init__(self, plan: LlmPlan) -> None:
         self._plan = plan
         self._turns: list[Turn] = []
+        self._request: object = None
+        self._asking = 0
+        """The step in which somebody else is asked in the model's place; 0 before."""
         self._deadline_us: int | None = None
         self._over = False
         self._step = 0
@@ -73,6 +81,7 @@ class LlmCourse:
         plan = self._plan
         if plan.spec.deadline is not None:
             self._deadline_us = now_us + plan.spec.deadline
+        self._request = request_of(inputs)
         try:
             prompt = plan.prompt(inputs)
         except ExpressionError as error:
@@ -94,12 +103,14 @@ class LlmCourse:
             return self._none(f"the model gave no answer: {event.reason}")
         if isinstance(event, (Done, Failed)) and event.step in self._waiting:
             return self._used_up(event)
-        return []
+        return self._answered(event) if isinstance(event, (Done, Failed)) and event.step == self._asking else []
 
     def waits_for(self) -> str:
         """What it waits for."""
         if self._over or not self._step:
             return "nothing, it is over" if self._over else "its request"
+        if self._asking:
+            return self._plan.asks
         if self._thinking:
             return f"the model {self._plan.spec.model}"
         return f"its tools {', '.join(call.name for call in self._waiting.values())}"
@@ -128,10 +139,16 @@ class LlmCourse:
         self._took_us += event.took_us
         notes: list[Effect] = [Note(event.note)] if event.note else []
         if event.calls:
-            return notes + self._use([ToolCall(name[0], name[1], dict(name[2])) for name in event.calls])
+            calls = [ToolCall(name[0], name[1], dict(name[2])) for name in event.calls]
+            return notes + (self._doubted(event.confidence, None, calls) or self._use(calls))
         value, wrong = self._plan.read(event.text, is_cut=event.is_cut)
         if wrong:
             return notes + self._wrong(event.text, wrong)
+        told = value.get("confidence") if isinstance(value, Mapping) else None
+        is_told = isinstance(told, (int, float)) and not isinstance(told, bool)
+        doubted = self._doubted(min(1.0, max(0.0, float(told))) if is_told and told is not None else event.confidence, value, [])
+        if doubted:
+            return notes + doubted
         if event.is_cut:
             notes.append(Note(f"the answer was cut at its {event.tokens} tokens"))
         return notes + self._put_out(value)
@@ -193,18 +210,61 @@ class LlmCourse:
         self._turns += [self._told[call.id] for call in self._turns[-1].calls]
         return self._think()
 
+    # Whoever is asked in its place
+
+    def _doubted(self, confidence: float | None, value: object, calls: Sequence[ToolCall]) -> list[Effect]:
+        """Ask somebody else where the model is not sure; nothing where it is, or has used a tool already."""
+        escalation = self._plan.escalation
+        if escalation is None or self._used or self._asking:
+            return []
+        reason = "" if confidence is not None else "the model does not tell how sure it is"
+        if not escalation.is_wanted(confidence or 0.0, reason):
+            return []
+        own: list[dict[str, object]] = [{"said": _written(value), "confidence": confidence}] if value is not None else []
+        own += [{"said": call.name, "payload": call.arguments, "confidence": confidence} for call in calls]
+        return self._escalate(f"confidence {confidence or 0.0:.2f}" + (f": {reason}" if reason else ""), own)
+
+    def _escalate(self, why: str, own: list[dict[str, object]]) -> list[Effect]:
+        given = self._request
+        text = given.get("text", given) if isinstance(given, Mapping) else given
+        known = given.get("candidates") if isinstance(given, Mapping) else None
+        before = [found for found in known if isinstance(found, dict)] if isinstance(known, Sequence) and not isinstance(known, str) else []
+        self._step += 1
+        self._asking = self._step
+        told = Note(f"{self._plan.asks} is asked in its place: {why}")
+        return [told, Invoke(self._step, ESCALATION, (("", request(text, own + before)),), _WANTED)]
+
+    def _answered(self, event: Done | Failed) -> list[Effect]:
+        """The answer of whoever was asked is the answer."""
+        plan = self._plan
+        if isinstance(event, Failed):
+            return self._none(f"{plan.asks} could not be asked: {event.reason}")
+        if "out" not in event.outputs:
+            asked_back = event.outputs.get("unknown")
+            told = asked_back.get("answer") or asked_back.get("reason") if isinstance(asked_back, Mapping) else None
+            return self._none(f"{plan.asks} is not sure either: {told}" if told else f"{plan.asks} gave no answer")
+        value = event.outputs["out"]
+        if plan.spec.output is None and isinstance(value, Mapping) and isinstance(value.get("answer"), str):
+            value = value["answer"]
+        wrong = plan.refusal(value)
+        return self._none(f"{plan.asks} gave what is no answer here: {wrong}") if wrong else self._put_out(value)
+
     # Ends
 
     def _timed(self, now_us: int) -> list[Effect]:
         if self._deadline_us is None or now_us < self._deadline_us:
             return []
         waited = self.waits_for()
-        stopped: list[Effect] = [Cancel(step) for step in self._waiting]
+        stopped: list[Effect] = [Cancel(step) for step in (*self._waiting, *((self._asking,) if self._asking else ()))]
+        self._asking = self._asking or -1
         told = format_duration(self._plan.spec.deadline or 0)
         return stopped + self._none(f"its deadline of {told} has passed; it waited for {waited}")
 
     def _none(self, reason: str) -> list[Effect]:
-        """There is no answer."""
+        """There is no answer: somebody else is asked, if that was not done, and no tool was used."""
+        escalation = self._plan.escalation
+        if escalation is not None and not self._asking and not self._used and escalation.is_wanted(0.0, reason):
+            return self._escalate(reason, [])
         fallback = self._plan.spec.fallback
         if fallback is None:
             return self._fail(reason)

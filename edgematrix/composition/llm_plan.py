@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edgematrix.composition.escalation import Escalation
 from edgematrix.composition.finding import Finding, compiled
 from edgematrix.composition.llm_spec import LlmSpec, fields_of_answer
 from edgematrix.composition.request import request_of
@@ -58,9 +59,12 @@ class LlmPlan:
         tools: by the names by which the model calls them.
     """
 
-    __slots__ = ("_check", "_names", "_template", "fields", "spec", "tools")
+    __slots__ = ("_check", "_names", "_template", "asks", "escalation", "fields", "spec", "tools")
 
     def __init__(self, spec: LlmSpec, template: Template, names: Collection[str], tools: Mapping[str, LlmTool]) -> None:
+        self.escalation: Escalation | None = None
+        self.asks = ""
+        """The path of whoever is asked where the model is not sure."""
         self.spec = spec
         self._template = template
         self._names = frozenset(names)
@@ -95,6 +99,12 @@ class LlmPlan:
         scope = {name: whole[name] for name in self._names if name in whole}
         scope[_WHOLE] = request
         return written(self._template.render(scope))
+
+    def refusal(self, value: object) -> str:
+        """Why a value is no answer; empty where it is one."""
+        if self._check is not None:
+            return self._check.reason(value)
+        return "" if isinstance(value, str) else "it is no text"
 
     def read(self, text: str, *, is_cut: bool) -> tuple[object, str]:
         """What an answer says, and why it is none; the reason is empty where it is one."""

@@ -15,6 +15,7 @@ __all__ = [
     "CaseSpec",
     "ChatSpec",
     "EdgeSpec",
+    "EscalateSpec",
     "FlowSpec",
     "HumanSpec",
     "ModelSpeaker",
@@ -213,3 +214,14 @@ class RetrySpec:
     wait_max: Duration = Microseconds(5_000_000)
     wait_jitter: Duration = Microseconds(1_000_000)
     wait_exp_base: Annotated[Number, Field(ge=1, le=10)] = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
+class EscalateSpec:
+    """`escalate:` the agent that gets the request in place of an answer that `when` is true of.
+
+    `when` is CEL over `confidence`, from 0 to 1, and `reason`, why it is not more; it is judged before anything is carried out.
+    """
+
+    to: str
+    when: Annotated[str, Field(min_length=1, max_length=2_000)] = "confidence < 0.6"

@@ -29,8 +29,8 @@ DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
 FAILURE_OUTPUT = "error"
 """The port on which a composition tells why a run failed."""
 
-COMPOSITIONS = ("flow", "chat", "switch", "pool", "human", "llm")
-"""Kinds of agents whose runs are courses: they let other agents work, a person, or a language model."""
+COMPOSITIONS = ("flow", "chat", "switch", "pool", "human", "llm", "sentences")
+"""Kinds of agents whose runs are courses: they let other agents work, a person, or a model."""
 
 _OUTPUTS_OF_KIND = {
     "flow": (FAILURE_OUTPUT,),
@@ -39,6 +39,7 @@ _OUTPUTS_OF_KIND = {
     "pool": (DEFAULT_OUTPUT, FAILURE_OUTPUT),
     "human": (DEFAULT_OUTPUT, "ask", FAILURE_OUTPUT),
     "llm": (DEFAULT_OUTPUT, FAILURE_OUTPUT),
+    "sentences": (DEFAULT_OUTPUT, "unknown", FAILURE_OUTPUT),
 }
 _COPIES_MAX = 10_000
 """Agents that all pools of a matrix may make: a few nested pools can ask for billions."""
@@ -112,7 +113,7 @@ class Ports(msgspec.Struct, frozen=True):
 
     @classmethod
     def _of_composition(cls, spec: AgentSpec, kind: str) -> Ports:
-        inputs = frozenset(spec.inputs or (DEFAULT_INPUT,))
+        inputs = frozenset(spec.inputs or ("say" if kind == "sentences" else DEFAULT_INPUT,))
         own = frozenset(_OUTPUTS_OF_KIND[kind])
         if kind == "flow":
             own |= frozenset(spec.outputs or (DEFAULT_OUTPUT,))
@@ -329,20 +330,18 @@ def _names(known: frozenset[str], what: str) -> str:
 
 def _own_ports(spec: AgentSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The inputs and outputs that an agent has by what it is."""
-    if spec.sentences:
-        return ("say",), (DEFAULT_OUTPUT, "unknown")
     if spec.onnx is not None:
         return (), ONNX_OUTPUTS if spec.onnx.on else (DEFAULT_OUTPUT, *ONNX_OUTPUTS)
     return (), ()
 
 
 def _is_board(spec: AgentSpec) -> bool:
-    works = spec.agents or spec.device or spec.triggers or spec.python or spec.sentences or spec.onnx or _kind_of(spec)
+    works = spec.agents or spec.device or spec.triggers or spec.python or spec.onnx or _kind_of(spec)
     return spec.host is not None and not bool(works)
 
 
 def _kind_of(spec: AgentSpec) -> str:
-    if not (spec.flow or spec.chat or spec.switch or spec.pool or spec.human or spec.llm):
+    if not (spec.flow or spec.chat or spec.switch or spec.pool or spec.human or spec.llm or spec.sentences):
         return ""
     return next(kind for kind in COMPOSITIONS if getattr(spec, kind) is not None)
 

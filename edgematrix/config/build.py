@@ -12,7 +12,7 @@ from msgspec import structs
 
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
-from edgematrix.agents.spec import DeviceSpec, PortSpec, SentencesSpec
+from edgematrix.agents.spec import DeviceSpec, PortSpec
 from edgematrix.composition.course import Composition, Placing
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
@@ -226,8 +226,6 @@ class Builder:
             self._attempt(f"{path}: python", partial(self._work, node, own, body))
         for name, trigger in agent.triggers.items():
             self._attempt(f"{path}: triggers.{name}", partial(self._group, node, name, trigger, own, body))
-        if agent.sentences is not None:
-            self._attempt(f"{path}: sentences", partial(self._sentences, path, agent.sentences))
         self._ears.follow_called(path)
 
     def _attempt(self, place: str, make: Callable[[], T]) -> T | None:
@@ -260,15 +258,6 @@ class Builder:
             self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, port)), runner, index)
         for write in spec.writes.values():
             self._site.guard(write.topic, path)
-
-    def _sentences(self, path: AgentPath, spec: SentencesSpec) -> None:
-        from edgematrix.agents.sentences import Sentences  # noqa: PLC0415 - 4 ms that few matrices need
-        from edgematrix.runtime.sentence_runner import SentenceRunner  # noqa: PLC0415
-
-        sentences = Sentences.compile(spec, path)
-        runner = SentenceRunner(self._engine, path, sentences)
-        self._site.wires.update((path, receiver, port) for receiver, port in sentences.wires)
-        self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, "say")), runner)
 
     def _onnx(self, node: AgentNode, own: Inherited) -> Body | None:
         """A model: what comes on its input, or what its groups fire, begins its runs; with sources of its own windows do."""
@@ -408,17 +397,23 @@ class Builder:
     def _plan(self, node: AgentNode) -> tuple[Composition, dict[str, Member]]:
         from edgematrix.config.composing import compose, members_of  # noqa: PLC0415 - a matrix without composites does not need it
 
-        if node.spec.llm is not None:
-            members = self._tools(node)
+        if node.spec.llm is not None or node.spec.sentences is not None:
+            members = self._callees(node)
         else:
             members = {name: self._member(member) for name, member in members_of(self._tree, node).items()}
-        return compose(self._tree, node), members
+        composition = compose(self._tree, node)
+        if node.spec.sentences is not None:
+            from edgematrix.composition.sentences import SentencesHeard  # noqa: PLC0415 - few matrices have any
 
-    def _tools(self, node: AgentNode) -> dict[str, Member]:
-        """What a language model may call, each with the port that takes what it gives."""
-        from edgematrix.config.tools import tools_of  # noqa: PLC0415 - few matrices have a language model
+            assert isinstance(composition, SentencesHeard)  # noqa: S101 - it is of this kind
+            self._site.wires.update((node.path, receiver, port) for receiver, port in composition.plan.sentences.wires)
+        return composition, members
 
-        targets = tools_of(self._tree, node)
+    def _callees(self, node: AgentNode) -> dict[str, Member]:
+        """What a language model, or whoever escalates, may call, each with the port that takes what it gives."""
+        from edgematrix.config.callees import callees_of  # noqa: PLC0415 - few matrices have either
+
+        targets = callees_of(self._tree, node)
         self._site.wires.update((node.path, target.node.path, target.port) for target in targets.values())
         if self._tree.code is None and any(target.node.has_code for target in targets.values()):
             from edgematrix.config.code_types import LoadedTypes  # noqa: PLC0415
@@ -434,7 +429,7 @@ class Builder:
         for member in members:
             if member.is_elsewhere:
                 self._ears.hear_answers(node.path, member)
-            elif member.spec.device is None and node.spec.llm is None:
+            elif member.spec.device is None and node.spec.llm is None and node.spec.sentences is None:
                 self._site.inner.add(member.path)
         elsewhere = [member.path for member in members if member.is_elsewhere]
         if elsewhere:

@@ -44,8 +44,8 @@ def check_composites(tree: AgentTree) -> Iterator[Finding]:
             yield error((*node.where, "deadline"), what, f"{node.kind}: {{deadline: …}}", at_key=True)
         if node.kind == "human":
             yield from _human(tree, node)
-        elif node.spec.llm is not None:
-            yield from _llm(tree, node)
+        elif node.spec.llm is not None or node.spec.sentences is not None:
+            yield from _model(tree, node)
         elif not node.spec.agents:
             what = f"a {node.kind} lets agents below it work, and {node.path} has none"
             yield error((*node.where, node.kind), what, "define them under `agents:`, beside it", at_key=True)
@@ -116,6 +116,14 @@ def _human(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
                 TopicFilter.parse(topic)
         except TopicError as problem:
             yield error((*node.where, "human", key), problem.what, problem.remedy)
+
+
+def _model(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
+    from edgematrix.config.callees import check_escalations  # noqa: PLC0415 - few matrices have either
+
+    if node.spec.llm is not None:
+        yield from _llm(tree, node)
+    yield from check_escalations(tree, node)
 
 
 def _llm(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:

@@ -85,7 +85,7 @@ def _joined(flow: FlowSpec) -> Iterator[_Use]:
 def hears(tree: AgentTree, member: AgentNode, port: str) -> bool:
     """Whether something works on what comes on an input of an agent."""
     spec = member.spec
-    if member.is_board or (spec.device is not None and port in spec.device.writes) or spec.sentences is not None:
+    if member.is_board or (spec.device is not None and port in spec.device.writes):
         return True
     models = spec.onnx is not None and not spec.onnx.on
     works_on_inputs = not spec.triggers and (spec.python is not None or models or bool(member.kind))

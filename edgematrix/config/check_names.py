@@ -60,10 +60,6 @@ def _named(node: AgentNode) -> Iterator[tuple[str, str, tuple[Key, ...]]]:
             yield name, "read", (*node.where, "device", "reads", name)
         for name in spec.device.writes:
             yield name, "write", (*node.where, "device", "writes", name)
-    if spec.sentences:
-        yield "say", "input", (*node.where, "sentences")
-        for name in {"out", "unknown"} - {*spec.outputs, *emitted}:
-            yield name, "output", (*node.where, "sentences")
     if spec.onnx is not None:
         for name in {*ONNX_OUTPUTS} - {*spec.outputs}:
             yield name, "output", (*node.where, "onnx")
@@ -100,7 +96,7 @@ _ONE_OF = {"agents": "child", "inputs": "input", "outputs": "output"}
 
 def _kinds(node: AgentNode) -> Iterator[Finding]:
     spec = node.spec
-    kinds = [kind for kind in ("device", "sentences", "onnx", "python", "triggers") if getattr(spec, kind)]
+    kinds = [kind for kind in ("device", "onnx", "python", "triggers") if getattr(spec, kind)]
     composition = node.kind
     if composition:
         kinds = [*(kind for kind in COMPOSITIONS if getattr(spec, kind)), *kinds]
@@ -118,6 +114,9 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
             yield error((*node.where, "inputs", name, "from"), "an input has no `from`; who sends to it names it", at_key=True)
     if spec.tools and spec.llm is None:
         yield error((*node.where, "tools"), "`tools` is for agents with llm:", "an action's send: {to: …} is a wire by itself", at_key=True)
+    if spec.escalate is not None and spec.llm is None and spec.sentences is None:
+        what = "`escalate` is for agents with llm: or sentences:"
+        yield error((*node.where, "escalate"), what, "a switch chooses between agents", at_key=True)
     if spec.sends and spec.python is None:
         yield error(
             (*node.where, "sends"), "`sends` is for agents with python:", "an action's send: {to: …} is a wire by itself", at_key=True
@@ -127,7 +126,7 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
 def _runs(node: AgentNode) -> Iterator[Finding]:
     """What is said about the runs of an agent that has none here."""
     spec = node.spec
-    kind = next((kind for kind in ("device", "sentences") if getattr(spec, kind)), "")
+    kind = "device" if spec.device else ""
     if not kind and (spec.triggers or spec.python or spec.onnx or node.kind):
         return
     who = f"{node.path} is {_a(kind)}" if kind == "device" else node.path

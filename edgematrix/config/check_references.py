@@ -33,6 +33,8 @@ def sends_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
                 yield action.send.to, (*node.where, "triggers", name, "do", index, "send", "to")
     for index, reference in enumerate(spec.tools):
         yield reference, (*node.where, "tools", index)
+    if spec.escalate is not None:
+        yield spec.escalate.to, (*node.where, "escalate", "to")
     for index, reference in enumerate(spec.sends):
         yield reference, (*node.where, "sends", index)
     if spec.sentences:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgematrix.composition.course import Composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.callees import callees_of, escalation_of
 from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_request
 from edgematrix.config.tools import schema_of_tool, tools_of
 
@@ -31,8 +32,8 @@ def compose(tree: AgentTree, node: AgentNode) -> Composition:
         from edgematrix.composition.pool import Pool  # noqa: PLC0415
 
         return Pool.compile(spec.pool, tuple(members_of(tree, node)), fields_of_request(tree, node))
-    if spec.llm is not None:
-        return _llm(tree, node)
+    if spec.llm is not None or spec.sentences is not None:
+        return _sentences(tree, node) if spec.llm is None else _llm(tree, node)
     assert spec.human is not None  # noqa: S101 - the last kind there is
     from edgematrix.composition.human import Human  # noqa: PLC0415
 
@@ -41,8 +42,8 @@ def compose(tree: AgentTree, node: AgentNode) -> Composition:
 
 def members_of(tree: AgentTree, node: AgentNode) -> dict[str, AgentNode]:
     """The agents that a composite lets work, by the names that it uses."""
-    if node.spec.llm is not None:
-        return {name: target.node for name, target in tools_of(tree, node).items()}
+    if node.spec.llm is not None or node.spec.sentences is not None:
+        return {name: target.node for name, target in callees_of(tree, node).items()}
     found = tree.members(node)
     if node.spec.chat is not None:
         return {name: found[name] for name in node.spec.chat.members}
@@ -58,7 +59,27 @@ def _llm(tree: AgentTree, node: AgentNode) -> Composition:
         name: LlmTool(name, f"The input {target.port} of {target.node.path}.", schema_of_tool(tree, target))
         for name, target in tools_of(tree, node).items()
     }
-    return Llm(LlmPlan.compile(node.spec.llm, tools, fields_of_request(tree, node), tree.ports(node).inputs))
+    plan = LlmPlan.compile(node.spec.llm, tools, fields_of_request(tree, node), tree.ports(node).inputs)
+    if node.spec.escalate is not None:
+        from edgematrix.composition.escalation import Escalation  # noqa: PLC0415
+
+        plan.escalation = Escalation.compile(node.spec.escalate)
+        following = escalation_of(tree, node)
+        plan.asks = "" if following is None else following.node.path
+    return Llm(plan)
+
+
+def _sentences(tree: AgentTree, node: AgentNode) -> Composition:
+    from edgematrix.agents.sentences import Sentences  # noqa: PLC0415 - 4 ms that few matrices need
+    from edgematrix.composition.escalation import Escalation  # noqa: PLC0415
+    from edgematrix.composition.sentences import SentencesHeard  # noqa: PLC0415
+    from edgematrix.composition.sentences_plan import SentencesPlan  # noqa: PLC0415
+
+    spec, following = node.spec.sentences, escalation_of(tree, node)
+    assert spec is not None  # noqa: S101 - whoever calls knows
+    escalation = None if node.spec.escalate is None else Escalation.compile(node.spec.escalate)
+    asks = "" if following is None else following.node.path
+    return SentencesHeard(SentencesPlan(Sentences.compile(spec, node.path), None, escalation, asks))
 
 
 def _flow(tree: AgentTree, node: AgentNode) -> Composition:

@@ -83,7 +83,7 @@ def _hands_on_another(before: AgentSpec, after: AgentSpec) -> bool:
 def _differs(before: AgentNode, after: AgentNode) -> bool:
     if before.kind != after.kind or before.is_board != after.is_board:
         return True
-    if after.kind in ("human", "chat", "llm") and getattr(before.spec, after.kind) != getattr(after.spec, after.kind):
+    if after.kind in ("human", "chat", "llm", "sentences") and getattr(before.spec, after.kind) != getattr(after.spec, after.kind):
         return True  # whom they ask, a person or a model, is no part of a plan
     return before.spec is not after.spec and any(getattr(before.spec, name) != getattr(after.spec, name) for name in _OWN)
 
@@ -101,8 +101,8 @@ def _is_recomposed(old: AgentTree, new: AgentTree, node: AgentNode, touched: Con
 
 
 def _refers(node: AgentNode, changed: Container[str]) -> bool:
-    """Whether an agent names one of these. Rules for sentences name theirs in many ways, and have no state to lose."""
-    return node.spec.sentences is not None or any(path in changed for path in _references(node))
+    """Whether an agent names one of these."""
+    return any(path in changed for path in _references(node))
 
 
 def _attends(node: AgentNode, afar: set[str]) -> bool:
@@ -124,6 +124,12 @@ def _references(node: AgentNode) -> Iterator[AgentPath]:
             if action.call is not None:
                 yield resolve(action.call.agent, path, DEFAULT_INPUT)[0]
     yield from (resolve(reference, path, DEFAULT_INPUT)[0] for reference in (*spec.sends, *spec.tools))
+    if spec.escalate is not None:
+        yield resolve(spec.escalate.to, path, DEFAULT_INPUT)[0]
+    if spec.sentences is not None:
+        from edgematrix.agents.sentences import references_of  # noqa: PLC0415 - 4 ms that few matrices need
+
+        yield from (resolve(reference, path, DEFAULT_INPUT)[0] for _, reference in references_of(spec.sentences))
     if node.kind != "flow":
         inside = AgentPath(f"{path}/{DEFAULT_OUTPUT}")
         yield from (resolve(port.from_, inside, DEFAULT_OUTPUT)[0] for port in spec.outputs.values() if port.from_ is not None)

@@ -16,7 +16,7 @@ from edgematrix.access.spec import AccessSpec
 from edgematrix.agents.onnx_spec import OnnxSpec
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
 from edgematrix.composition.llm_spec import LlmSpec
-from edgematrix.composition.spec import ChatSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
+from edgematrix.composition.spec import ChatSpec, EscalateSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
 from edgematrix.errors import UsageError
 from edgematrix.hosting.spec import Failover, NeedsSpec
 from edgematrix.protocol.fields import CLOSED, PART, Duration, Flag, Name, Number
@@ -27,7 +27,7 @@ from edgematrix.triggers.spec import GroupSpec
 
 __all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
-LATER = frozenset({"escalate", "voice"})
+LATER = frozenset({"voice"})
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
 PORT_TYPES = tuple(SHORT_NAMES)
@@ -202,6 +202,8 @@ class AgentSpec:
     llm: LlmSpec | None = None
     tools: Annotated[list[str], Field(max_length=100)] = Field(default_factory=_nothing)
     """Input ports that its model may call, and no others; each is a wire."""
+    escalate: EscalateSpec | None = None
+    """Who is asked where it is not sure; a wire."""
     inputs: Ports = Field(default_factory=_none)
     outputs: Ports = Field(default_factory=_none)
     sends: Annotated[list[str], Field(max_length=1_000)] = Field(default_factory=_nothing)

@@ -48,10 +48,10 @@ class Wires:
 
     def heard(self, node: AgentNode) -> Iterator[AgentNode]:
         """The agents all of whose outputs an agent hears, as it may call them."""
-        if node.spec.llm is not None:
-            from edgematrix.config.tools import tools_of  # noqa: PLC0415 - few matrices have a language model
+        if node.spec.llm is not None or node.spec.sentences is not None:
+            from edgematrix.config.callees import callees_of  # noqa: PLC0415 - few matrices have either
 
-            yield from (target.node for target in tools_of(self._tree, node).values())
+            yield from (target.node for target in callees_of(self._tree, node).values())
         elif node.kind:
             yield from self._tree.members(node).values()
         else:

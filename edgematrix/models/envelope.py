@@ -54,12 +54,12 @@ def opened(reply: Reply, talk: Talk, number: int) -> Reply:
         return reply
     if isinstance(said.get("tool"), str) and isinstance(said.get("arguments"), dict):
         call = ToolCall(f"call-{number}", said["tool"], said["arguments"])
-        return Reply("", (call,), reply.tokens, reply.is_cut, reply.note)
+        return Reply("", (call,), reply.tokens, reply.is_cut, reply.note, reply.confidence)
     if "answer" not in said:
         return reply
     answer = said["answer"]
     text = answer if isinstance(answer, str) and talk.schema is None else msgspec.json.encode(answer).decode()
-    return Reply(text, (), reply.tokens, reply.is_cut, reply.note)
+    return Reply(text, (), reply.tokens, reply.is_cut, reply.note, reply.confidence)
 
 
 def _in_words(turn: Turn) -> Turn:

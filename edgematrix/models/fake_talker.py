@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,12 +14,15 @@ from edgematrix.models.talk import Reply, Saying, Talk, ToolCall
 
 __all__ = ["FakeTalker"]
 
+_ANSWERS: Final = frozenset({"wait", "answer", "error", "tool"})
+_SCRIPTED: Final = _ANSWERS | {"arguments", "confidence"}
+
 
 class FakeTalker:
     """Gives the answers of a script, one for each question.
 
     An answer is a text, a value that stands for its JSON, `{"tool": name, "arguments": {…}}`, or `{"error": why}`. With `wait`, in
-    seconds, beside `tool`, `error` or `answer`, it takes so long.
+    seconds, beside `tool`, `error` or `answer`, it takes so long; with `confidence` it is so sure.
 
     Args:
         script: the answers.
@@ -49,19 +52,22 @@ class FakeTalker:
             said = next(self._script, None)
         if said is None:
             raise ModelError(self._over or f"the script of the fake model is over after {number - 1} answers")
-        if isinstance(said, dict) and said.keys() <= {"wait", "answer", "error", "tool", "arguments"} and said.keys() - {"arguments"}:
+        confidence: float | None = None
+        if isinstance(said, dict) and said.keys() <= _SCRIPTED and said.keys() & _ANSWERS:
             self._wait(float(said.get("wait", 0)), timeout_s, halt)
+            confidence = None if "confidence" not in said else float(said["confidence"])
             if "error" in said:
                 raise ModelError(str(said["error"]))
             if "tool" in said:
-                return Reply("", (ToolCall(f"call-{number}", str(said["tool"]), dict(said.get("arguments") or {})),), 1)
+                call = ToolCall(f"call-{number}", str(said["tool"]), dict(said.get("arguments") or {}))
+                return Reply("", (call,), 1, confidence=confidence)
             said = said.get("answer", "")
         text = said if isinstance(said, str) else msgspec.json.encode(said).decode()
         words = text.split(" ")
         if heard is not None and talk.streams:
             for index, word in enumerate(words):
                 heard(Saying(word if index == 0 else f" {word}"))
-        return Reply(text, tokens=len(words))
+        return Reply(text, tokens=len(words), confidence=confidence)
 
     def close(self) -> None:
         """It holds nothing."""

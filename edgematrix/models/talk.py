@@ -37,7 +37,8 @@ class Tool(msgspec.Struct, frozen=True):
 class Talk(msgspec.Struct, frozen=True, tag="talk"):
     """A talk that the model is to go on with.
 
-    The answer is a text, or JSON of `schema`. `tokens_max` bounds it. `streams` tells that somebody hears its pieces.
+    The answer is a text, or JSON of `schema`. `tokens_max` bounds it. `streams` tells that somebody hears its pieces, `is_weighed` that
+    somebody wants to know how sure the model is.
     """
 
     turns: tuple[Turn, ...]
@@ -46,12 +47,14 @@ class Talk(msgspec.Struct, frozen=True, tag="talk"):
     tokens_max: int = 256
     temperature: float = 0.0
     streams: bool = False
+    is_weighed: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True):
     """What the model has said: `text`, or `calls` of tools, and how many `tokens` it took to say it.
 
-    `is_cut` tells that it came to `tokens_max`. `note` is for people, such as what was left out of the talk.
+    `is_cut` tells that it came to `tokens_max`. `note` is for people, such as what was left out of the talk. `confidence` is how sure
+    the model is, from 0 to 1; None where it does not tell.
     """
 
     text: str
@@ -59,6 +62,7 @@ class Reply(msgspec.Struct, frozen=True):
     tokens: int = 0
     is_cut: bool = False
     note: str = ""
+    confidence: float | None = None
 
 
 class Saying(msgspec.Struct, frozen=True):

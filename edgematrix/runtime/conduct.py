@@ -25,6 +25,7 @@ from edgematrix.composition.course import (
     Invoke,
     Note,
     Saying,
+    Send,
     Standing,
     Streaming,
     Think,
@@ -34,6 +35,7 @@ from edgematrix.composition.course import (
 )
 from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.event import Trail
+from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.calls import ERROR, Call
 from edgematrix.runtime.course_replay import KINDS, Replayed, replay
 from edgematrix.runtime.course_step import CourseStep
@@ -281,14 +283,8 @@ class Conduct:
     def _act(self, effect: Effect, now_us: int) -> None:
         if isinstance(effect, Invoke):
             self._invoke(effect, now_us)
-        elif isinstance(effect, Emit):
-            trail = self._trail_of(() if effect.cleared else effect.origins)
-            engine, agent = self._body.engine, self.run.runner.agent
-            wrong = engine.misfit(agent, effect.port, effect.value)
-            if wrong:
-                self._fail(Fail(wrong), now_us)
-            else:
-                engine.emit(agent, effect.port, effect.value, trail, now_us)
+        elif isinstance(effect, (Emit, Send)):
+            self._put_out(effect, now_us)
         elif isinstance(effect, Finish):
             self._end(Outcome.DONE, "", now_us)
         elif isinstance(effect, Fail):
@@ -305,6 +301,18 @@ class Conduct:
             self._ask(effect, now_us)
         elif isinstance(effect, Wake):
             self._body.wake(effect.runids, now_us)
+
+    def _put_out(self, effect: Emit | Send, now_us: int) -> None:
+        engine, agent = self._body.engine, self.run.runner.agent
+        if isinstance(effect, Send):
+            engine.send(agent, AgentPath(effect.path), effect.port, effect.value, self._trail_of(None), now_us)
+            return
+        trail = self._trail_of(() if effect.cleared else effect.origins)
+        wrong = engine.misfit(agent, effect.port, effect.value)
+        if wrong:
+            self._fail(Fail(wrong), now_us)
+        else:
+            engine.emit(agent, effect.port, effect.value, trail, now_us)
 
     def _invoke(self, effect: Invoke, now_us: int) -> None:
         body, run = self._body, self.run

@@ -134,6 +134,7 @@ class ModelThinker:
             asked.tokens_max,
             plan.spec.temperature,
             streams=heard is not None,
+            is_weighed=plan.escalation is not None,
         )
 
         def piece(saying: Saying) -> None:
@@ -144,7 +145,7 @@ class ModelThinker:
         if heard is not None:
             await asyncio.sleep(0)  # its last pieces come before its end
         calls = [(call.id, call.name, call.arguments) for call in reply.calls]
-        return Thought(asked.step, reply.text, calls, reply.tokens, took_us, reply.is_cut, reply.note)
+        return Thought(asked.step, reply.text, calls, reply.tokens, took_us, reply.is_cut, reply.note, reply.confidence)
 
     def _count(self) -> None:
         """Count a call of the model.

@@ -416,7 +416,6 @@ class TestKinds:
         "marked",
         [
             matrix("  d: {device: {reads: {x: {topic: x}}}, ¶retry: {attempts: 2}}"),
-            matrix("  d: {sentences: {rules: [{say: [hi], answer: hello}]}, ¶retry: {}}"),
             matrix("  d: {host: pi, ¶retry: {}}"),
             matrix("  d: {agents: {a: {python: 'm:a'}}, ¶retry: {}}"),
             matrix("  d: {device: {reads: {x: {topic: x}}}, ¶deadline: 5s}"),
