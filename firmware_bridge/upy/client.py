@@ -4,7 +4,7 @@ Nothing here blocks for longer than it is told: connecting, greeting, subscribin
 acknowledgement are states with a deadline, and `step` moves them on.
 """
 
-from .link import Link, LinkError, addresses
+from .link import Link, LinkError, addresses, link_maker
 from .packet import (
     CONNACK,
     DISCONNECT,
@@ -40,9 +40,10 @@ class Client:
     """A connection that heals itself.
 
     `will` is a topic and a payload (retained, QoS 1). With `persistent` the broker keeps the session while the
-    client is away. `packet_bytes_max` bounds a packet in both directions, `unacked_max` the QoS 1 messages that
-    wait for the broker, also while there is none. Whoever owns the client sets `on_message(topic, payload,
-    retained)`, `on_ready()` (connected and subscribed) and `on_down(reason)`.
+    client is away. `tls` holds the arguments of `tls.Tls`; without it nothing is encrypted. `packet_bytes_max` bounds
+    a packet in both directions, `unacked_max` the QoS 1 messages that wait for the broker, also while there is none.
+    Whoever owns the client sets `on_message(topic, payload, retained)`, `on_ready()` (connected and subscribed) and
+    `on_down(reason)`.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Client:
         password: str | None = None,
         will: tuple[str, bytes] | None = None,
         persistent: bool = True,
+        tls: dict[str, str] | None = None,
         keepalive_s: int = 30,
         timeout_ms: int = 5_000,
         retry_ms: int = 1_000,
@@ -85,6 +87,7 @@ class Client:
         self._chunk = memoryview(bytearray(_CHUNK_BYTES))
         self._addresses: list = []  # type: ignore[type-arg]  # see link.addresses
         self._link: Link | None = None
+        self._make_link = link_maker(host, tls, packet_bytes_max)
         self._state = _DOWN
         self._closed = False
         self._fails = 0
@@ -183,7 +186,7 @@ class Client:
         family, address = self._addresses.pop(0)
         self._enter(_OPENING)
         try:
-            self._link = Link(family, address, self.packet_bytes_max)
+            self._link = self._make_link(family, address)
         except LinkError:
             self._open_next()
 

@@ -4,7 +4,11 @@ import errno
 import select
 import socket
 
-__all__ = ["Link", "LinkError", "addresses"]
+TYPE_CHECKING = False  # MicroPython has no typing
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Link", "LinkError", "addresses", "link_maker"]
 
 _ADDRESSES_MAX = 4
 _WAIT = (errno.EAGAIN, errno.EINPROGRESS)
@@ -46,7 +50,7 @@ class Link:
             if error.args[0] not in _WAIT:
                 self._socket.close()
                 raise LinkError(str(error)) from None
-        self._poll.register(self._socket, select.POLLIN | select.POLLOUT)
+        self._register()
 
     def wait(self, wait_ms: int) -> int:
         """Wait until there is something to do: 0 nothing, 1 opened, 2 something to read.
@@ -61,10 +65,11 @@ class Link:
         if not self._opened:
             if events & (select.POLLERR | select.POLLHUP):
                 raise LinkError("the server does not take the connection")
+            self._begin()
             self._opened = True
             self._watch()
             return 1
-        if events & select.POLLOUT and self._backlog:
+        if self._backlog and self._ready_to_write(events):
             self._flush()
         if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
             return 2
@@ -78,10 +83,11 @@ class Link:
         """
         try:
             count = _read_into(self._socket, buffer)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if error.args[0] in _WAIT:
                 return 0
-            raise LinkError(str(error)) from None
+            self._failed(error)
+            return 0
         if count == 0:
             raise LinkError("the server closed the connection")
         return count or 0
@@ -120,13 +126,30 @@ class Link:
     def _write(self, data: bytes | bytearray) -> int:
         try:
             return self._socket.send(data) or 0
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if error.args[0] in _WAIT:
                 return 0
-            raise LinkError(str(error)) from None
+            self._failed(error)
+            return 0
+
+    def _begin(self) -> None:
+        """The other side has taken the connection."""
+
+    def _failed(self, error: Exception) -> None:
+        """The connection broke."""
+        raise LinkError(str(error)) from None
+
+    def _ready_to_write(self, events: int) -> bool:
+        return bool(events & select.POLLOUT)
+
+    def _wants_out(self) -> bool:
+        return bool(self._backlog)
+
+    def _register(self) -> None:
+        self._poll.register(self._socket, select.POLLIN | select.POLLOUT)
 
     def _watch(self) -> None:
-        self._poll.modify(self._socket, select.POLLIN | select.POLLOUT if self._backlog else select.POLLIN)
+        self._poll.modify(self._socket, select.POLLIN | select.POLLOUT if self._wants_out() else select.POLLIN)
 
     def _no_delay(self) -> None:
         """Without this a QoS 1 round trip can wait for a delayed TCP acknowledgement. A stack without it is fine too."""
@@ -134,6 +157,23 @@ class Link:
             self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
         except OSError:
             pass
+
+
+def link_maker(host: str, tls: dict[str, str] | None, backlog_bytes_max: int) -> "Callable[[int, object], Link]":
+    """What opens connections; a board without TLS loads nothing of it.
+
+    Raises:
+        KeyError, OSError, ValueError: as `tls.Tls`, or `tls` has another key.
+    """
+    if tls is None:
+        return lambda family, address: Link(family, address, backlog_bytes_max)
+    from .tls import Tls, TlsLink  # noqa: PLC0415 - it needs memory
+
+    known = dict(tls)
+    secured = Tls(known.pop("ca"), known.pop("name", host), known.pop("cert", None), known.pop("key", None))
+    if known:
+        raise ValueError("tls has no %s; it has ca, name, cert and key" % min(known))
+    return lambda family, address: TlsLink(family, address, backlog_bytes_max, secured)
 
 
 def _read_into(source: socket.socket, buffer: memoryview) -> int | None:

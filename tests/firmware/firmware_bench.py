@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import queue
 import signal
 import socket
@@ -33,6 +34,14 @@ class Broker:
         self._config = folder / "mosquitto.conf"
         self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n")
         self._process: subprocess.Popen[bytes] | None = None
+        self.ports: list[int] = []
+        """Of further listeners."""
+
+    def add_listener(self, settings: str) -> None:
+        """Listen on a port more, with these lines of configuration. Call it before `start`."""
+        self.ports.append(free_port())
+        head = f"user {getpass.getuser()}\nper_listener_settings true\n{self._config.read_text()}"
+        self._config.write_text(f"{head}listener {self.ports[-1]} 127.0.0.1\nallow_anonymous true\n{settings}")
 
     def start(self) -> None:
         self._process = subprocess.Popen(["mosquitto", "-c", str(self._config)], stderr=subprocess.DEVNULL)
