@@ -10,6 +10,8 @@ import typer
 
 from edgematrix.cli.console import complain, say, style
 from edgematrix.cli.display import json_text
+from edgematrix.cli.evaluation import EXAMPLE as EVALUATION_EXAMPLE
+from edgematrix.cli.evaluation import command as evaluate
 from edgematrix.cli.help import CommandWithExample
 from edgematrix.cli.options import JsonOption
 from edgematrix.config.model_card import FOLDER, SHIPPED, ModelCard, find_card, known_cards, read_card
@@ -22,7 +24,8 @@ __all__ = ["EXAMPLE", "SUBCOMMANDS"]
 EXAMPLE = """edgematrix models list                         # what agents with `onnx:` may name
 edgematrix models add room_fault               # a copy of one that is shipped, to pin it
 edgematrix models bench activity --data held_out.csv
-edgematrix models quantize activity            # makes an int8 file, and says what it costs"""
+edgematrix models quantize activity            # makes an int8 file, and says what it costs
+edgematrix models eval mine.jsonl --matrix home.yaml     # how often sentences do what they ask for"""
 
 SUBCOMMANDS = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -127,6 +130,11 @@ def quantize(
     made, how = quantized(card, windows, ranges)
     say(f"made int8 ({how}): {made.file('int8')}")
     _measure(made, windows, as_json=False)
+
+
+SUBCOMMANDS.command(
+    "eval", cls=CommandWithExample, short_help="Say sentences to an agent, and compare what it does.", epilog=EVALUATION_EXAMPLE
+)(evaluate)
 
 
 def _measure(card: ModelCard, windows: list[Labelled], *, as_json: bool) -> None:

@@ -17,9 +17,11 @@ from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.router import Router
 from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.dead_desk import DeadDesk
+from edgematrix.runtime.engine import Hits
 from edgematrix.runtime.front_desk import FrontDesk
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR, collect, parts_by_owner
@@ -112,7 +114,18 @@ class Simulation:
         self._scripts = scripts
         self._store: dict[str, bytes] = {}
         self._late: list[Message] = []
+        self._ears: list[tuple[TopicFilter, _Ear]] = []
         self._assembly = self._build()
+
+    def listen(self, topic_filter: str, heard: Callable[[Message], None]) -> None:
+        """Hear what is on topics of the bus, as an agent here would: with who it is from and the run that it belongs to.
+
+        Raises:
+            TopicError: the filter is malformed.
+        """
+        ear = TopicFilter.parse(topic_filter), _Ear(self._assembly.engine.matrix, heard)
+        self._ears.append(ear)
+        self._assembly.engine.listen(*ear)
 
     def play(self, inputs: Iterable[Recorded], until_us: int, restarts: Iterable[Restart] = ()) -> Iterator[Seen]:
         """Play to the end, and yield what is published, in order.
@@ -229,6 +242,8 @@ class Simulation:
             assembly.engine.watched = _everything
         if self._observer is not None:
             assembly.engine.observers.append(self._observer)
+        for ear in self._ears:
+            assembly.engine.listen(*ear)
         return assembly
 
     def _topology_changed(self, applied: Applied) -> None:
@@ -276,6 +291,20 @@ class Simulation:
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+
+
+class _Ear:
+    """Somebody who listens beside the agents."""
+
+    __slots__ = ("_heard", "agent")
+
+    def __init__(self, matrix: AgentPath, heard: Callable[[Message], None]) -> None:
+        self.agent = matrix
+        self._heard = heard
+
+    def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - it has one filter, and needs no time
+        """Hand a message on."""
+        self._heard(message)
 
 
 def _everything(path: str) -> bool:  # noqa: ARG001 - whoever watches filters by topic
