@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("edgematrix.cli.check", "Make", "Find what is wrong in matrix files."),
     "graph": ("edgematrix.cli.graph", "Make", "Draw a matrix as a Mermaid flowchart."),
     "models": ("edgematrix.cli.models", "Make", "List, add, measure and quantize models; say sentences to agents."),
+    "firmware": ("edgematrix.cli.firmware", "Make", "Pack, sign and push the programs of boards."),
     "simulate": ("edgematrix.cli.simulate", "Try", "Play a recording to a matrix in virtual time."),
     "test": ("edgematrix.cli.test", "Try", "Run scenarios, tests of a matrix in virtual time."),
     "run": ("edgematrix.cli.run", "Run", "Run a matrix, with a broker if it needs one."),
