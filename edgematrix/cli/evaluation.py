@@ -29,6 +29,7 @@ edgematrix models eval mine.jsonl --matrix home.yaml --missed   # each sentence 
 _SHOWN_MAX = 200
 """Sentences that are listed one by one."""
 _TEXT_SHOWN_MAX = 100
+_LONG_MS = 1_000
 _SCRIPTED = 64
 """How often, for each sentence, a model that is left out may be asked: tools and repetitions included."""
 
@@ -100,13 +101,16 @@ def _shipped(name: str) -> Path:
 
 def _who(tree: AgentTree, agent: str | None) -> tuple[AgentNode, str]:
     """The agent, and the input on which it hears."""
+    from edgematrix.config.callees import escalation_of  # noqa: PLC0415
     from edgematrix.protocol.path import AgentPath  # noqa: PLC0415
 
     if agent is None:
-        able = [node for node in tree if node.spec.sentences is not None]
+        asked = {target.node.path for node in tree if (target := escalation_of(tree, node)) is not None}
+        first = [node for node in tree if node.path not in asked]
+        able = [node for node in first if node.spec.sentences is not None] or [node for node in first if node.spec.llm is not None]
         if len(able) != 1:
             found = ", ".join(node.path for node in able) or "none"
-            raise UsageError(f"which agent is to hear the sentences? With `sentences:` there are {found}", remedy="--agent PATH")
+            raise UsageError(f"which agent is to hear the sentences? With `sentences:` or `llm:` there are {found}", remedy="--agent PATH")
         return able[0], tree.default_input(able[0])
     path = agent.removeprefix("/")
     inside = path == tree.matrix.matrix or path.startswith(f"{tree.matrix.matrix}/")
@@ -150,9 +154,9 @@ def _show(heard: list[Heard], found: Score, others: int, missed: bool) -> None:
     for row in found.kinds:
         say(f"{row.name:16}{row.count:>6}{row.right:>7}{_wrong(row, 14)}{row.asked:>12}{row.nothing:>9}")
     say()
-    say(f"{'decided by':16}{'said':>6}{'right':>7}{'wrong action':>14}{'ms, half':>12}{'ms, 95 %':>10}{'CPU s':>9}")
+    say(f"{'decided by':16}{'said':>6}{'right':>7}{'wrong action':>14}{'half within':>14}{'95 % within':>14}{'processor':>12}")
     for row in (*found.stages, found.total):
-        times = f"{row.median_ms:>12.1f}{row.slow_ms:>10.1f}{row.processor_s:>9.2f}"
+        times = f"{_span(row.median_ms):>14}{_span(row.slow_ms):>14}{f'{row.processor_s:.2f} s':>12}"
         say(f"{shorten(plain(row.name), 16):16}{row.count:>6}{row.right:>7}{_wrong(row, 14)}{times}")
     _list("wrong actions", list(found.wrong))
     if missed:
@@ -171,6 +175,10 @@ def _show(heard: list[Heard], found: Score, others: int, missed: bool) -> None:
 def _wrong(row: Row, width: int) -> str:
     text = f"{row.wrong:>{width}}"
     return style(text, fg="red", bold=True) if row.wrong else text
+
+
+def _span(ms: float) -> str:
+    return f"{ms:.1f} ms" if ms < _LONG_MS else f"{ms / 1_000:.1f} s"
 
 
 def _share(row: Row) -> str:

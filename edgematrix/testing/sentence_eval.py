@@ -61,6 +61,11 @@ class Heard(msgspec.Struct):
     processor_s: float = 0.0
 
     @property
+    def decided(self) -> bool:
+        """Whether a stage knew what to make of it, if only that nothing is to be done."""
+        return bool(self.did or self.answer or self.confidence)
+
+    @property
     def verdict(self) -> Verdict:
         """Whether it was right."""
         if self.did:

@@ -11,7 +11,7 @@ from edgematrix.testing.sentence_set import DOING, KINDS
 
 __all__ = ["NOBODY", "Row", "Score", "score"]
 
-NOBODY = "-"
+NOBODY = "nobody"
 """In the place of a stage where none decided."""
 
 
@@ -48,11 +48,13 @@ class Score(msgspec.Struct, frozen=True):
 def score(heard: Sequence[Heard]) -> Score:
     """Count."""
     kinds = [(kind, [one for one in heard if one.sentence.kind == kind]) for kind in KINDS]
-    stages = list(dict.fromkeys(one.stage for one in heard if one.stage))
-    by_stage = [(stage, [one for one in heard if one.stage == stage]) for stage in (*stages, "")]
+    by_stage: dict[str, list[Heard]] = {}
+    for one in heard:
+        by_stage.setdefault(one.stage if one.decided and one.stage else NOBODY, []).append(one)
+    by_stage |= {NOBODY: by_stage.pop(NOBODY)} if NOBODY in by_stage else {}  # it comes last
     return Score(
         tuple(_row(kind, found) for kind, found in kinds if found),
-        tuple(_row(stage or NOBODY, found) for stage, found in by_stage if found),
+        tuple(_row(stage, found) for stage, found in by_stage.items()),
         _row("plain", [one for one in heard if one.sentence.kind in DOING]),
         _row("idle", [one for one in heard if one.sentence.kind not in DOING]),
         _row("all", heard),

@@ -162,6 +162,32 @@ def test_any_agent_may_hear(folder: Path, capsys: Captured) -> None:
     assert last["summary"]["total"]["failed"] == 1
 
 
+def test_of_a_cascade_each_stage_has_a_row_and_the_first_one_hears(folder: Path, capsys: Captured) -> None:
+    write(
+        RULES
+        + """
+    escalate: {to: small}
+  small:
+    llm:
+      provider: fake
+      prompt: "${text}"
+      script: [{tool: lamp_set, arguments: {state: "ON"}}, It is on., Did you mean the lamp?, {error: out of order}]
+    tools: [lamp.set]
+""",
+        {"say": "turn on the lamp", "want": [ON]},
+        {"say": "it is dark", "want": [ON], "kind": "paraphrase"},
+        {"say": "the lamp", "want": []},
+        {"say": "purple", "want": []},
+    )
+    sentences, last = evaluated(capsys)
+    assert [one["verdict"] for one in sentences] == ["right"] * 4, sentences
+    assert [(row["name"], row["count"], row["asked"]) for row in last["summary"]["stages"]] == [
+        ("rules", 1, 0),
+        ("small", 2, 1),
+        ("nobody", 1, 0),
+    ]
+
+
 def test_models_that_are_not_there_are_named_and_left_out(folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     found = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == "llama_cpp" else found(name, *rest))
