@@ -177,7 +177,8 @@ class Device:
         if hello.session == 0:
             self._errands.begin()
         if hello.session == 0 or hello.session != self.session:
-            self.session = self._new_session()
+            if self.phase is not Phase.WELCOMED:  # else it greets twice, and nothing has passed since
+                self.session = self._new_session()
             self._intake.begin()
         self._intake.ports = self._errands.ports = hello.ports
         self._errands.room = hello.room

@@ -15,9 +15,12 @@ _crc_hqx = getattr(binascii, "crc_hqx", None)  # MicroPython has none
 
 
 def check(data: "bytes | bytearray") -> int:
-    """CRC-16/CCITT-FALSE: polynomial 0x1021, begins with 0xFFFF, not reflected; of `123456789` it is 0x29B1."""
+    """CRC-16/GENIBUS: polynomial 0x1021, begins with 0xFFFF, not reflected, complemented; of `123456789` it is 0xD64E.
+
+    Were it not complemented, a zero behind a frame would go unnoticed, which one stray byte 0x01 makes of it.
+    """
     if _crc_hqx is not None:
-        return _crc_hqx(data, _CHECK)  # type: ignore[no-any-return]
+        return _crc_hqx(data, _CHECK) ^ _CHECK  # type: ignore[no-any-return]
     return slow_check(data)
 
 
@@ -28,7 +31,7 @@ def slow_check(data: "bytes | bytearray") -> int:
         found ^= byte << 8
         for _ in range(8):
             found = (found << 1 ^ 0x1021 if found & 0x8000 else found << 1) & 0xFFFF
-    return found
+    return found ^ _CHECK
 
 
 def stuff(data: "bytes | bytearray") -> bytearray:
