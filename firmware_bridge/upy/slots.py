@@ -102,13 +102,13 @@ class Files:
             self.remove(name + "/" + entry)
         os.rmdir(path)
 
-    def room(self) -> int:
-        """How many bytes are free; -1 if the system does not tell."""
+    def room(self) -> tuple[int, int]:
+        """How many blocks are free, and the bytes of one; -1 and 0 if the system does not tell."""
         try:
             told = os.statvfs(self.base or ".")
         except (AttributeError, OSError):
-            return -1
-        return told[1] * told[4]
+            return -1, 0
+        return told[4], told[1]
 
 
 class Slots:
