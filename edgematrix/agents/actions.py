@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import msgspec
@@ -59,11 +60,13 @@ class ActionRun:
     Args:
         plan: what to do.
         scope: what its expressions see; it is read only.
+        done: actions that have been carried out already, by their numbers; they stand at its beginning.
     """
 
-    __slots__ = ("_pause", "_plan", "_position", "_scope")
+    __slots__ = ("_done", "_pause", "_plan", "_position", "_scope")
 
-    def __init__(self, plan: Plan, scope: Scope) -> None:
+    def __init__(self, plan: Plan, scope: Scope, done: Collection[int] = ()) -> None:
+        self._done = done
         self._plan = plan
         self._scope: dict[str, object] = dict(scope)
         if plan.calls:
@@ -95,6 +98,8 @@ class ActionRun:
                 break
             step = steps[self._position]
             self._position += 1
+            if self._done and step.number in self._done:
+                continue
             try:
                 self._pause = self._take(step, effects, now_us)
             except EdgeMatrixError as error:

@@ -8,6 +8,7 @@ from edgematrix.access.grant import Grants, GrantsDraft
 from edgematrix.access.principal import Principal, Role, principal_name
 from edgematrix.access.spec import AccessSpec, HostAccess, OperatorAccess
 from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.board_rules import RULES_PORT, board_rules
 from edgematrix.config.check_names import VERBS
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.config.units import units_of
@@ -23,6 +24,8 @@ __all__ = ["ORDERS", "principals_of"]
 ORDERS = VERBS | {"failback"}
 """Verbs of an operator."""
 
+_AWAKE = "_awake"
+"""What a board that sleeps sends itself when it wakes (firmware_bridge/upy/sleep.py)."""
 _REACHING = frozenset({"create", "duplicate"})
 """Verbs by which an operator of some paths gets beyond them: what is created may send to, and publish, whatever its host may."""
 _OWN = (Kind.OUT, Kind.PART)
@@ -61,6 +64,7 @@ class _Authority:
             if root is not None and not node.is_board:
                 self._unit_of[node.path] = root
         self._readers = self._readers_by_agent()
+        self._boards = self._boards_by_agent()
         self._hosts = self._all_hosts(local)
         self._issues: list[Issue] = []
 
@@ -159,6 +163,24 @@ class _Authority:
         for reader in self._readers.get(path, ()):
             self._acked(draft, path, reader)
         self._foreign(draft, wires.published(node), wires.foreign(node))
+        for board in self._boards.get(path, ()):
+            self._judged(draft, path, board)
+
+    def _judged(self, draft: GrantsDraft, path: AgentPath, board: AgentPath) -> None:
+        """What a board judges itself is handed out by one host, and told to all whose agents' groups it judges."""
+        why = f"{board} judges groups of {path}, or gets its rules from it"
+        draft.write(topic_for(self._root, Kind.IN, board, RULES_PORT), why)
+        draft.read(topic_for(self._root, Kind.OUT, board, RULES_PORT), why)
+        draft.read(topic_for(self._root, Kind.STATE, board), why)
+
+    def _boards_by_agent(self) -> Mapping[AgentPath, tuple[AgentPath, ...]]:
+        """The boards that judge groups of each agent, or whose rules its host hands out."""
+        found: dict[AgentPath, dict[AgentPath, None]] = {}
+        for board in board_rules(self._tree)[0]:
+            for path in (board.keeper, *(rule.agent for rule in board.table.rules)):
+                if path is not None:
+                    found.setdefault(path, {})[board.board] = None
+        return {path: tuple(boards) for path, boards in found.items()}
 
     def _own_subtree(self, draft: GrantsDraft, path: AgentPath, why: str, agent: str = "") -> None:
         """What an agent may for itself and what is below it; with `agent`, what all agents directly below `path` may."""
@@ -210,6 +232,7 @@ class _Authority:
             draft.write(self._topic(kind, path, "#"), why)
         for kind in (Kind.IN, Kind.CTL):
             draft.read(self._topic(kind, path, "#"), "work for it")
+        draft.write(self._topic(Kind.IN, path, _AWAKE), "its word to itself, behind which nothing waits")
         return draft.grants()
 
     def _operator(self, name: str, about: OperatorAccess) -> Grants:

@@ -16,6 +16,7 @@ from edgematrix.agents.spec import DeviceSpec, PortSpec
 from edgematrix.composition.course import Composition, Placing
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
+from edgematrix.config.boards import Boards
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.ears import Ears
 from edgematrix.config.edges import edges_of
@@ -132,6 +133,7 @@ class Builder:
         self.is_durable = base.delivery == "durable"
         self.parts = Parts(order=assembly.order, workshop=assembly.workshop, questions=assembly.questions)
         self._ears = Ears(tree, assembly.engine, site, self.parts)
+        self._boards = Boards(tree, assembly, self._ears, self.parts)
 
     def build(self, nodes: Iterable[AgentNode]) -> None:
         """Build these agents.
@@ -139,10 +141,13 @@ class Builder:
         Raises:
             ConfigError: something cannot be built; each finding names its place in the tree.
         """
-        for node in nodes:
+        found = tuple(nodes)
+        self._boards.anew = frozenset(node.path for node in found)
+        for node in found:
             own = self._below(node.path.rpartition("/")[0]).of(node.spec)
             self.is_durable = self.is_durable or own.delivery == "durable"
             self._agent(node, own)
+        self._boards.build()
         if self._issues:
             raise ConfigError(self._issues)
 
@@ -317,7 +322,7 @@ class Builder:
         runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=durable, keeps=keeps)
         for heard, index, qos in inputs:
             if isinstance(heard, Target):
-                self._ears.read(heard, runner, index, qos=qos)
+                self._ears.read(heard, self._boards.before(runner, heard), index, qos=qos)
             else:
                 self._ears.listen(heard, runner, index, qos=qos)
         self.parts.groups.append(runner)

@@ -42,7 +42,7 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
             engine.outbox.append(Outbound(topic, b"", engine.matrix, now_us, 1, retain=True))
     assembly.agents = plan.agents
     former = {found.path: presence for found in plan.recomposed if (presence := assembly.presences.pop(found.path, None)) is not None}
-    assembly.adopt(plan.parts)
+    assembly.adopt(plan.parts, now_us)
     _recompose(assembly, plan, former, now_us)
     unsubscribe = [topic for topic in sorted(left) if topic in assembly.filters and not engine.subscribed(topic)]
     stale = (*_heard_here(assembly, difference.moved - plan.elsewhere), *_inbound(assembly, engine.root))
@@ -107,6 +107,7 @@ def _leave_out(assembly: Assembly, gone: frozenset[AgentPath]) -> None:
     for path in gone:
         assembly.bodies.pop(path, None)
         assembly.presences.pop(path, None)
+        assembly.desks.pop(path, None)
 
 
 def _recompose(assembly: Assembly, plan: Plan, former: dict[AgentPath, Presence], now_us: int) -> None:

@@ -17,6 +17,8 @@ from edgematrix.runtime.set_aside import SetAside, UnderWay
 
 if TYPE_CHECKING:
     from edgematrix.composition.course import Composition
+    from edgematrix.runtime.board_desk import BoardDesk
+    from edgematrix.runtime.board_table import BoardTable
     from edgematrix.runtime.course_body import CourseBody
     from edgematrix.runtime.ensemble import Member
     from edgematrix.runtime.presence import Presence
@@ -42,6 +44,9 @@ class Parts:
     openings: list[Callable[[int], None]] = field(default_factory=list)
     bodies: dict[AgentPath, CourseBody] = field(default_factory=dict)
     presences: dict[AgentPath, Presence] = field(default_factory=dict)
+    desks: dict[AgentPath, BoardDesk] = field(default_factory=dict)
+    tables: dict[AgentPath, tuple[BoardTable, AgentPath | None]] = field(default_factory=dict)
+    """The rules of each board, and on whose behalf they are handed out here."""
     notify: dict[AgentPath, str] = field(default_factory=dict)
 
 
@@ -78,6 +83,8 @@ class Assembly:
     """The composites whose runs are courses."""
     presences: dict[AgentPath, Presence] = field(default_factory=dict)
     """Who follows whether its members elsewhere are there."""
+    desks: dict[AgentPath, BoardDesk] = field(default_factory=dict)
+    """Who follows the boards that may judge groups here."""
     order: int = 0
     """The place of the last agent in the matrix as written."""
     kept: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
@@ -90,7 +97,7 @@ class Assembly:
         """Agents of the matrix that speak for themselves, such as boards."""
         return self.engine.elsewhere
 
-    def adopt(self, parts: Parts) -> None:
+    def adopt(self, parts: Parts, now_us: int = 0) -> None:
         """Take in what agents need that are in the engine now."""
         self.order = parts.order
         self.workshop = parts.workshop
@@ -102,6 +109,9 @@ class Assembly:
         self.openings += parts.openings
         self.bodies.update(parts.bodies)
         self.presences.update(parts.presences)
+        self.desks.update(parts.desks)
+        for board, (table, keeper) in parts.tables.items():
+            self.desks[board].update(table, keeper, now_us)
         for subscription, qos in parts.filters.items():
             self.filters[subscription] = max(qos, self.filters.get(subscription, 0))
         if self.questions is not None:

@@ -15,7 +15,21 @@ from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.ledger_entry import StoredRun
 from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
 from edgematrix.runtime.run import Body, Run
-from edgematrix.triggers import Arrival, Cancel, ClockStepped, DeadLetter, Firing, Group, GroupState, Start, Step, Tick, describe_match
+from edgematrix.triggers import (
+    Arrival,
+    Cancel,
+    ClockStepped,
+    DeadLetter,
+    Firing,
+    Group,
+    GroupState,
+    HandedOver,
+    Judged,
+    Start,
+    Step,
+    Tick,
+    describe_match,
+)
 from edgematrix.triggers import RunEnded as RunIsOver
 
 __all__ = ["GroupRunner"]
@@ -157,6 +171,15 @@ class GroupRunner:
         if calls.open and (call := calls.of(message.trail.runid, self.agent)) is not None:
             calls.hold(call, self)
         self._apply(self.group.step(state, Arrival(message, hits), now_us), now_us)
+
+    def take_judged(self, firing: Firing, now_us: int) -> None:
+        """Take a firing that a board has judged."""
+        self._apply(self.group.step(self._state or self._begun(now_us), Judged(firing), now_us), now_us)
+
+    def hand_over(self, now_us: int) -> None:
+        """A board judges the group from now on, or no more."""
+        if self._state is not None:
+            self._apply(self.group.step(self._state, HandedOver(), now_us), now_us)
 
     def awaits(self, due_us: int) -> bool:
         """Whether it waits for that moment."""

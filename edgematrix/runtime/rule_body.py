@@ -47,7 +47,7 @@ class RuleBody:
 
     def begin(self, run: Run, now_us: int) -> None:
         """Work through the actions up to the first that waits."""
-        self._go_on(_Position(self, run, ActionRun(self._plan, run.firing.scope())), now_us, None)
+        self._go_on(_Position(self, run, ActionRun(self._plan, run.firing.scope(), run.firing.done)), now_us, None)
 
     def keep(self, run: Run) -> Progress:
         """Its place in the plan, and the call whose answer it waits for.

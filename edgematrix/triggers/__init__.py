@@ -7,7 +7,7 @@ from edgematrix.triggers.effect import Cancel, DeadLetter, Effect, Start
 from edgematrix.triggers.finding import Finding
 from edgematrix.triggers.firing import Firing, Reading
 from edgematrix.triggers.group import Group
-from edgematrix.triggers.signal import ClockStepped, RunEnded, Tick
+from edgematrix.triggers.signal import ClockStepped, HandedOver, Judged, RunEnded, Tick
 from edgematrix.triggers.spec import GroupSpec, SourceSpec
 from edgematrix.triggers.state import GroupState
 from edgematrix.triggers.step import Step
@@ -26,7 +26,9 @@ __all__ = [
     "Group",
     "GroupSpec",
     "GroupState",
+    "HandedOver",
     "Hits",
+    "Judged",
     "Reading",
     "Reason",
     "RunEnded",

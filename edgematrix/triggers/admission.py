@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from edgematrix.errors import ExpressionError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.triggers.effect import Cancel, DeadLetter, Start
 from edgematrix.triggers.firing import Firing
@@ -12,7 +13,9 @@ from edgematrix.triggers.plan import Plan, Stages
 from edgematrix.triggers.state import GroupState, Instance
 from edgematrix.triggers.trace import Reason, Trace
 
-__all__ = ["admit", "next_of_queue", "pass_on", "pass_pending", "release_debounced", "release_throttled", "run_ended"]
+__all__ = [
+    "admit", "hand_over", "next_of_queue", "pass_on", "pass_pending", "release_debounced", "release_throttled", "run_ended", "take_judged",
+]  # fmt: skip
 
 
 def pass_on(plan: Plan, state: GroupState, instance: Instance, firing: Firing, at_us: int) -> None:
@@ -98,6 +101,31 @@ def pass_pending(plan: Plan, state: GroupState) -> list[Instance]:
     for instance, firing in waiting:
         admit(plan, state, instance, firing)
     return [instance for instance, _ in waiting]
+
+
+def take_judged(plan: Plan, state: GroupState, firing: Firing, at_us: int) -> list[Instance]:
+    """Let a firing in that a board has judged (it has no keys): whose states have changed."""
+    touched = [*pass_pending(plan, state), state.main]
+    if plan.if_ is None:
+        _pass_rate(plan, state, state.main, firing, at_us)
+        return touched
+    try:
+        refusal = None if plan.if_.holds(firing.scope()) else Trace(Reason.IF_FALSE, plan.name)
+    except ExpressionError as error:
+        refusal = Trace(Reason.IF_ERROR, plan.name, None, "", (error.what,))
+    if refusal is None:
+        pass_on(plan, state, state.main, firing, at_us)
+    else:
+        state.traces.append(refusal)
+    return touched
+
+
+def hand_over(plan: Plan, state: GroupState) -> None:
+    """Forget values, tokens and levels: somebody else knows newer ones."""
+    main = state.main
+    main.cells = [None] * len(plan.sources)
+    main.tokens = [()] * len(plan.sources)
+    main.mask = main.done = 0
 
 
 def _outlet(instance: Instance) -> Outlet:

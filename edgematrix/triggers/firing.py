@@ -51,6 +51,7 @@ class Firing(msgspec.Struct, frozen=True, gc=False):
     `sources` has every source by its name, None where it took no part. `captures` are those of what took part, the
     newest where they differ. `missing` names what a time-out did not wait for. `fired_at_us` goes by the wall clock.
     `trail` is the trails of what took part in one: the most hops, all taints, the run of the first that has one.
+    `done` are actions of the group, by their places in `do:`, that have been carried out already, by a board.
     """
 
     group: str
@@ -60,6 +61,7 @@ class Firing(msgspec.Struct, frozen=True, gc=False):
     missing: tuple[str, ...] = ()
     fired_at_us: int = 0
     trail: Trail = NO_TRAIL
+    done: tuple[int, ...] = ()
 
     def scope(self, now_us: int | None = None) -> dict[str, object]:
         """What CEL conditions and templates see; moments are `Timestamp`s, which are written as RFC 3339 text.

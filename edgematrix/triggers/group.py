@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
-from edgematrix.triggers.admission import run_ended
+from edgematrix.triggers.admission import hand_over, run_ended, take_judged
 from edgematrix.triggers.arrival import Arrival
 from edgematrix.triggers.calendar import Calendar
 from edgematrix.triggers.holding import runs_held
@@ -13,7 +13,7 @@ from edgematrix.triggers.parts import copy_parts, read_parts, write_parts
 from edgematrix.triggers.plan import Plan
 from edgematrix.triggers.reception import receive
 from edgematrix.triggers.restart import begin, go_on, set_clock
-from edgematrix.triggers.signal import ClockStepped, RunEnded, Tick
+from edgematrix.triggers.signal import ClockStepped, HandedOver, Judged, RunEnded, Tick
 from edgematrix.triggers.spec import GroupSpec
 from edgematrix.triggers.state import GroupState
 from edgematrix.triggers.step import Step
@@ -21,7 +21,7 @@ from edgematrix.triggers.timers import due_next, tick, touch
 
 __all__ = ["Event", "Group"]
 
-Event: TypeAlias = Arrival | Tick | RunEnded | ClockStepped
+Event: TypeAlias = Arrival | Tick | RunEnded | ClockStepped | Judged | HandedOver
 
 
 class Group:
@@ -89,6 +89,12 @@ class Group:
                 touch(plan, state, instance)
         elif isinstance(event, ClockStepped):
             set_clock(plan, state, event.skew_us, at_us)
+        elif isinstance(event, Judged):
+            for instance in take_judged(plan, state, event.firing, at_us):
+                touch(plan, state, instance)
+        elif isinstance(event, HandedOver):
+            hand_over(plan, state)
+            touch(plan, state, state.main)
         return self._outcome(state, now_us)
 
     def save(self, state: GroupState) -> dict[str, bytes | None]:

@@ -63,6 +63,7 @@ class _Firing(msgspec.Struct, array_like=True):
     missing: tuple[str, ...]
     fired_at_us: int
     trail: Trail
+    done: tuple[int, ...] = ()
 
 
 class _Outlet(msgspec.Struct, array_like=True):
@@ -259,7 +260,7 @@ def _outlet(outlet: Outlet) -> _Outlet:
 
 
 def _firing(firing: Firing) -> _Firing:
-    return _Firing(dict(firing.sources), dict(firing.captures), firing.missing, firing.fired_at_us, firing.trail)
+    return _Firing(dict(firing.sources), dict(firing.captures), firing.missing, firing.fired_at_us, firing.trail, firing.done)
 
 
 def _restored(plan: Plan, key: str | None, part: _Instance) -> Instance:
@@ -331,4 +332,4 @@ def _restored_outlet(plan: Plan, key: str | None, part: _Outlet) -> Outlet:
 
 
 def _restored_firing(plan: Plan, key: str | None, part: _Firing) -> Firing:
-    return Firing(plan.name, key, part.sources, part.captures, part.missing, part.fired_at_us, part.trail)
+    return Firing(plan.name, key, part.sources, part.captures, part.missing, part.fired_at_us, part.trail, part.done)

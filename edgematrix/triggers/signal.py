@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["ClockStepped", "RunEnded", "Tick"]
+from edgematrix.triggers.firing import Firing
+
+__all__ = ["ClockStepped", "HandedOver", "Judged", "RunEnded", "Tick"]
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
@@ -25,3 +27,13 @@ class ClockStepped(msgspec.Struct, frozen=True, gc=False):
     """The wall clock was set: from now on it is the timeline plus `skew_us`."""
 
     skew_us: int
+
+
+class Judged(msgspec.Struct, frozen=True, gc=False):
+    """A board has judged the group, and this fired. With `if` the stages are still to come, else the board has seen to them."""
+
+    firing: Firing
+
+
+class HandedOver(msgspec.Struct, frozen=True, gc=False):
+    """A board judges the group from now on, or does so no more: values, tokens and levels are forgotten, held firings and runs stay."""

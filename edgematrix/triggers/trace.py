@@ -44,6 +44,7 @@ class Reason(StrEnum):
     NO_CHANGE = "no_change"
     NO_KEY = "no_key"
     OFF = "off"
+    PUSHED = "pushed"
     QUEUED = "queued"  # its place
     RATE = "rate"  # rate_max
     REPLACED = "replaced"
@@ -127,6 +128,7 @@ _WORDS: dict[Reason, Callable[..., str]] = {
     Reason.NO_CHANGE: lambda source: f"{source} has not changed as asked",
     Reason.NO_KEY: lambda _: "no key is known yet that it could be for",
     Reason.OFF: lambda source: f"{source} turned OFF",
+    Reason.PUSHED: lambda _: "its board judges it",
     Reason.QUEUED: lambda _, place: f"it waits for the runs before it, at place {place}",
     Reason.RATE: lambda _, rate_max: f"paused: over {rate_max} firings within a second",
     Reason.REPLACED: lambda _: "a newer firing takes its place",

@@ -96,6 +96,7 @@ def test_each_reason_has_words(reason: Reason):
     none = {
         "anew",
         "cleared",
+        "pushed",
         "condition",
         "first",
         "gate",
