@@ -205,6 +205,8 @@ def _told(one: Heard) -> list[str]:
     told += [f"refused {plain(shorten(why, _TEXT_SHOWN_MAX))}" for why in one.refused]
     if one.failed:
         told.append(f"failed  {plain(shorten(one.failed, _TEXT_SHOWN_MAX))}")
+    if one.reason:
+        told.append(f"reason  {plain(shorten(one.reason, _TEXT_SHOWN_MAX))}")
     if one.answer:
         told.append(f"said    {plain(shorten(one.answer, _TEXT_SHOWN_MAX))}")
     told += [f"wanted  {plain(str(command))}" for command in one.sentence.wants[0]] or ["wanted  nothing"]
@@ -238,6 +240,7 @@ def _plain(one: Heard) -> dict[str, Any]:
         "refused": one.refused,
         "answer": one.answer,
         "failed": one.failed,
+        "reason": one.reason,
         "took_ms": round(one.took_s * 1_000, 3),
         "processor_s": round(one.processor_s, 4),
     }

@@ -47,7 +47,7 @@ class Heard(msgspec.Struct):
 
     `did` is what was carried out, or waits for a person; `refused` what a device did not take, with its reason. `stage` is that which
     decided, empty where none did; `answer` what was said. `took_s` is real time until the answer, `processor_s` processor time, that of
-    the models' processes too. `failed` is why the run failed, empty where it did not.
+    the models' processes too. `failed` is why the run failed, empty where it did not; `reason` why the agent did nothing, as it says.
     """
 
     sentence: Sentence
@@ -57,6 +57,7 @@ class Heard(msgspec.Struct):
     answer: str = ""
     confidence: float | None = None
     failed: str = ""
+    reason: str = ""
     took_s: float = 0.0
     processor_s: float = 0.0
 
@@ -126,6 +127,8 @@ class _Session:
         self._runs: dict[str, int] = {}
         """By the id of a run which sentence led to it."""
         self._ids: dict[int, list[str]] = {}
+        self._others_did: dict[int, str] = {}
+        """By sentence who was the first to tell a device something, where that was not the agent itself."""
         self._began_s = 0.0
         self._others = 0
         self._simulation = Simulation(opened.spec, loader=opened.loader, observer=self._observed, scripts=scripts)
@@ -153,6 +156,9 @@ class _Session:
             yield Recorded(number * GAP_US + _REST_US, self._idle)
             heard.took_s = heard.took_s or time.perf_counter() - self._began_s
             heard.processor_s = processor_time_s() - processor_s
+            acted = self._others_did.pop(number, "")
+            if acted and not heard.confidence:  # whoever acted has decided, whatever was said in the end
+                heard.stage = acted.rpartition("/")[2]
             self._told(number + 1)
 
     # What is heard
@@ -182,6 +188,8 @@ class _Session:
             heard.refused.append(f"{path}.{port}: {why}")
             return
         command = Command(path, port, receivers.sent(path, port, message.value))
+        if message.source != self._agent:
+            self._others_did.setdefault(number, message.source)
         heard.did.append(Did(command, receivers.is_critical(path, port) and bool(message.trail.taint)))
 
     def _answered(self, message: Message) -> None:
@@ -198,6 +206,7 @@ class _Session:
             return
         heard.answer = heard.answer or str(value.get("answer") or "")
         heard.stage = heard.stage or _stage_of(value, port, self._kind)
+        heard.reason = heard.reason or str(value.get("reason") or "")
         sure = value.get("confidence")
         heard.confidence = sure if isinstance(sure, (int, float)) else heard.confidence
 

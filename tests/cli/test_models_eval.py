@@ -188,6 +188,22 @@ def test_of_a_cascade_each_stage_has_a_row_and_the_first_one_hears(folder: Path,
     ]
 
 
+def test_who_acts_and_fails_then_has_decided_nevertheless(folder: Path, capsys: Captured) -> None:
+    write(
+        RULES
+        + """
+    escalate: {to: small}
+  small:
+    llm: {provider: fake, prompt: "${text}", script: [{tool: lamp_set, arguments: {state: "ON"}}, {error: out of order}]}
+    tools: [lamp.set]
+""",
+        {"say": "it is dark", "want": [], "kind": "attack"},
+    )
+    sentences, last = evaluated(capsys)
+    assert (sentences[0]["verdict"], sentences[0]["stage"]) == ("wrong", "small")
+    assert last["summary"]["stages"][0]["wrong"] == 1
+
+
 def test_models_that_are_not_there_are_named_and_left_out(folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     found = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == "llama_cpp" else found(name, *rest))
