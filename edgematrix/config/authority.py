@@ -24,10 +24,10 @@ __all__ = ["ORDERS", "principals_of"]
 ORDERS = VERBS | {"failback"}
 """Verbs of an operator."""
 
-_AWAKE = "_awake"
-"""What a board that sleeps sends itself when it wakes (firmware_bridge/upy/sleep.py)."""
 _REACHING = frozenset({"create", "duplicate"})
 """Verbs by which an operator of some paths gets beyond them: what is created may send to, and publish, whatever its host may."""
+_AWAKE = "_awake"
+"""What a board that sleeps sends itself when it wakes (firmware_bridge/upy/sleep.py)."""
 _OWN = (Kind.OUT, Kind.PART)
 _TOLD = (Kind.STATE, Kind.TRACE, Kind.DEAD, Kind.ACK)
 _SHOWN = (Kind.OUT, Kind.PART, Kind.STATE, Kind.TRACE, Kind.DEAD, Kind.SPEC, Kind.LEASE, Kind.ACK, Kind.IN, Kind.CTL)

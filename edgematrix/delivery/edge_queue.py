@@ -13,10 +13,13 @@ from edgematrix.delivery.ack import Ack
 from edgematrix.delivery.segment import Segment, with_base
 from edgematrix.protocol.duration import SECOND_US
 
-__all__ = ["EdgeQueue"]
+__all__ = ["AGAIN_US_MAX", "SLEEPER_US_MAX", "EdgeQueue"]
 
 _AGAIN_US = SECOND_US
-_AGAIN_US_MAX = 10 * SECOND_US
+AGAIN_US_MAX = 10 * SECOND_US
+SLEEPER_US_MAX = 600 * SECOND_US
+"""The same where a board acknowledges: it may sleep for days, and each copy would wait for it at the broker. It tells by itself where it is
+whenever it comes back."""
 _BACK_US = 100_000
 _BACK_US_MAX = SECOND_US
 """How long after a hint something is sent again: the first time, and when it was in vain again and again."""
@@ -44,6 +47,7 @@ class EdgeQueue:
         "_wait_us",
         "_window_max",
         "acked",
+        "again_us_max",
         "alarm_us",
         "edge",
         "segments",
@@ -58,6 +62,8 @@ class EdgeQueue:
         """What each receiver has acknowledged of the oldest epoch."""
         self.alarm_us: int | None = None
         """When the outbox looks after it."""
+        self.again_us_max = AGAIN_US_MAX
+        """How long an answer is waited for at most, before something is sent again."""
         self._window_max = window_max
         self._back_from_us = 0
         self._next: int
@@ -107,7 +113,7 @@ class EdgeQueue:
             self._go_back(self._lacked + 1, now_us)
             self._hint_us = min(2 * self._hint_us, _BACK_US_MAX)
         elif self._again_us is not None and now_us >= self._again_us:
-            self._wait_us = min(2 * self._wait_us, _AGAIN_US_MAX)
+            self._wait_us = min(2 * self._wait_us, self.again_us_max)
             self._again_us = now_us + self._wait_us
             self._is_probing = True
             if self._next > self._slowest + 1:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from edgematrix.delivery.ack import Ack
 from edgematrix.delivery.edge import sender_of
-from edgematrix.delivery.edge_queue import EdgeQueue
+from edgematrix.delivery.edge_queue import AGAIN_US_MAX, EdgeQueue
 from edgematrix.delivery.outbox_store import FLOOR_PART, read_outbox, write_counters, write_floor
 from edgematrix.delivery.segment import Segment, part_of, with_number
 from edgematrix.errors import QueueFullError, UsageError
@@ -53,13 +53,13 @@ class Outbox:
 
     # What agents do
 
-    def define(self, edge: str, topic: str, receivers: frozenset[str]) -> None:
-        """Say on which topic an edge is published, and which agents elsewhere are to have had it.
+    def define(self, edge: str, topic: str, receivers: frozenset[str], again_us_max: int = AGAIN_US_MAX) -> None:
+        """Say on which topic an edge is published, which agents elsewhere are to have had it, and how long their answer is waited for.
 
         Where nobody is left, its entries go.
         """
         queue = self._queue(edge)
-        queue.topic = topic
+        queue.topic, queue.again_us_max = topic, again_us_max
         self._release(queue, queue.set_receivers(receivers))
         if not receivers:
             self._drop(queue)

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from edgematrix.delivery.ack import Ack, encode_ack, read_ack
 from edgematrix.delivery.edge import edge_of, sender_of, topic_of
+from edgematrix.delivery.edge_queue import AGAIN_US_MAX, SLEEPER_US_MAX
 from edgematrix.delivery.inbox import Inbox, Verdict
 from edgematrix.delivery.lane import Lane
 from edgematrix.delivery.outbox import Outbox
@@ -403,7 +404,8 @@ class Courier:
     def _agree(self, edge: str, topic: str, receivers: frozenset[AgentPath]) -> None:
         for receiver in receivers:
             self._hear(receiver)
-        self.outbox.define(edge, topic, frozenset(map(str, receivers)))
+        again_us_max = SLEEPER_US_MAX if receivers & self._engine.edges.boards else AGAIN_US_MAX
+        self.outbox.define(edge, topic, frozenset(map(str, receivers)), again_us_max)
 
     def _hear(self, receiver: AgentPath) -> None:
         if receiver not in self._heard:

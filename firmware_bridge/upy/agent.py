@@ -351,9 +351,14 @@ class Agent:
 
     def _state(self, status: str, *, known: bool = True) -> bytes:
         """A lifecycle message. Nobody knows beforehand when a will is published."""
+        return self._state_with(status, known, {})
+
+    def _state_with(self, status: str, known: bool, more: dict[str, object]) -> bytes:
         moment = time.gmtime() if known and now_s() else None
         since = "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(moment[:6]) if moment else None
-        return encode({"v": 1, "status": status, "host": self._name, "session": self._session, "since": since, "revision": self._revision})
+        state = {"v": 1, "status": status, "host": self._name, "session": self._session, "since": since, "revision": self._revision}
+        state.update(more)
+        return encode(state)
 
     def _topic(self, kind: str, port: str) -> str:
         return "%s/%s/%s/%s" % (self._root, kind, self._path, port)

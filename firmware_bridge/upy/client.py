@@ -67,6 +67,15 @@ class Client:
         self.on_message: "Callable[[str, bytes, bool], None]" = _ignore
         self.on_ready: "Callable[[], None]" = _ignore
         self.on_down: "Callable[[str], None]" = _ignore
+        self.pipelined = False
+        """Whether all that waits goes out in one write with the greeting, without waiting for the answer: two round trips in all."""
+        self.remembered = False
+        """Whether the broker is believed to have our subscriptions, from before a reset. It says when it has not."""
+        self.resumed = False
+        """Whether the broker had our session at the last connection."""
+        self.bytes_sent = self.bytes_read = 0
+        self._held: list[bytearray] = []
+        """QoS 0 messages that go out with the greeting."""
         self.persistent = persistent
         self.oversize = 0
         """Messages dropped because they did not fit."""
@@ -105,6 +114,11 @@ class Client:
         return self._state == _UP
 
     @property
+    def subscribed(self) -> bool:
+        """Whether the broker has granted our subscriptions."""
+        return self._subscribed
+
+    @property
     def unacked(self) -> int:
         """How many QoS 1 messages the broker has not acknowledged."""
         return len(self._unacked)
@@ -125,6 +139,9 @@ class Client:
         if not qos:
             packet = publish(topic, payload, 0, retain, 0)
             self._check_size(packet)
+            if self.pipelined and not self.up and len(self._held) < self._unacked_max:
+                self._held.append(packet)
+                return True
             return self.up and self._send(packet)
         if force:
             self._unacked = [entry for entry in self._unacked if not entry[3]]
@@ -207,7 +224,24 @@ class Client:
     def _greet(self, link: Link) -> None:
         self._reader.reset()
         self._enter(_GREETING)
-        link.send(self._greeting())
+        greeting = self._greeting()
+        if self.pipelined:
+            self._add_all(greeting)
+        self.bytes_sent += len(greeting)
+        link.send(greeting)
+
+    def _add_all(self, greeting: bytearray) -> None:
+        """Put behind the greeting what is to be said after it (MQTT 3.1.1, 3.1.4: nobody needs to wait for the answer)."""
+        if self._filters and not self._subscribed and not self.remembered:
+            self._subscribing = self._next_id()
+            greeting.extend(subscribe(self._subscribing, self._filters))
+        for packet in self._held:
+            greeting.extend(packet)
+        self._held = []
+        now = ticks_ms()
+        for entry in self._unacked:
+            greeting.extend(entry[1])
+            entry[2] = now
 
     def _greeting(self) -> bytearray:
         client_id, user, password = self._identity
@@ -216,6 +250,7 @@ class Client:
     def _read(self, link: Link) -> None:
         for _ in range(_READS_MAX):
             count = link.read_into(self._chunk)
+            self.bytes_read += count
             start = 0
             while start < count:
                 start = self._reader.feed(self._chunk, start, count)
@@ -252,8 +287,12 @@ class Client:
         self._enter(_UP)
         self._pinging = False
         self._sent_at = self._heard_at
+        self.resumed = bool(flags)
+        if self.pipelined and self._subscribing:
+            return  # it went with the greeting
         self._subscribing = 0
-        if flags and self._subscribed:
+        if flags and (self._subscribed or self.remembered):
+            self._subscribed = True
             self._ready()
         elif self._filters:
             self._subscribing = self._next_id()
@@ -274,8 +313,19 @@ class Client:
 
     def _ready(self) -> None:
         for entry in list(self._unacked):
-            self._send_unacked(entry)
+            if entry[2] is None:
+                self._send_unacked(entry)
         self.on_ready()
+
+    def waiting(self) -> list:  # type: ignore[type-arg]
+        """The QoS 1 messages that the broker has not acknowledged: (packet id, packet)."""
+        return [(entry[0], bytes(entry[1])) for entry in self._unacked if not entry[3]]
+
+    def wait_again(self, packet_id: int, packet: bytes) -> None:
+        """Go on with a message that waited before a reset. Call it before the first `step`."""
+        again = bytearray(packet)
+        again[0] |= _DUP
+        self._unacked.append([packet_id, again, None, False])
 
     def _receive(self, reader: Reader) -> None:
         qos = reader.flags >> 1 & 1
@@ -321,6 +371,7 @@ class Client:
             self._lost(str(error))
             return False
         if sent:
+            self.bytes_sent += len(packet)
             self._sent_at = ticks_ms()
         return sent
 
@@ -387,6 +438,7 @@ class Client:
             self._link.close()
         self._link = None
         self._state = _DOWN
+        self._subscribing = 0
         for entry in self._unacked:
             if entry[2] is not None:
                 entry[1][0] |= _DUP

@@ -90,6 +90,15 @@ class Listener:
                 return payload
             seen.append((found, payload[:80]))
 
+    def topics_until(self, topic: str) -> list[str]:
+        """On which topics something comes before this one."""
+        found: list[str] = []
+        while True:
+            heard = self._heard.get(timeout=WAIT_S)[0]
+            if heard == topic:
+                return found
+            found.append(heard)
+
     def publish(self, topic: str, payload: str | bytes, qos: int = 1, *, retain: bool = False) -> None:
         self._client.publish(topic, payload, qos, retain).wait_for_publish(WAIT_S)
 

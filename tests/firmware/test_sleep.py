@@ -1,0 +1,94 @@
+"""Boards that sleep most of the time: what waited is heard, what is late is not carried out, what nobody took is told the next time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from firmware_bench import Broker, Listener, free_port
+
+from firmware_bridge import micropython
+
+HERE = Path(__file__).parent
+SET = "em/in/home/probe/set"
+READING = "em/out/home/probe/reading"
+STATE = "em/state/home/probe"
+
+Wake = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def wake(interpreter: list[str], tmp_path: Path) -> Wake:
+    """Let the board wake once, as after deep sleep: a new process, with what it kept."""
+
+    def once(port: int, reading: object, awake_ms_max: int = 5_000) -> dict[str, Any]:
+        words = [*interpreter, str(HERE / "sleeper.py"), str(port), str(tmp_path / "kept"), json.dumps(reading), str(awake_ms_max)]
+        done = subprocess.run(words, env=micropython.environment(), capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    return once
+
+
+def test_what_waited_is_heard_in_order_and_once(broker: Broker, listener: Listener, wake: Wake) -> None:
+    assert wake(broker.port, 1)["drained"]
+    assert listener.wait_for(READING) == b"1"
+    for number in range(50):  # more than a broker lets be under way at once
+        listener.publish(SET, str(number))
+    report = wake(broker.port, 2)
+    assert report["drained"]
+    assert report["heard"] == list(range(50))
+    assert wake(broker.port, 3)["heard"] == []
+    assert [listener.wait_for(READING) for _ in range(2)] == [b"2", b"3"]
+
+
+def test_what_is_late_is_refused_with_the_reason(broker: Broker, listener: Listener, wake: Wake) -> None:
+    wake(broker.port, 1)
+    head = {"specversion": "1.0", "source": "/home/rule", "type": "em.in.set"}
+    listener.publish(SET, json.dumps({**head, "id": "late", "data": 1, "expirytime": "2026-01-01T00:00:00Z"}))
+    listener.publish(SET, json.dumps({**head, "id": "fresh", "data": 2, "expirytime": "2096-01-01T00:00:00Z"}))
+    report = wake(broker.port, 2)
+    assert (report["heard"], report["expired"]) == ([2], 1)
+    assert json.loads(listener.wait_for("em/ack/home/probe")) == {"id": "late", "error": "it has expired"}
+    assert json.loads(listener.wait_for("em/ack/home/probe")) == {"id": "fresh"}
+
+
+def test_it_says_how_long_it_sleeps_once_and_is_not_offline_meanwhile(broker: Broker, listener: Listener, wake: Wake) -> None:
+    first = wake(broker.port, 1)
+    state = json.loads(listener.wait_for(STATE))
+    assert (state["status"], state["sleeps_s"]) == ("ready", 600)
+    second = wake(broker.port, 2)
+    assert second["sent"] < first["sent"], "neither the birth nor the subscription goes out again"
+    listener.publish("end", b"")
+    assert STATE not in listener.topics_until("end")
+
+
+def test_a_broker_that_forgot_it_is_told_everything_again(broker: Broker, listener: Listener, wake: Wake) -> None:
+    wake(broker.port, 1)
+    listener.wait_for(STATE)
+    broker.kill()
+    broker.start()  # it keeps nothing on disk
+    again = Listener(broker.port)
+    assert wake(broker.port, 2)["drained"]
+    assert json.loads(again.wait_for(STATE))["status"] == "ready"
+    again.publish(SET, b"7")
+    assert wake(broker.port, 3)["heard"] == [7]
+    again.close()
+
+
+def test_readings_that_nobody_took_are_told_later_the_newest_eight(broker: Broker, wake: Wake) -> None:
+    nobody = free_port()
+    for number in range(12):
+        report = wake(nobody, number, 100)
+        assert not report["drained"]
+    assert (report["waiting"], report["lost"]) == (8, 4)
+    listener = Listener(broker.port)
+    assert wake(broker.port, 12)["drained"]
+    assert [listener.wait_for(READING) for _ in range(9)] == [str(number).encode() for number in range(4, 13)]
+    assert wake(broker.port, 13)["waiting"] == 0
+    listener.close()
