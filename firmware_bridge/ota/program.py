@@ -155,7 +155,7 @@ def _check_python(data: bytes, file: Path) -> ast.Module:
         return ast.parse(data)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", 0) or 0
-        raise UsageError(f"is no Python: {error}", where=f"{file}:{line}" if line else str(file)) from None
+        raise UsageError(f"is no Python: {getattr(error, 'msg', error)}", where=f"{file}:{line}" if line else str(file)) from None
 
 
 def _bytecode(name: str, file: Path, words: list[str], target: Path) -> bytes:

@@ -1,0 +1,112 @@
+"""A board with a flash of its own (a folder), which whoever is at its power starts again; and programs for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from firmware_bench import WAIT_S
+
+from firmware_bridge.ota.image import Image, make_image
+from firmware_bridge.ota.key import HmacKey, RsaKey
+from firmware_bridge.ota.program import collect, compiled, compiler, write_tree
+
+PATH = "home/board"
+KIND = "greenhouse"
+MADE = "2026-01-01T00:00:00Z"
+RESTART = 3
+
+PROGRAM = """
+import json
+from upy.agent import Agent
+from upy.update import Updater
+
+VERSION = {version}
+with open("device.json") as file:
+    told = json.load(file)
+agent = Agent(told["path"], "127.0.0.1", told["port"], retry_ms=50, retry_ms_max=200)
+agent.emit("version", VERSION, retain=True)
+updater = Updater(agent, "greenhouse", trial_s=told["trial_s"])
+{more}
+print("version", VERSION, "runs")
+agent.run()
+"""
+
+
+def program(folder: Path, version: int, *, more: str = "", size: int = 0) -> Path:
+    """An application that tells its version; with `size` a file of noise is with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "main.py").write_text(PROGRAM.format(version=version, more=more))
+    if size:
+        (folder / "noise.bin").write_bytes(random.Random(version).randbytes(size))
+    return folder
+
+
+def image_of(folder: Path, version: int, key: RsaKey | HmacKey | None, *, board: str = KIND, chunk: int = 768, is_source: bool = False) -> Image:
+    words = [] if is_source else compiler()
+    image = make_image(compiled(collect(folder), words), board=board, version=version, made=MADE, chunk=chunk, title="the greenhouse")
+    return image if key is None else image.signed(key.sign(image.manifest_bytes))
+
+
+class Powered:
+    """A board at its power: when it restarts it is started again, as a chip is by itself."""
+
+    def __init__(self, folder: Path, words: list[str], image: Image, keys: list[str], port: int, trial_s: int = 20) -> None:
+        self.folder = folder
+        self.starts = 0
+        self._words = words
+        write_tree(folder, image, keys, compiler() if "-X" in words and "dev" not in words else [])
+        (folder / "device.json").write_text(json.dumps({"path": PATH, "port": port, "trial_s": trial_s}))
+        self._log = folder.parent / f"{folder.name}.log"
+        self._log.write_bytes(b"")
+        self._off = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ends: list[int] = []
+        self._thread = threading.Thread(target=self._keep_on, daemon=True)
+        self._thread.start()
+
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def wait_for(self, words: str, wait_s: float = 3 * WAIT_S) -> None:
+        until = time.monotonic() + wait_s
+        while words not in self.said():
+            assert time.monotonic() < until, f"the board did not say {words!r}, but {self.said()[-2000:]!r}"
+            time.sleep(0.02)
+
+    def cut(self) -> None:
+        """The power fails for a moment."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def off(self) -> None:
+        self._off.set()
+        self.cut()
+        self._thread.join(WAIT_S)
+
+    def _keep_on(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if name not in ("MICROPYPATH", "PYTHONPATH")}
+        environment["PYTHONUNBUFFERED"] = "1"
+        while not self._off.is_set():
+            with self._log.open("ab") as out:
+                self.starts += 1
+                self._process = subprocess.Popen(
+                    [*self._words, "main.py"], cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT
+                )
+            if self._off.is_set():
+                self._process.kill()
+            self._ends.append(self._process.wait())
+
+
+def until(holds: Callable[[], bool], what: str, wait_s: float = 3 * WAIT_S) -> None:
+    end = time.monotonic() + wait_s
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
