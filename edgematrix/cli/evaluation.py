@@ -11,10 +11,9 @@ import typer
 from edgematrix.cli.console import complain, plain, say, shorten, style
 from edgematrix.cli.display import json_text
 from edgematrix.cli.options import JsonOption
-from edgematrix.errors import PathError, UsageError
+from edgematrix.errors import UsageError
 
 if TYPE_CHECKING:  # what opens a matrix is loaded when the arguments are known to be right
-    from edgematrix.config.agent_tree import AgentNode, AgentTree
     from edgematrix.config.named_models import NamedModel
     from edgematrix.testing.sentence_eval import Heard
     from edgematrix.testing.sentence_score import Row, Score
@@ -41,6 +40,7 @@ def command(
         str | None,
         typer.Option("--agent", metavar="PATH", help="Who hears them: a path, or path.port. Default: who has `sentences:`."),
     ] = None,
+    topic: Annotated[str | None, typer.Option("--topic", metavar="TOPIC", help="Where to say them, if not on the agent's input.")] = None,
     part: Annotated[str | None, typer.Option("--part", metavar="heldout|tune|all", help="Default: heldout; of your own file all.")] = None,
     missed: Annotated[bool, typer.Option("--missed", help="List each sentence that was not right, and not only wrong actions.")] = False,
     as_json: JsonOption = False,
@@ -53,13 +53,14 @@ def command(
     from edgematrix.config.named_models import named_models  # noqa: PLC0415
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415
     from edgematrix.testing.sentence_eval import evaluate  # noqa: PLC0415
+    from edgematrix.testing.sentence_hearer import find_hearer  # noqa: PLC0415
     from edgematrix.testing.sentence_score import score  # noqa: PLC0415
     from edgematrix.testing.sentence_set import Receivers, read_sentences  # noqa: PLC0415
 
     wanted = _part(part, file)
     opened = open_matrix(_matrix(matrix, file))
     tree = AgentTree.of(opened.spec)
-    node, port = _who(tree, agent)
+    hearer = find_hearer(tree, opened.spec.root, agent, topic)
     receivers = Receivers(tree, opened.spec.root)
     known = read_sentences(file or _shipped("sentences.jsonl"), receivers)
     sentences = [one for one in known if wanted in ("all", one.part)]
@@ -68,10 +69,12 @@ def command(
     absent = [model for model in named_models(tree, opened.loader.folder) if model.trouble or model.runtime == "openai"]
     scripts = {model.agent: _silence(model, len(sentences)) for model in absent}
     if not as_json:
-        say(f"{node.path}.{port} hears {len(sentences)} of {len(known)} sentences{'' if wanted == 'all' else f', part {wanted}'}")
+        say(
+            f"{hearer.node.path} hears {len(sentences)} of {len(known)} sentences{'' if wanted == 'all' else f', part {wanted}'}, on {hearer.topic}"
+        )
     for model in absent:
         _show_absent(model)
-    heard, others = evaluate(opened, node, port, sentences, receivers, scripts, _progress(len(sentences), as_json))
+    heard, others = evaluate(opened, hearer, sentences, receivers, scripts, _progress(len(sentences), as_json))
     found = score(heard)
     if as_json:
         _write_json(heard, found, absent, others)
@@ -97,28 +100,6 @@ def _shipped(name: str) -> Path:
     from edgematrix.config.model_card import SHIPPED  # noqa: PLC0415
 
     return SHIPPED / "house" / name
-
-
-def _who(tree: AgentTree, agent: str | None) -> tuple[AgentNode, str]:
-    """The agent, and the input on which it hears."""
-    from edgematrix.config.callees import escalation_of  # noqa: PLC0415
-    from edgematrix.protocol.path import AgentPath  # noqa: PLC0415
-
-    if agent is None:
-        asked = {target.node.path for node in tree if (target := escalation_of(tree, node)) is not None}
-        first = [node for node in tree if node.path not in asked]
-        able = [node for node in first if node.spec.sentences is not None] or [node for node in first if node.spec.llm is not None]
-        if len(able) != 1:
-            found = ", ".join(node.path for node in able) or "none"
-            raise UsageError(f"which agent is to hear the sentences? With `sentences:` or `llm:` there are {found}", remedy="--agent PATH")
-        return able[0], tree.default_input(able[0])
-    path = agent.removeprefix("/")
-    inside = path == tree.matrix.matrix or path.startswith(f"{tree.matrix.matrix}/")
-    try:
-        target = tree.destination(f"/{path}" if inside else path, AgentPath(f"{tree.matrix.matrix}/who"))
-    except PathError as error:
-        raise UsageError(f"--agent: {error.what}", remedy=error.remedy) from None
-    return target.node, target.port
 
 
 def _silence(model: NamedModel, sentences: int) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from edgematrix.config.agent_tree import AgentNode
 from edgematrix.config.opened import Opened
+from edgematrix.errors import UsageError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, is_below
@@ -18,6 +18,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.observation import DeadLettered, Observation, Outcome, RunEnded, StepBegan
 from edgematrix.testing.processor_time import processor_time_s
 from edgematrix.testing.recording import Recorded
+from edgematrix.testing.sentence_hearer import Hearer
 from edgematrix.testing.sentence_set import Command, Receivers, Sentence
 from edgematrix.testing.simulator import Simulation
 
@@ -79,19 +80,17 @@ class Heard(msgspec.Struct):
 
 def evaluate(
     opened: Opened,
-    agent: AgentNode,
-    port: str,
+    hearer: Hearer,
     sentences: Sequence[Sentence],
     receivers: Receivers,
     scripts: Mapping[str, Sequence[Any]],
     told: Callable[[int], None] = lambda number: None,  # noqa: ARG005 - nobody wants to know
 ) -> tuple[list[Heard], int]:
-    """Say each sentence to an input of an agent, a minute of virtual time apart, and wait for what comes of it.
+    """Say each sentence to an agent, a minute of virtual time apart, and wait for what comes of it.
 
     Args:
         opened: the matrix; it is built as it stands.
-        agent: who hears the sentences.
-        port: on which of its inputs.
+        hearer: who hears the sentences, and where.
         receivers: the devices of the matrix.
         scripts: by the path of an agent that is a model what it answers in place of the real one.
         told: is called after each sentence with how many there were.
@@ -101,25 +100,26 @@ def evaluate(
 
     Raises:
         ConfigError, ModelError: the matrix cannot be built.
+        UsageError: nobody listens there.
     """
-    return _Session(opened, agent, port, sentences, receivers, scripts, told).play()
+    return _Session(opened, hearer, sentences, receivers, scripts, told).play()
 
 
 class _Session:
     def __init__(
         self,
         opened: Opened,
-        agent: AgentNode,
-        port: str,
+        hearer: Hearer,
         sentences: Sequence[Sentence],
         receivers: Receivers,
         scripts: Mapping[str, Sequence[Any]],
         told: Callable[[int], None],
     ) -> None:
         root = opened.spec.root
+        agent = hearer.node
         self._agent = agent.path
         self._kind = agent.kind or "code"
-        self._topic = topic_for(root, Kind.IN, agent.path, port)
+        self._topic = hearer.topic
         self._idle = topic_for(root, Kind.OUT, agent.path, "-")  # nobody listens there, and nobody can
         self._receivers = receivers
         self._told = told
@@ -132,6 +132,8 @@ class _Session:
         self._began_s = 0.0
         self._others = 0
         self._simulation = Simulation(opened.spec, loader=opened.loader, observer=self._observed, scripts=scripts)
+        if not self._simulation.hears(hearer.topic):
+            raise UsageError(f"no agent listens on {hearer.topic}", remedy="--topic TOPIC says where to speak")
         wanted = {(one.path, one.port) for sentence in sentences for want in sentence.wants for one in want}
         self._named = {path for path, _ in wanted} - {path for path, _ in receivers.all()}
         for path, name in sorted(wanted | set(receivers.all())):

@@ -117,6 +117,10 @@ class Simulation:
         self._ears: list[tuple[TopicFilter, _Ear]] = []
         self._assembly = self._build()
 
+    def hears(self, topic: str) -> bool:
+        """Whether an agent listens to what is published there."""
+        return self._assembly.engine.hears(topic)
+
     def listen(self, topic_filter: str, heard: Callable[[Message], None]) -> None:
         """Hear what is on topics of the bus, as an agent here would: with who it is from and the run that it belongs to.
 

@@ -81,7 +81,7 @@ def test_for_people_the_wrong_actions_are_listed_one_by_one(folder: Path, capsys
     write(RULES, {"say": "turn off the lamp", "want": [ON]}, {"say": "it's dark", "want": [ON]}, {"say": "hm", "want": []})
     assert main(["models", "eval", "mine.jsonl", "--matrix", "home.yaml"]) == 0
     said = capsys.readouterr().out
-    assert "home/helper.say hears 3 of 3 sentences" in said
+    assert "home/helper hears 3 of 3 sentences, on em/in/home/helper/say" in said
     assert "“turn off the lamp” (plain, line 1)" in said
     assert 'did     home/lamp.set {"state":"OFF"}' in said
     assert "it's dark" not in said
@@ -246,6 +246,20 @@ def test_what_is_wrong_is_told_in_a_line(folder: Path, capsys: Captured, options
     said = capsys.readouterr().err
     assert told in said
     assert "Traceback" not in said
+
+
+def test_sentences_come_where_the_agent_s_triggers_listen(folder: Path, capsys: Captured) -> None:
+    heard = RULES.replace("  helper:", "  helper:\n    triggers: {said: {mode: parallel, on: {say: {topic: house/say}}}}")
+    write(heard, {"say": "turn on the lamp", "want": [ON]}, {"say": "turn off the lamp", "want": [ON]})
+    assert [one["verdict"] for one in evaluated(capsys)[0]] == ["right", "wrong"]
+    assert main(["models", "eval", "mine.jsonl", "--matrix", "home.yaml", "--agent", "helper.say"]) == 2
+    assert "nothing in home/helper works on its input 'say'" in capsys.readouterr().err
+    write(heard.replace("house/say", "+/say"), {"say": "turn on the lamp", "want": [ON]})
+    assert main(["models", "eval", "mine.jsonl", "--matrix", "home.yaml"]) == 2
+    assert "--topic TOPIC" in capsys.readouterr().err
+    assert evaluated(capsys, "--topic", "hall/say")[0][0]["verdict"] == "right"
+    assert evaluated(capsys, "--topic", "hall/other")[0][0]["verdict"] == "nothing"
+    assert main(["models", "eval", "mine.jsonl", "--matrix", "home.yaml", "--topic", "hall/#"]) == 2
 
 
 def test_of_several_that_could_hear_one_has_to_be_named(folder: Path, capsys: Captured) -> None:
