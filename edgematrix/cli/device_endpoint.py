@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgematrix.cli.run_file import find_run
 from edgematrix.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def identity_file(path: str, access: Path) -> Path:
 
 
 def matrix_broker(spec: MatrixSpec, matrix: Path) -> Endpoint:
-    """The broker that the matrix names.
+    """The broker that the matrix names, or where it has an embedded one, that of its run in this folder.
 
     Raises:
         UsageError: it names none that another machine could reach.
@@ -57,6 +58,9 @@ def matrix_broker(spec: MatrixSpec, matrix: Path) -> Endpoint:
 
     address = address_of(spec, lambda: secrets_beside(matrix.parent))
     if "://" not in address and not address.startswith("@"):
+        run = find_run()
+        if run is not None and run.name == spec.matrix:
+            return Endpoint.parse(run.url)
         what = f"the matrix has the broker {address!r}, which has no address before it runs"
         remedy = "--broker mqtt://192.168.1.10, or --access DIR, the folder of `edgematrix provision`"
         raise UsageError(what, where="--broker", remedy=remedy)

@@ -1,0 +1,131 @@
+"""What one node wants to hear, and by which numbers topics go to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from edgematrix.access.grant import Access, Grants
+from edgematrix.errors import TopicError
+from edgematrix.protocol.overlap import check_subscription
+from edgematrix.protocol.topic import check_topic
+from firmware_bridge.mqtt_sn.effect import Effect, Listen, Unlisten
+from firmware_bridge.mqtt_sn.message import Code, Flags, IdType, Packet, RegAck, Register, SubAck, Subscribe, UnsubAck, Unsubscribe
+from firmware_bridge.mqtt_sn.rules import Rules
+from firmware_bridge.mqtt_sn.topic_ids import KnownTopics, TopicIds
+
+__all__ = ["Interest", "topic_of"]
+
+_ID_BYTES = 2
+
+
+def topic_of(name: bytes, *, is_filter: bool = False) -> str | None:
+    """A topic's name, or a filter, as text; None if it is none."""
+    try:
+        text = name.decode()
+        return check_subscription(text) if is_filter else check_topic(text)
+    except (UnicodeDecodeError, TopicError):
+        return None
+
+
+class Interest:
+    """The subscriptions and registrations of a node.
+
+    Args:
+        grants: what it may read and publish.
+        known: topics that need no registration.
+        counts: what was refused.
+        send: sends a message to the node.
+        do: what is to be done.
+    """
+
+    def __init__(
+        self,
+        grants: Grants,
+        rules: Rules,
+        known: KnownTopics,
+        counts: Counter[str],
+        send: Callable[[Packet], None],
+        do: Callable[[Effect], None],
+    ) -> None:
+        self.named: dict[str, tuple[IdType, int]] = {}
+        """Topics that it has subscribed to by a number or short name that needs no registration."""
+        self._grants = grants
+        self._rules = rules
+        self._known = known
+        self._counts = counts
+        self._send = send
+        self._do = do
+        self._ids = TopicIds(rules.topics_max)
+        self._filters: dict[str, int] = {}
+
+    def renew(self, ids: TopicIds) -> None:
+        """The node has connected anew, and knows these ids."""
+        self._ids = ids
+
+    def again(self) -> None:
+        """Subscribe to all of it, on a new connection."""
+        for topic_filter, qos in self._filters.items():
+            self._do(Listen(topic_filter, qos))
+
+    def forget(self) -> None:
+        """It wants to hear nothing of that any more."""
+        for topic_filter in self._filters:
+            self._do(Unlisten(topic_filter))
+        self._filters.clear()
+        self.named.clear()
+
+    def register(self, packet: Register) -> None:
+        """Give a topic an id."""
+        topic = topic_of(packet.topic)
+        if topic is None or not (self._grants.allows(Access.WRITE, topic) or self._grants.allows(Access.READ, topic)):
+            self._counts["refused_topics"] += 1
+            self._send(RegAck(0, packet.message_id, Code.NOT_SUPPORTED))
+            return
+        topic_id = self._ids.give(topic)
+        if topic_id is None:
+            self._counts["no_topic_id"] += 1
+        self._send(RegAck(topic_id or 0, packet.message_id, Code.CONGESTION if topic_id is None else Code.ACCEPTED))
+
+    def take(self, packet: Subscribe) -> None:
+        """Subscribe, or refuse it."""
+        topic, topic_id = self._asked_for(packet)
+        qos = min(max(packet.flags.qos, 0), 1)
+        code = self._judged(topic)
+        if code is not Code.ACCEPTED or topic is None:
+            self._send(SubAck(Flags(), 0, packet.message_id, code))
+            return
+        if packet.flags.id_type is not IdType.NORMAL:
+            self.named[topic] = (packet.flags.id_type, topic_id)
+        elif "+" not in topic and "#" not in topic:
+            topic_id = self._ids.give(topic) or 0
+        self._filters[topic] = qos
+        self._send(SubAck(Flags(qos=qos), topic_id, packet.message_id, code))
+        self._do(Listen(topic, qos))
+
+    def drop(self, packet: Unsubscribe) -> None:
+        """Unsubscribe."""
+        topic, _ = self._asked_for(packet)
+        if topic is not None and self._filters.pop(topic, None) is not None:
+            self.named.pop(topic, None)
+            self._do(Unlisten(topic))
+        self._send(UnsubAck(packet.message_id))
+
+    def _judged(self, topic: str | None) -> Code:
+        if topic is None:
+            self._counts["refused_topics"] += 1
+            return Code.INVALID_TOPIC_ID
+        if not self._grants.allows(Access.READ, topic):
+            self._counts["refused_topics"] += 1
+            return Code.NOT_SUPPORTED
+        is_full = topic not in self._filters and len(self._filters) >= self._rules.filters_max
+        return Code.CONGESTION if is_full else Code.ACCEPTED
+
+    def _asked_for(self, packet: Subscribe | Unsubscribe) -> tuple[str | None, int]:
+        """The topic or filter that a node means, and the id that it uses for it, if it uses one."""
+        if packet.flags.id_type is IdType.NORMAL:
+            return topic_of(packet.topic, is_filter=True), 0
+        if len(packet.topic) != _ID_BYTES:
+            return None, 0
+        topic_id = int.from_bytes(packet.topic, "big")
+        return self._known.topic(packet.flags.id_type, topic_id), topic_id
