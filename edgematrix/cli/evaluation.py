@@ -69,9 +69,8 @@ def command(
     absent = [model for model in named_models(tree, opened.loader.folder) if model.trouble or model.runtime == "openai"]
     scripts = {model.agent: _silence(model, len(sentences)) for model in absent}
     if not as_json:
-        say(
-            f"{hearer.node.path} hears {len(sentences)} of {len(known)} sentences{'' if wanted == 'all' else f', part {wanted}'}, on {hearer.topic}"
-        )
+        which = "" if wanted == "all" else f", part {wanted}"
+        say(f"{hearer.node.path} hears {len(sentences)} of {len(known)} sentences{which}, on {hearer.topic}")
     for model in absent:
         _show_absent(model)
     heard, others = evaluate(opened, hearer, sentences, receivers, scripts, _progress(len(sentences), as_json))
