@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from edgematrix.agents.effect import Effect
+from edgematrix.agents.effect import Call, Effect, Emit, Publish, Send
 from edgematrix.agents.place import placed
 from edgematrix.agents.plan import RESULT, Plan
 from edgematrix.agents.step import Delay, Step, Stop
@@ -172,6 +172,10 @@ class ActionRun:
             return None
         outcome = step.act(self._scope)
         if type(outcome) is list:
+            if step.number in self._plan.of_answers:
+                for effect in outcome:
+                    if isinstance(effect, (Publish, Emit, Send, Call)):
+                        effect.of_request = False
             effects.extend(outcome)
             return Awaiting(now_us + outcome[0].timeout_us) if step.calls else None  # type: ignore[union-attr]  # a call gives one Call
         if isinstance(outcome, Delay):

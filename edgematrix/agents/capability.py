@@ -29,24 +29,23 @@ class Capability:
         ProtocolError: a range is upside down.
     """
 
-    __slots__ = ("_critical", "_ranges", "_schema", "qos", "retain", "topic")
+    __slots__ = ("_ranges", "_schema", "is_critical", "qos", "retain", "topic")
 
     def __init__(self, spec: WriteSpec, schema: Schema | None) -> None:
         self.topic = spec.topic
         self.qos: int = spec.qos
         self.retain = spec.retain
-        self._critical = spec.critical
+        self.is_critical = spec.approval is not None
+        """Whether what follows from untrusted text waits for a person."""
         self._schema = schema
         self._ranges = [(name, tuple(name.split(".")), *_bounds(name, limits)) for name, limits in (spec.range or {}).items()]
 
-    def admit(self, value: object, *, tainted: bool) -> object:
+    def admit(self, value: object) -> object:
         """What to send to the device for the command `value`.
 
         Raises:
-            Refused: it is critical and came from untrusted text, breaks the schema, or is out of range.
+            Refused: it breaks the schema, or is out of range.
         """
-        if self._critical and tainted:
-            raise Refused("the command is critical and follows from untrusted text: a human has to approve it")
         try:
             read = _as_read(value)
         except CodecError as error:

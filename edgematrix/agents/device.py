@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from edgematrix.agents.capability import Capability, Refused
-from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
+from edgematrix.agents.effect import Effect, Emit, Hold, Publish, Refuse
 from edgematrix.agents.pace import Command, Pace
 from edgematrix.agents.place import at
 from edgematrix.agents.spec import Availability, DeviceSpec, ReadSpec, WriteSpec
@@ -100,7 +100,7 @@ class Device:
         now_us: int,
         *,
         expiry_us: int | None = None,
-        tainted: bool = False,
+        taint: str = "",
         cause: str = "",
     ) -> tuple[list[Effect], int | None]:
         """Take a command for an input port.
@@ -112,7 +112,8 @@ class Device:
             now_us: the moment.
             expiry_us: from when on it is worth nothing, held back or not; None if it does not say. A command that says nothing
                 was in time when it came, and a dwell does not make it late: what it asks for is still the newest wish.
-            tainted: whether it follows from untrusted text.
+            taint: the origins of untrusted text that it follows from. Where there are any, a critical command is not sent but held
+                for a person; the approved one is given anew without them.
             cause: comes back in `Refuse`, also where the command was held meanwhile.
 
         Returns:
@@ -123,10 +124,12 @@ class Device:
             known = ", ".join(self._capabilities) or "none"
             return [Refuse(port, value, f"the device takes no {port!r}; known: {known}", cause)], self._deadline(state)
         try:
-            admitted = capability.admit(value, tainted=tainted)
+            admitted = capability.admit(value)
         except Refused as refused:
             return [Refuse(port, value, str(refused), cause)], self._deadline(state)
-        command = Command(admitted, expiry_us, cause)
+        if taint and capability.is_critical:
+            return [Hold(port, admitted)], self._deadline(state)
+        command = Command(admitted, expiry_us, cause, taint)
         passed, turned_away = state.paces[port].offer(command, now_us)
         return self._effects(port, passed, turned_away), self._deadline(state)
 
@@ -141,7 +144,7 @@ class Device:
         effects: list[Effect] = [Refuse(port, command.value, reason, command.cause) for command, reason in turned_away]
         if passed is not None:
             capability = self._capabilities[port]
-            effects.append(Publish(capability.topic, passed.value, capability.qos, capability.retain))
+            effects.append(Publish(capability.topic, passed.value, capability.qos, capability.retain, passed.taint))
         return effects
 
     def _deadline(self, state: DeviceState) -> int | None:

@@ -1,4 +1,7 @@
-"""What an agent's step wants done, as data; whoever drives the agent carries it out, in order."""
+"""What an agent's step wants done, as data; whoever drives the agent carries it out, in order.
+
+`of_request` tells that something of what began the run is in it, and not the answer to a call alone: it is as untrusted as that was.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ import msgspec
 
 from edgematrix.protocol.path import AgentPath
 
-__all__ = ["Call", "Effect", "Emit", "Publish", "Refuse", "Send"]
+__all__ = ["Call", "Effect", "Emit", "Hold", "Publish", "Refuse", "Send"]
 
 
 class Publish(msgspec.Struct, gc=False):
-    """A bare payload on a foreign topic."""
+    """A bare payload on a foreign topic. `taint` has the origins of untrusted text that it follows from, where the step knows them."""
 
     topic: str
     value: object
     qos: int = 0
     retain: bool = False
+    taint: str = ""
+    of_request: bool = True
 
 
 class Emit(msgspec.Struct, gc=False):
@@ -26,6 +31,7 @@ class Emit(msgspec.Struct, gc=False):
     port: str
     value: object
     retained: bool = False
+    of_request: bool = True
 
 
 class Send(msgspec.Struct, gc=False):
@@ -34,6 +40,7 @@ class Send(msgspec.Struct, gc=False):
     path: AgentPath
     port: str
     value: object
+    of_request: bool = True
 
 
 class Call(msgspec.Struct, gc=False):
@@ -43,6 +50,7 @@ class Call(msgspec.Struct, gc=False):
     port: str
     value: object
     timeout_us: int
+    of_request: bool = True
 
 
 class Refuse(msgspec.Struct, gc=False):
@@ -54,4 +62,11 @@ class Refuse(msgspec.Struct, gc=False):
     cause: str = ""
 
 
-Effect: TypeAlias = Publish | Emit | Send | Call | Refuse
+class Hold(msgspec.Struct, gc=False):
+    """A command that is within its limits, and waits for a person's approval."""
+
+    port: str
+    value: object
+
+
+Effect: TypeAlias = Publish | Emit | Send | Call | Refuse | Hold

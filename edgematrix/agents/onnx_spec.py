@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from edgematrix.protocol.fields import PART, Duration, Microseconds, Name, Whole
+from edgematrix.protocol.fields import PART, Duration, Flag, Microseconds, Name, Whole
 
 __all__ = ["ONNX_OUTPUTS", "OnnxSource", "OnnxSpec"]
 
@@ -30,6 +30,8 @@ class OnnxSource:
     unit: Annotated[str, Field(max_length=40)] | None = None
     time: str | list[str | Whole] | None = None
     qos: Literal[0, 1] | None = None
+    untrusted: Flag = False
+    """Whether texts from outside are in it: what follows from them is tainted, whoever reads the topic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)

@@ -15,12 +15,14 @@ __all__ = ["Command", "Pace"]
 class Command(msgspec.Struct, frozen=True):
     """A command that passed every other limit.
 
-    It is worth nothing from `expiry_us` on (None: never); `cause` is what the caller knows it by.
+    It is worth nothing from `expiry_us` on (None: never); `cause` is what the caller knows it by, `taint` has the origins of untrusted
+    text that it follows from.
     """
 
     value: object
     expiry_us: int | None
     cause: str = ""
+    taint: str = ""
 
 
 class Pace:

@@ -14,7 +14,7 @@ from edgematrix.agents.spec import ActionSpec, CallSpec, PublishSpec, SendSpec
 from edgematrix.agents.step import Calling, Delay, Delaying, Emitting, Publishing, Sending, Step, Stopping
 from edgematrix.agents.topic import TopicTemplate
 from edgematrix.errors import EdgeMatrixError, ExpressionError
-from edgematrix.expression import ANY, Condition, Expression, Shape, Template, compile_pieces
+from edgematrix.expression import ANY, Condition, Expression, Shape, Template, compile_pieces, template_names
 from edgematrix.protocol.path import AgentPath, resolve
 from edgematrix.protocol.topic import DEFAULT_ROOT
 
@@ -28,12 +28,14 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     """A compiled `do:` list; it is shared by all runs.
 
     `wires` are the input ports that it sends to or calls. `mark` tells one plan from another, so that a run that
-    was stored goes on only in the plan that it began in.
+    was stored goes on only in the plan that it began in. `of_answers` has the numbers of the steps that read nothing but the answer
+    to a call.
     """
 
     steps: tuple[Step, ...]
     wires: tuple[tuple[AgentPath, str], ...]
     mark: bytes
+    of_answers: frozenset[int] = frozenset()
 
     @property
     def calls(self) -> bool:
@@ -60,7 +62,9 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         compiler = _Compiler(dict(names), agent, root)
         steps = tuple(compiler.step(number, action) for number, action in enumerate(actions))
         mark = blake2s(repr((agent, root, list(actions))).encode(errors="replace"), digest_size=8).digest()
-        return cls(steps, tuple(dict.fromkeys(compiler.wires)), mark)
+        calls = any(step.calls for step in steps)
+        alone = frozenset(number for number, action in enumerate(actions) if _reads_answers_alone(action)) if calls else frozenset()
+        return cls(steps, tuple(dict.fromkeys(compiler.wires)), mark, alone)
 
 
 class _Compiler:
@@ -133,6 +137,30 @@ class _Compiler:
         if len(pieces) != 1 or not isinstance(pieces[0], Expression):
             raise ExpressionError(f"{text[:80]!r} is more than one `${{…}}`, expected a condition", where="1:1")
         return Condition.of(pieces[0], text)
+
+
+_ANSWER_NAMES = frozenset({RESULT, "now"})
+
+
+def _reads_answers_alone(action: ActionSpec) -> bool:
+    return all(name in _ANSWER_NAMES for text in _texts_of(action) for name in template_names(text))
+
+
+def _texts_of(action: ActionSpec) -> Iterator[str]:
+    """All that holds expressions in an action."""
+    for text in (action.when, action.stop if isinstance(action.stop, str) else None):
+        if text is not None:
+            yield text if "${" in text else f"${{{text}}}"
+    said = [part.payload for part in (action.publish, action.send, action.call) if part is not None]
+    rest: list[object] = [*said, action.publish.topic if action.publish is not None else None, *(action.emit or {}).values()]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, Mapping):
+            rest += [*part.keys(), *part.values()]
+        elif isinstance(part, (list, tuple)):
+            rest += part
 
 
 @contextmanager

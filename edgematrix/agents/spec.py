@@ -13,6 +13,7 @@ __all__ = [
     "ActionSpec",
     "Availability",
     "CallSpec",
+    "CriticalSpec",
     "DeviceSpec",
     "PortSpec",
     "PublishSpec",
@@ -75,6 +76,8 @@ class ReadSpec:
     schema: dict[str, Any] | None = None
     retained: Literal["seed", "fire", "ignore", "changed"] | None = None
     qos: Literal[0, 1] = 0
+    untrusted: Flag = False
+    """Whether texts from outside are in it: what follows from them is tainted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)
@@ -86,6 +89,20 @@ class Rate:
 
 
 Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
+class CriticalSpec:
+    """How a person is asked about a command that follows from untrusted text.
+
+    `ask` is text with `${…}` over the payload's fields, and `value`, the whole of it; the command itself is always shown with it.
+    `notify` is a foreign topic that gets each question, `answers` one on which answers may come. After `timeout` it is refused.
+    """
+
+    ask: str | None = None
+    notify: str | None = None
+    answers: str | None = None
+    timeout: Duration = Microseconds(300_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)
@@ -101,9 +118,17 @@ class WriteSpec:
     range: dict[str, Range] | None = None
     rate: Rate | None = None
     dwell: Duration | None = None
-    critical: Flag = False
+    critical: Flag | CriticalSpec = False
+    """Whether what follows from untrusted text waits for a person's approval."""
     qos: Literal[0, 1] = 1
     retain: Flag = False
+
+    @property
+    def approval(self) -> CriticalSpec | None:
+        """How a person is asked; None where nobody is."""
+        if isinstance(self.critical, CriticalSpec):
+            return self.critical
+        return CriticalSpec() if self.critical else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)
@@ -164,3 +189,5 @@ class PortSpec:
     initial: Any = None
     qos: Literal[0, 1] = 0
     from_: str | None = Field(default=None, alias="from")
+    untrusted: Flag = False
+    """Whether texts from outside are in it: what follows from them is tainted."""

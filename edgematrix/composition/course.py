@@ -153,11 +153,12 @@ class Think(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Ask a person. `until_us` is when nobody waits for the answer any more."""
+    """Ask a person. `until_us` is when nobody waits for the answer any more, `action` the command that is to be approved, if it is one."""
 
     question: str
     choices: tuple[str, ...]
     until_us: int
+    action: Mapping[str, object] | None = None
 
 
 class Emit(NamedTuple):

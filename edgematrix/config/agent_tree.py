@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from edgematrix.agents.onnx_spec import ONNX_OUTPUTS
+from edgematrix.agents.spec import DeviceSpec
 from edgematrix.composition.llm_spec import fields_of_answer
 from edgematrix.config.finding import Finding, error
 from edgematrix.config.places import EVERYTHING_HERE, Places
@@ -21,13 +22,27 @@ from edgematrix.protocol.topic import Kind
 if TYPE_CHECKING:
     from edgematrix.protocol.compatibility import JsonSchema
 
-__all__ = ["COMPOSITIONS", "DEFAULT_INPUT", "DEFAULT_OUTPUT", "FAILURE_OUTPUT", "AgentNode", "AgentTree", "CodeTypes", "Ports", "Target"]
+__all__ = [
+    "COMPOSITIONS",
+    "DEFAULT_INPUT",
+    "DEFAULT_OUTPUT",
+    "FAILURE_OUTPUT",
+    "QUESTION_OUTPUT",
+    "AgentNode",
+    "AgentTree",
+    "CodeTypes",
+    "Ports",
+    "Target",
+]
 
 DEFAULT_OUTPUT, DEFAULT_INPUT = "out", "in"
 """The ports that a reference without one means."""
 
 FAILURE_OUTPUT = "error"
 """The port on which a composition tells why a run failed."""
+
+QUESTION_OUTPUT = "ask"
+"""The port on which a question to a person is put out."""
 
 COMPOSITIONS = ("flow", "chat", "switch", "pool", "human", "llm", "sentences")
 """Kinds of agents whose runs are courses: they let other agents work, a person, or a model."""
@@ -97,7 +112,7 @@ class Ports(msgspec.Struct, frozen=True):
         spec, kind = node.spec, node.kind
         if kind:
             return cls._of_composition(spec, kind)
-        reads = spec.device.reads if spec.device else ()
+        reads = _outputs_of(spec.device) if spec.device else ()
         writes = spec.device.writes if spec.device else ()
         own_inputs, own_outputs = _own_ports(spec)
         first = {
@@ -326,6 +341,12 @@ def _near_port(port: str, known: frozenset[str], what: str) -> str:
 
 def _names(known: frozenset[str], what: str) -> str:
     return f"its {what} are {', '.join(sorted(known)[:20])}" if known else f"it has no {what}"
+
+
+def _outputs_of(device: DeviceSpec) -> tuple[str, ...]:
+    """The outputs of a device's agent: what it reads, and the questions about its critical writes."""
+    asks = any(write.approval is not None for write in device.writes.values())
+    return (*device.reads, QUESTION_OUTPUT) if asks else tuple(device.reads)
 
 
 def _own_ports(spec: AgentSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -12,16 +12,17 @@ from msgspec import structs
 
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
-from edgematrix.agents.spec import DeviceSpec, PortSpec
+from edgematrix.agents.spec import CriticalSpec, DeviceSpec, PortSpec
 from edgematrix.composition.course import Composition, Placing
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
-from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
+from edgematrix.config.agent_tree import QUESTION_OUTPUT, AgentNode, AgentTree, Target
 from edgematrix.config.boards import Boards
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.ears import Ears
 from edgematrix.config.edges import edges_of
 from edgematrix.config.inbound import inbound_filters
 from edgematrix.config.inherited import Inherited
+from edgematrix.config.marks import marks_of
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.port_checks import port_checks
 from edgematrix.config.source_fields import fields_of
@@ -109,7 +110,7 @@ def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
     assembly.adopt(builder.parts)
     assembly.filters.update(dict.fromkeys(inbound_filters(tree), 1))
     assembly.session_durable = builder.is_durable
-    engine.edges = edges_of(tree)
+    engine.edges, engine.marks = edges_of(tree), marks_of(tree)
     return assembly
 
 
@@ -215,7 +216,7 @@ class Builder:
         for name, port in agent.outputs.items():
             self._attempt(f"{path}: outputs.{name}", partial(self._output, node, name, port))
         if agent.device is not None:
-            self._attempt(f"{path}: device", partial(self._device, path, agent.device))
+            self._attempt(f"{path}: device", partial(self._device, node, agent.device, own))
         for reference in agent.sends:
             self._attempt(f"{path}: sends", partial(self._wire, path, reference))
         if agent.publishes is not None:
@@ -254,7 +255,8 @@ class Builder:
         if port.initial is not None:
             self.parts.openings.append(partial(self._engine.emit, path, name, port.initial, NO_TRAIL))
 
-    def _device(self, path: AgentPath, spec: DeviceSpec) -> None:
+    def _device(self, node: AgentNode, spec: DeviceSpec, own: Inherited) -> None:
+        path = node.path
         device = Device(spec, self._spec.root)
         runner = DeviceRunner(self._engine, path, device, self._next_order())
         for topic_filter, qos, index in runner.foreign_inputs():
@@ -263,6 +265,26 @@ class Builder:
             self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, port)), runner, index)
         for write in spec.writes.values():
             self._site.guard(write.topic, path)
+        critical = {port: approval for port, write in spec.writes.items() if (approval := write.approval) is not None}
+        if critical:
+            self._approvals(runner, critical, own)
+
+    def _approvals(self, runner: DeviceRunner, critical: dict[str, CriticalSpec], own: Inherited) -> None:
+        """Let critical commands that follow from untrusted text wait for a person."""
+        from edgematrix.composition.approval import Approval  # noqa: PLC0415 - few devices are critical
+        from edgematrix.runtime.approval_runner import ApprovalRunner, Asking  # noqa: PLC0415
+
+        path = runner.agent
+        questions = self._questions(path)
+        for port, spec in critical.items():
+            if spec.notify is not None:
+                self.parts.notify[f"{path}.{port}"] = spec.notify
+        for text in dict.fromkeys(spec.answers for spec in critical.values() if spec.answers is not None):
+            self._hear_answers_of_people(path, text, questions)
+        approval = Approval(path, critical)
+        body = Asking(self._engine, approval, frozenset(critical), {}, questions)
+        runner.approvals = ApprovalRunner(self._engine, approval, body, runner, self._next_order(), keeps=own.is_durable)
+        self._site.holders.setdefault(path, []).append(runner.approvals)
 
     def _onnx(self, node: AgentNode, own: Inherited) -> Body | None:
         """A model: what comes on its input, or what its groups fire, begins its runs; with sources of its own windows do."""
@@ -447,18 +469,27 @@ class Builder:
         deadline_us = node.spec.deadline if node.is_elsewhere else None
         return Member(node.path, self._tree.implied_input(node), deadline_us, grace_us=0 if node.is_board else _GRACE_US)
 
-    def _ask(self, node: AgentNode) -> Questions:
-        from edgematrix.runtime.questions import AnswerTopic, Questions  # noqa: PLC0415
+    def _questions(self, path: AgentPath) -> Questions:
+        """Where people are asked, by this agent too."""
+        from edgematrix.runtime.questions import Questions  # noqa: PLC0415
 
-        assert node.spec.human is not None  # noqa: S101 - whoever calls knows
         if self.parts.questions is None:
             self.parts.questions = Questions(self._engine)
-        questions = self.parts.questions
-        self._site.deliveries.setdefault(topic_for(self._spec.root, Kind.OUT, node.path, "ask"), (1, False))
+        self._site.deliveries.setdefault(topic_for(self._spec.root, Kind.OUT, path, QUESTION_OUTPUT), (1, False))
+        return self.parts.questions
+
+    def _hear_answers_of_people(self, path: AgentPath, text: str, questions: Questions) -> None:
+        from edgematrix.runtime.questions import AnswerTopic  # noqa: PLC0415
+
+        self._ears.listen(TopicFilter.parse(text), AnswerTopic(self._engine, questions, path), qos=1)
+
+    def _ask(self, node: AgentNode) -> Questions:
+        assert node.spec.human is not None  # noqa: S101 - whoever calls knows
+        questions = self._questions(node.path)
         if node.spec.human.notify is not None:
             self.parts.notify[node.path] = node.spec.human.notify
         if node.spec.human.answers is not None:
-            self._ears.listen(TopicFilter.parse(node.spec.human.answers), AnswerTopic(self._engine, questions, node.path), qos=1)
+            self._hear_answers_of_people(node.path, node.spec.human.answers, questions)
         return questions
 
     def _chooser(self, node: AgentNode) -> Chooser | None:

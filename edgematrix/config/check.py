@@ -43,6 +43,7 @@ def check_matrix(spec: MatrixSpec, loader: CodeLoader | None = None) -> list[Fin
         *_check_secrets(tree),
         *check_compiled(tree),
         *_check_composites(tree),
+        *_check_approvals(tree),
         *_check_onnx(tree, loader),
         *check_cycles(tree),
     ]
@@ -63,6 +64,15 @@ def _check_composites(tree: AgentTree) -> Iterable[Finding]:
     from edgematrix.config.check_composites import check_composites  # noqa: PLC0415 - a matrix of rules does not need it
 
     return check_composites(tree)
+
+
+def _check_approvals(tree: AgentTree) -> Iterable[Finding]:
+    writes = (write for node in tree if node.spec.device is not None for write in node.spec.device.writes.values())
+    if not any(write.critical for write in writes) and not any(node.spec.human is not None for node in tree):
+        return ()
+    from edgematrix.config.check_approvals import check_approvals  # noqa: PLC0415 - few matrices ask people
+
+    return check_approvals(tree)
 
 
 def _check_secrets(tree: AgentTree) -> Iterable[Finding]:

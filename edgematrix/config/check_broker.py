@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgematrix.agents.spec import DeviceSpec
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.check_publishes import publishes_of
 from edgematrix.config.finding import Finding, error
@@ -28,6 +29,15 @@ def check_broker(tree: AgentTree) -> Iterator[Finding]:
                 yield error(where, f"the topic {topic!r} holds {found!r}, which the broker {kind} does not carry", "broker: mosquitto does")
 
 
+def _written(node: AgentNode, device: DeviceSpec) -> Iterator[tuple[str, tuple[Key, ...]]]:
+    for name, write in device.writes.items():
+        yield write.topic, (*node.where, "device", "writes", name, "topic")
+        asked = write.approval
+        for key, topic in (("notify", asked.notify), ("answers", asked.answers)) if asked is not None else ():
+            if topic is not None:
+                yield topic, (*node.where, "device", "writes", name, "critical", key)
+
+
 def _topics_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
     spec = node.spec
     for name, group in spec.triggers.items():
@@ -40,8 +50,7 @@ def _topics_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
     if spec.device is not None:
         for name, read in spec.device.reads.items():
             yield read.topic, (*node.where, "device", "reads", name, "topic")
-        for name, write in spec.device.writes.items():
-            yield write.topic, (*node.where, "device", "writes", name, "topic")
+        yield from _written(node, spec.device)
         if spec.device.availability is not None:
             yield spec.device.availability.topic, (*node.where, "device", "availability", "topic")
     if spec.human is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgematrix.agents.onnx_spec import ONNX_OUTPUTS
-from edgematrix.config.agent_tree import COMPOSITIONS, AgentNode, AgentTree
+from edgematrix.config.agent_tree import COMPOSITIONS, QUESTION_OUTPUT, AgentNode, AgentTree
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.yaml_position import Key
 
@@ -60,6 +60,8 @@ def _named(node: AgentNode) -> Iterator[tuple[str, str, tuple[Key, ...]]]:
             yield name, "read", (*node.where, "device", "reads", name)
         for name in spec.device.writes:
             yield name, "write", (*node.where, "device", "writes", name)
+        asking = [name for name, write in spec.device.writes.items() if write.approval is not None]
+        yield from ((QUESTION_OUTPUT, "output", (*node.where, "device", "writes", name, "critical")) for name in asking[:1])
     if spec.onnx is not None:
         for name in {*ONNX_OUTPUTS} - {*spec.outputs}:
             yield name, "output", (*node.where, "onnx")

@@ -30,6 +30,8 @@ def _written(spec: MatrixSpec) -> Iterator[str]:
         device = node.spec.device
         if device is not None:
             yield from (read.topic for read in device.reads.values())
+            approvals = [write.approval for write in device.writes.values()]
+            yield from (approval.answers for approval in approvals if approval is not None and approval.answers is not None)
             if device.availability is not None:
                 yield device.availability.topic
         if node.spec.human is not None and node.spec.human.answers is not None:

@@ -30,7 +30,7 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     engine, difference = assembly.engine, plan.difference
     before, filters = frozenset(assembly.agents), dict(assembly.filters)
     gone = difference.gone
-    engine.elsewhere, engine.edges = plan.elsewhere, plan.edges
+    engine.elsewhere, engine.edges, engine.marks = plan.elsewhere, plan.edges, plan.marks
     forgotten = [runner.store_key for runner in assembly.groups if runner.agent in gone]
     removal = Removal(engine, gone, difference.moved)
     left = removal.subscriptions | _detach(assembly, {node.path for node in (*difference.recomposed, *difference.attending)})
@@ -53,8 +53,8 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     _begin(assembly, plan.parts, now_us)
     removal.finish(now_us)
     if assembly.questions is not None:
-        for path in gone - plan.parts.notify.keys():
-            assembly.questions.notify.pop(path, None)
+        for name in [name for name in assembly.questions.notify if name.partition(".")[0] in gone and name not in plan.parts.notify]:
+            del assembly.questions.notify[name]
     engine.pauses.parts.intersection_update({engine.matrix, *plan.agents, *plan.elsewhere})
     return Applied(
         revision,

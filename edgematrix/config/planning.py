@@ -20,6 +20,7 @@ from edgematrix.config.exchange import dump_agent, write
 from edgematrix.config.finding import Finding, issues_of
 from edgematrix.config.inbound import inbound_filters
 from edgematrix.config.live_record import hash_of, kept_form
+from edgematrix.config.marks import marks_of
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.config.validation import validate
@@ -28,6 +29,7 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.assembly import Assembly, Parts, Recomposed
 from edgematrix.runtime.draft import Draft
 from edgematrix.runtime.edges import Edges
+from edgematrix.runtime.marks import Marks
 from edgematrix.runtime.order import Connect, Create, Disconnect, Duplicate, Edit, Remove
 
 __all__ = ["Plan", "plan", "replan"]
@@ -54,6 +56,7 @@ class Plan(msgspec.Struct):
     warnings: list[str]
     places: Places
     edges: Edges
+    marks: Marks
     inbound: list[str]
     """What is subscribed to for the inputs of the agents here."""
     deployed: int | None = None
@@ -159,6 +162,7 @@ def _between(old: AgentTree, new: AgentTree, around: Surroundings, assembly: Ass
         warnings=warnings,
         places=new.places,
         edges=edges_of(new),
+        marks=marks_of(new),
         inbound=inbound_filters(new),
     )
 

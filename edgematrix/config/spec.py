@@ -39,7 +39,7 @@ EMBEDDED_BROKERS = ("embedded", "mosquitto", "nats")
 _MODULE_NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_<][\w.<>]*$"
 _ROOT = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}$"
 _LIMITS = tuple(field.name for field in fields(Limits))
-_PORT_KEYS = frozenset({"type", "schema", "retain", "initial", "qos", "from"})
+_PORT_KEYS = frozenset({"type", "schema", "retain", "initial", "qos", "from", "untrusted"})
 
 
 def _timezone(name: str) -> str:

@@ -91,6 +91,8 @@ class Wires:
                 yield Foreign(_filter_of(publish.topic), f"{node.path} publishes (triggers.{group}.do.{index})")
         for name, write in spec.device.writes.items() if spec.device else ():
             yield Foreign(write.topic, f"{node.path} writes {name}")
+            if write.approval is not None and write.approval.notify is not None:
+                yield Foreign(write.approval.notify, f"{node.path} notifies people (writes.{name}.critical)")
         for text in spec.publishes or ():
             yield Foreign(text, f"{node.path} publishes, its code")
         if spec.human is not None and spec.human.notify is not None:
@@ -103,6 +105,9 @@ class Wires:
             yield Foreign(_subscription(read.topic), f"{node.path} reads {name}")
         if spec.device is not None and spec.device.availability is not None:
             yield Foreign(_subscription(spec.device.availability.topic), f"{node.path} reads its availability")
+        for name, write in spec.device.writes.items() if spec.device else ():
+            if write.approval is not None and write.approval.answers is not None:
+                yield Foreign(_subscription(write.approval.answers), f"{node.path} hears answers (writes.{name}.critical)")
         for group, trigger in spec.triggers.items():
             for name, source in trigger.on.items():
                 if source.topic is not None:

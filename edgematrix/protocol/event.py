@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from msgspec import structs
 
-__all__ = ["NUMBER_MAX", "Event", "Trail"]
+__all__ = ["NUMBER_MAX", "TAINT_LENGTH_MAX", "Event", "Trail", "merged", "tainted"]
 
 NUMBER_MAX = 2**53 - 1
 """The largest epoch and sequence: what every reader of JSON holds exactly."""
+
+TAINT_LENGTH_MAX = 2_000
+"""Characters of the origins that a message names; those beyond are told as `others`."""
+_OTHERS = "others"
 
 _Epoch = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
 _Sequence = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
@@ -61,3 +66,19 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     edgebase: _Sequence | None = None
     callinputs: int | None = None
     callwants: str = ""
+
+
+def tainted(trail: Trail, taint: str) -> Trail:
+    """The trail with these origins of untrusted text beside its own."""
+    if not taint or taint == trail.taint:
+        return trail
+    found = merged(trail.taint, taint)
+    return trail if found == trail.taint else structs.replace(trail, taint=found)
+
+
+def merged(*taints: str) -> str:
+    """All these origins of untrusted text, each once."""
+    found = " ".join(dict.fromkeys(" ".join(taints).split()))
+    if len(found) <= TAINT_LENGTH_MAX:
+        return found
+    return f"{found[: TAINT_LENGTH_MAX - len(_OTHERS) - 1].rpartition(' ')[0]} {_OTHERS}".strip()

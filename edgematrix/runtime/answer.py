@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgematrix.protocol.event import merged
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind
@@ -35,9 +36,12 @@ class AnswerListener:
             return
         receiver, _, port = message.topic.removeprefix(f"{engine.root}/{Kind.OUT}/").rpartition("/")
         if port == END:
+            call.taint = merged(call.taint, trail.taint)  # why it failed may be a text of whatever failed
             self._told(call, AgentPath(receiver), message.value, now_us)
         elif receiver == call.receiver and not call.is_here:
-            taint = trail.taint if message.source else call.given  # a bare payload does not tell; only a person's agent clears
+            taint = trail.taint
+            if not message.source or call.afar is None:
+                taint = merged(call.given, taint)  # a bare payload, or a board, does not tell; only a person's agent clears
             engine.calls.heard(call, port, message.value, taint, now_us)
             if call.afar is None and port == ERROR and isinstance(message.value, Mapping) and "reason" in message.value:
                 engine.calls.fail(call.runid, str(message.value["reason"]), now_us)

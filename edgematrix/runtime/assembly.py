@@ -47,7 +47,7 @@ class Parts:
     desks: dict[AgentPath, BoardDesk] = field(default_factory=dict)
     tables: dict[AgentPath, tuple[BoardTable, AgentPath | None]] = field(default_factory=dict)
     """The rules of each board, and on whose behalf they are handed out here."""
-    notify: dict[AgentPath, str] = field(default_factory=dict)
+    notify: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from edgematrix.errors import RunError
+from edgematrix.protocol.event import merged
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.runtime.kept_call import KeptCall
@@ -251,7 +252,7 @@ class Calls:
         """The receiver has put something out."""
         call.outputs[port] = value
         if taint and port in call.wanted:
-            call.taint = taint if not call.taint else f"{call.taint} {taint}"
+            call.taint = taint if not call.taint else merged(call.taint, taint)
         if (port != ERROR or not (call.is_here or call.afar)) and call.wanted <= call.outputs.keys():
             self._end(call, now_us)
             return
@@ -299,6 +300,7 @@ class Calls:
             if not call.runs:
                 self._unsettled[call.runid] = call
         else:
+            call.taint = merged(call.taint, run.trail.taint)  # why it failed may be a text of what it was given
             self.fail(call.runid, reason or f"the run of {run.runner.agent} was {outcome}", now_us)
         return True
 

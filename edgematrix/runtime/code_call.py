@@ -12,6 +12,7 @@ from msgspec import structs
 
 from edgematrix.errors import RunError
 from edgematrix.protocol.duration import SECOND_US, format_duration
+from edgematrix.protocol.event import tainted
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.calls import Call
@@ -147,6 +148,7 @@ class CodeCall:
                 part = self._parts.popleft()
                 if self._lost:
                     part, self._lost = structs.replace(part, lost=part.lost + self._lost), 0
+                self._run.trail = tainted(self._run.trail, part.taint)
                 waiting = self._on_part(part)
                 if inspect.isawaitable(waiting):
                     await waiting
@@ -198,10 +200,9 @@ def answer_of(end: CallEnd, run: Run) -> object:
     Raises:
         RunError: it failed.
     """
+    run.trail = tainted(run.trail, end.taint)
     if end.failure:
         raise RunError(end.failure, where=run.runner.agent)
-    if end.taint:
-        run.trail = structs.replace(run.trail, taint=" ".join(dict.fromkeys(f"{run.trail.taint} {end.taint}".split())))
     if ANSWER in end.outputs:
         return end.outputs[ANSWER]
     if len(end.outputs) > 1:

@@ -34,7 +34,7 @@ from edgematrix.composition.course import (
     Wake,
 )
 from edgematrix.errors import RunError, StateError
-from edgematrix.protocol.event import Trail
+from edgematrix.protocol.event import Trail, merged
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.calls import ERROR, Call
 from edgematrix.runtime.course_replay import KINDS, Replayed, replay
@@ -115,6 +115,7 @@ class Conduct:
     def begin(self, inputs: Mapping[str, object], now_us: int) -> None:
         """Start the course."""
         self._began_us = now_us
+        self._mark()
         self._carry_out(self.course.begin(inputs, now_us), now_us)
 
     def take(self, event: Event, now_us: int) -> None:
@@ -153,6 +154,7 @@ class Conduct:
         records = read_journal(progress.journal)
         course = self.course
         self._began_us = stored.began_us
+        self._mark()
         if isinstance(course, Standing):
             found = Replayed({}, {}, None, {}) if stored.standing is None else Replayed(course.stand(inputs, stored.standing))
         else:
@@ -398,13 +400,18 @@ class Conduct:
         questions.ask(self._question(effect), self.run.trail, self._answered, now_us)
 
     def _question(self, effect: Ask) -> Question:
-        return Question(self.run.runner.agent, self.run.trail.runid, effect.question, effect.choices, effect.until_us)
+        return Question(self.run.runner.agent, self.run.trail.runid, effect.question, effect.choices, effect.until_us, effect.action)
 
     def _answered(self, value: object, by: str, now_us: int) -> None:
         self.take(Answered(value, by), now_us)
 
+    def _mark(self) -> None:
+        """All of this run is untrusted, where all that its agent says is."""
+        self.run.trail = self._body.engine.marked(self.run.runner.agent, self.run.trail)
+
     def _fail(self, effect: Fail, now_us: int) -> None:
         run = self.run
+        run.trail = self._trail_of(None)
         if run.again is None or not run.again(now_us):
             self._body.put_out_failure(run, effect.reason, effect.member, self._trail_of(None), now_us)
         self._end(Outcome.FAILED, f"{effect.member}: {effect.reason}" if effect.member else effect.reason, now_us)
@@ -437,7 +444,7 @@ class Conduct:
             found = [trail.taint, *(taints or {}).values()]
         else:
             found = [(trail.taint if step == 0 else (taints or {}).get(step, "")) for step in origins]
-        taint = _merged(found)
+        taint = merged(*found)
         return trail if taint == trail.taint else structs.replace(trail, taint=taint)
 
     def _wait(self) -> None:
@@ -474,7 +481,3 @@ class _Failing:
 def _led_by(effect: Invoke) -> tuple[int, ...]:
     """The steps that led to one, with 0 for the request where that is beside others; the request alone goes without saying."""
     return (0, *effect.after) if effect.after and effect.origins and effect.origins[0] == 0 else effect.after
-
-
-def _merged(taints: list[str]) -> str:
-    return " ".join(dict.fromkeys(" ".join(taints).split()))

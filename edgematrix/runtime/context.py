@@ -120,7 +120,8 @@ class Context:
         shown = self._veiled(topic, value, retain=retain)
         if self._was_done(f"publish on {topic}"):
             return
-        self._engine.publish(self.path, topic, value, self._clock.now_us(), qos=qos, retain=retain, shown=shown)
+        taint = self._run.trail.taint
+        self._engine.publish(self.path, topic, value, self._clock.now_us(), qos=qos, retain=retain, shown=shown, taint=taint)
         self._engine.settle(self._clock.now_us())
 
     async def emit(self, port: str, value: object) -> None:

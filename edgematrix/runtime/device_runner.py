@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from edgematrix.agents.device import Device
-from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
+from edgematrix.agents.effect import Effect, Emit, Hold, Publish, Refuse
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import NO_TRAIL, Message
@@ -13,6 +14,9 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
+
+if TYPE_CHECKING:
+    from edgematrix.runtime.approval_runner import ApprovalRunner
 
 __all__ = ["DeviceRunner"]
 
@@ -23,7 +27,7 @@ class DeviceRunner:
     Its inputs are numbered: the reads in written order, then the availability, then the writes.
     """
 
-    __slots__ = ("_deadline_us", "_device", "_engine", "_state", "agent", "order")
+    __slots__ = ("_deadline_us", "_device", "_engine", "_state", "agent", "approvals", "order")
 
     def __init__(self, engine: Engine, agent: AgentPath, device: Device, order: int) -> None:
         self._engine = engine
@@ -32,6 +36,8 @@ class DeviceRunner:
         self._state = device.start()
         self._deadline_us: int | None = None
         self.order = order
+        self.approvals: ApprovalRunner | None = None
+        """Where critical commands wait for a person; None where nothing is critical."""
 
     def foreign_inputs(self) -> Iterator[tuple[TopicFilter, int, int]]:
         """The filters of foreign topics, each with its QoS and the number of the input."""
@@ -67,13 +73,30 @@ class DeviceRunner:
             self._carry_out(effects, NO_TRAIL, now_us)
             self._wait(deadline_us)
 
+    def approved(self, port: str, value: object, trail: Trail, now_us: int) -> str:
+        """Carry a command out that a person has approved, within its limits as of now. Why it was refused; empty where it was not."""
+        effects, deadline_us = self._device.write(self._state, port, value, now_us, expiry_us=trail.expiry_us, cause=trail.id)
+        self._carry_out(effects, trail, now_us)
+        self._wait(deadline_us)
+        return next((effect.reason for effect in effects if isinstance(effect, Refuse) and effect.cause == trail.id), "")
+
     def _write(self, port: str, message: Message, now_us: int) -> None:
         trail = message.trail
         effects, deadline_us = self._device.write(
-            self._state, port, message.value, now_us, expiry_us=trail.expiry_us, tainted=bool(trail.taint), cause=trail.id
+            self._state, port, message.value, now_us, expiry_us=trail.expiry_us, taint=trail.taint, cause=trail.id
         )
-        self._carry_out(effects, trail, now_us)
         self._wait(deadline_us)
+        if len(effects) == 1 and isinstance(effects[0], Hold):
+            effects = self._hold(effects[0], message, now_us)
+        self._carry_out(effects, trail, now_us)
+
+    def _hold(self, held: Hold, message: Message, now_us: int) -> list[Effect]:
+        """Ask a person about a command; what cannot be asked is refused."""
+        if self.approvals is None:
+            reason = "the command is critical and follows from untrusted text, and nobody can be asked here"
+        else:
+            reason = self.approvals.offer(held.port, held.value, message, now_us)
+        return [Refuse(held.port, message.value, reason, message.trail.id)] if reason else []
 
     def _wait(self, deadline_us: int | None) -> None:
         self._deadline_us = deadline_us
@@ -86,7 +109,7 @@ class DeviceRunner:
             if isinstance(effect, Emit):
                 engine.emit(agent, effect.port, effect.value, trail, now_us, retained=effect.retained)
             elif isinstance(effect, Publish):
-                engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain)
+                engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain, taint=effect.taint)
             elif isinstance(effect, Refuse):
                 kind = Kind.IN if effect.port in self._device.writes else Kind.OUT
                 came = trail if effect.cause in ("", trail.id) else Trail(effect.cause)  # it may have been held meanwhile

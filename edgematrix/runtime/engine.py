@@ -16,7 +16,7 @@ from msgspec import UNSET, structs
 from edgematrix.errors import RunError
 from edgematrix.protocol.codec import as_read
 from edgematrix.protocol.duration import SECOND_US
-from edgematrix.protocol.event import Trail
+from edgematrix.protocol.event import Trail, tainted
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL, Message
@@ -26,6 +26,7 @@ from edgematrix.runtime.calls import Answer, Call, Calls
 from edgematrix.runtime.chains import Chains
 from edgematrix.runtime.dead_letter import UNKNOWN, Origin
 from edgematrix.runtime.dead_letters import DeadLetters
+from edgematrix.runtime.echoes import Echoes
 from edgematrix.runtime.ledger import Ledger
 from edgematrix.runtime.observation import (
     DeadLettered,
@@ -108,8 +109,10 @@ class Engine(Registry):
         """Where changes of the running matrix are asked for; None where there are none."""
         self.ailing: dict[AgentPath, str] = {}
         """Agents that cannot work for now, and why."""
+        self.waiting: dict[AgentPath, int] = {}
+        """How many commands of a device wait for a person."""
         self.ailed: Callable[[AgentPath], None] = lambda path: None  # noqa: ARG005 - nobody is told
-        """Called when one of these comes or goes."""
+        """Called when one of these comes or goes, or another number waits."""
         self.redact: Callable[[str], str] | None = None
         """Takes the values of secrets out of a text; None where no agent here may have any."""
         self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
@@ -118,6 +121,7 @@ class Engine(Registry):
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
         self.letters = DeadLetters(self.limits, self.touched.append)
+        self._echoes = Echoes()
         self._chains = Chains()
         self._new_id = new_id
         self._echo = echo
@@ -180,6 +184,8 @@ class Engine(Registry):
         ready = (message,) if message.call_inputs is None else self.remote.opens(message, now_us)
         self._queue.extend(earlier for earlier in ready if earlier is not message)
         if message in ready:
+            if self.marks.untrusted or self._echoes:
+                message = self._marked(message)
             for listener, hits in self._routes.of(message.topic):
                 if listener.agent == agent:
                     listener.receive(message, hits, now_us)
@@ -224,6 +230,14 @@ class Engine(Registry):
                 del self.ailing[agent]
             self.ailed(agent)
 
+    def wait(self, agent: AgentPath, count: int) -> None:
+        """Note how many commands of a device wait for a person."""
+        if self.waiting.get(agent, 0) != count:
+            self.waiting[agent] = count
+            if not count:
+                del self.waiting[agent]
+            self.ailed(agent)
+
     # Putting out
 
     def emit(self, agent: AgentPath, port: str, value: object, trail: Trail, now_us: int, *, retained: bool = False) -> None:
@@ -232,6 +246,8 @@ class Engine(Registry):
         `retained` is handed on to local listeners: the value is old, as a device's retained message says. A value that the port
         does not take is dead-lettered; who has a run to fail asks `misfit` first.
         """
+        if agent in self.marks.speakers:
+            trail = self.marked(agent, trail)
         wrong = self.misfit(agent, port, value)
         if wrong:
             topic = topic_for(self.root, Kind.OUT, agent, port)
@@ -241,6 +257,8 @@ class Engine(Registry):
 
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
         """Send work to another agent's input port."""
+        if sender in self.marks.speakers:
+            trail = self.marked(sender, trail)
         topic = topic_for(self.root, Kind.IN, receiver, port)
         self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us)
 
@@ -271,6 +289,8 @@ class Engine(Registry):
         gone = self.remote.gone.get((caller, receiver)) if self.remote.gone else None
         if gone:
             raise RunError(f"{receiver}: {gone}", where=caller)
+        if caller in self.marks.speakers:
+            trail = self.marked(caller, trail)
         runid = self._new_id(now_us)
         call = self.calls.begin(runid, caller, receiver, wanted, answered, inputs=len(inputs), is_here=here)
         call.given = trail.taint
@@ -298,11 +318,28 @@ class Engine(Registry):
         self.outbox.append(Outbound(topic, data, sender, now_us, 1, type=f"em.{Kind.CTL}.{verb}", trail=trail))
 
     def publish(
-        self, agent: AgentPath, topic: str, value: object, now_us: int, *, qos: int = 0, retain: bool = False, shown: object = UNSET
+        self,
+        agent: AgentPath,
+        topic: str,
+        value: object,
+        now_us: int,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        shown: object = UNSET,
+        taint: str = "",
     ) -> None:
-        """Publish a bare payload on a foreign topic. `shown` is what is told of it, where the value itself is not to be."""
+        """Publish a bare payload on a foreign topic.
+
+        Args:
+            shown: what is told of it, where the value itself is not to be.
+            taint: the origins of untrusted text in it: they stand on it again where an agent here reads it back.
+        """
         if self._is_mute(agent, topic, now_us):
             return
+        taint = f"{taint} {self.marks.speakers[agent]}" if agent in self.marks.speakers else taint
+        if (taint or self._echoes) and self.hears(topic):
+            self._echoes.note(topic, as_read(value), taint)
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
         if self.observers:
             self._show(Published(now_us, agent, topic, value if shown is UNSET else shown))
@@ -347,7 +384,19 @@ class Engine(Registry):
         made = self._new_id(now_us)
         return Trail(made, cause.runid or made, cause.hops + 1, cause.taint, cause.traceparent)
 
+    def marked(self, agent: AgentPath, trail: Trail) -> Trail:
+        """The trail of what an agent puts out: with its own mark, where all that it says is untrusted."""
+        return tainted(trail, self.marks.speakers.get(agent, ""))
+
     # Inside
+
+    def _marked(self, message: Message) -> Message:
+        """A message as it is heard here: what comes on some topics is untrusted, and so is what of it was published and comes back."""
+        taint = self.marks.origin_of(message.topic) if self.marks.untrusted else ""
+        if self._echoes and not message.source:
+            taint = f"{taint} {self._echoes.of(message.topic, message.value)}".strip()
+        trail = tainted(message.trail, taint)
+        return message if trail is message.trail else structs.replace(message, trail=trail)
 
     def _is_read(self, topic: str) -> bool:
         """Whether anybody, here or elsewhere, works on an input."""
@@ -457,6 +506,8 @@ class Engine(Registry):
                     break
                 if self.checks and not self._fits(message, now_us):
                     continue
+                if self.marks.untrusted or self._echoes:
+                    message = self._marked(message)
                 if self.observers:
                     self._show(Received(now_us, message.topic, message.value, message.retained))
                 for listener, hits in routes:

@@ -301,6 +301,7 @@ class Operations:
                         "question": question.text,
                         "choices": list(question.choices),
                         "until": format_moment(question.until_us + skew_us),
+                        **({} if question.action is None else {"action": dict(question.action)}),
                     }
                     for question in questions or ()
                     if _covered((order.path,), question.agent) and asked.run in ("", question.runid)
@@ -310,7 +311,12 @@ class Operations:
             raise RunError("`answer` is missing", where=order.path, remedy='{"answer": …}, or {"list": true} for what is asked')
         if questions is None:
             raise RunError("no agent here asks people", where=order.path)
-        question = questions.answer(order.path, asked.run, asked.answer, order.by, now_us, order.given_us)
+        if order.topic.startswith(self._control) and any(
+            question.action is not None and _covered((order.path,), question.agent) and asked.run in ("", question.runid)
+            for question in questions
+        ):
+            raise RunError("a critical command is approved by people, not by agents", where=order.path, remedy="an operator asks on `op`")
+        question = questions.answer(order.path, asked.run, asked.answer, order.by, now_us, order.given_us, digest=asked.digest)
         return {"agent": question.agent, "run": question.runid, "answer": asked.answer}
 
     def _check(self, path: AgentPath) -> None:

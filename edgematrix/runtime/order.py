@@ -113,10 +113,14 @@ class Cancel(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Approve(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Answer a question to a person; with `list`, tell those that wait. `run` says which one is meant, where there are several."""
+    """Answer a question to a person; with `list`, tell those that wait. `run` says which one is meant, where there are several.
+
+    `digest` says which action is approved, where the question is about one.
+    """
 
     answer: object = msgspec.UNSET
     run: str = ""
+    digest: str = ""
     list: bool = False
     session: str = ""
 

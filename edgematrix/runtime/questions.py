@@ -22,25 +22,29 @@ Take: TypeAlias = Callable[[object, str, int], None]
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked: by which agent, in which run, and until when (the host's timeline, microseconds)."""
+    """What is asked: by which agent, in which run, and until when (the host's timeline, microseconds).
+
+    `action` is the command that waits for the answer, where it is one: then only people answer, and name the run.
+    """
 
     agent: AgentPath
     runid: str
     text: str
     choices: tuple[str, ...]
     until_us: int
+    action: Mapping[str, object] | None = None
 
 
 class Questions:
     """The questions of one host. Each leaves on its agent's port `ask`, and on a foreign topic where the agent names one.
 
     Args:
-        notify: the foreign topic by agent.
+        notify: the foreign topic by agent, of questions about commands by `agent.port`.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.notify: dict[AgentPath, str] = {}
+        self.notify: dict[str, str] = {}
         self._open: dict[tuple[AgentPath, str], tuple[Question, Take]] = {}
         self._asked_us: dict[tuple[AgentPath, str], int] = {}
         """When each was asked; not of those that were asked before a restart."""
@@ -53,11 +57,13 @@ class Questions:
         engine = self._engine
         self._open[question.agent, question.runid] = (question, take)
         self._asked_us[question.agent, question.runid] = now_us
-        about = {"question": question.text, "choices": list(question.choices), "run": question.runid}
+        about: dict[str, object] = {"question": question.text, "choices": list(question.choices), "run": question.runid}
+        if question.action is not None:
+            about["action"] = dict(question.action)
         engine.emit(question.agent, "ask", about, trail, now_us)
-        topic = self.notify.get(question.agent)
+        topic = self._notified(question)
         if topic is not None:
-            engine.publish(question.agent, topic, about, now_us, qos=1)
+            engine.publish(question.agent, topic, about, now_us, qos=1, taint=trail.taint)
 
     def stand(self, question: Question, take: Take) -> None:
         """A question was asked before a restart, and still waits."""
@@ -66,17 +72,31 @@ class Questions:
     def withdraw(self, agent: AgentPath, runid: str, now_us: int) -> None:
         """Nobody waits for the answer any more."""
         self._asked_us.pop((agent, runid), None)
-        if self._open.pop((agent, runid), None) is not None:
-            topic = self.notify.get(agent)
+        found = self._open.pop((agent, runid), None)
+        if found is not None:
+            topic = self._notified(found[0])
             if topic is not None:
                 self._engine.publish(agent, topic, {"run": runid, "over": True}, now_us, qos=1)
 
-    def answer(self, path: AgentPath, runid: str, value: object, by: str, now_us: int, given_us: int | None = None) -> Question:
+    def answer(
+        self,
+        path: AgentPath,
+        runid: str,
+        value: object,
+        by: str,
+        now_us: int,
+        given_us: int | None = None,
+        *,
+        digest: str = "",
+        is_named: bool = True,
+    ) -> Question:
         """Give a person's answer to the question of this agent, or of the only one below `path` that asks.
 
         Args:
             runid: the run that asks; empty for the only one. Then the answer must not be older than the question.
             given_us: when the answer was given, where that is said.
+            digest: the command that is meant, where the answer says so: another one is not approved by it.
+            is_named: whether it is known who answers. Who is not has to name the run of a command.
 
         Raises:
             RunError: no such question waits, several do, or the answer is none of the choices, or is to an earlier question.
@@ -95,10 +115,23 @@ class Questions:
         if not runid and given_us is not None and given_us < self._asked_us.get((question.agent, question.runid), given_us):
             what = "the answer was given before this question was asked"
             raise RunError(what, where=question.agent, remedy=f"name its run, {question.runid}")
+        action = question.action
+        if action is not None:
+            if not runid and not is_named:
+                raise RunError(
+                    "an approval has to name its run", where=question.agent, remedy=f'{{"answer": …, "run": "{question.runid}"}}'
+                )
+            if digest and digest != action["digest"]:
+                raise RunError(f"the approval is of another action, {digest[:40]}", where=question.agent)
         if question.choices and (value is None or written(value) not in question.choices):
             raise RunError(f"{value!r} is no answer, expected {', '.join(question.choices)}", where=question.agent)
         take(value, by, now_us)
         return question
+
+    def _notified(self, question: Question) -> str | None:
+        """The foreign topic that gets a question."""
+        action = question.action
+        return self.notify.get(question.agent if action is None else f"{question.agent}.{action['port']}")
 
 
 class AnswerTopic:
@@ -123,7 +156,8 @@ class AnswerTopic:
         if not reason:
             by = f"{message.topic}#{about['by']}" if about.get("by") else message.topic
             try:
-                self._questions.answer(self.agent, str(about.get("run") or ""), about["answer"], by, now_us)
+                run, digest = str(about.get("run") or ""), str(about.get("digest") or "")
+                self._questions.answer(self.agent, run, about["answer"], by, now_us, digest=digest, is_named=False)
             except RunError as error:
                 reason = error.what
         if reason:

@@ -9,6 +9,7 @@ from edgematrix.protocol.port_check import PortCheck
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Holder
 from edgematrix.runtime.edges import NO_EDGES, Edges
+from edgematrix.runtime.marks import NO_MARKS, Marks
 
 __all__ = ["Registry"]
 
@@ -44,6 +45,8 @@ class Registry:
         """Agents of the matrix that do not run here."""
         self.edges: Edges = NO_EDGES
         """What the agents elsewhere read and acknowledge."""
+        self.marks: Marks = NO_MARKS
+        """Where untrusted text comes from, and where people answer."""
         self.holders: dict[AgentPath, list[Holder]] = {}
         """The trigger groups of each agent."""
 
@@ -61,7 +64,8 @@ class Registry:
             return f"{topic!r} is below the root {self.root!r}, where agents speak by emit and send"
         if topic in self.guarded:
             return f"{topic!r} belongs to the agent of a device; send to it instead"
-        return None
+        asks = self.marks.answered_on(topic)
+        return None if asks is None else f"people answer {asks} on {topic!r}: no agent answers in their place"
 
     def may_publish(self, agent: AgentPath, topic: str) -> bool:
         """Whether the agent's definition lets its code publish on a foreign topic."""

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.duration import SECOND_US
-from edgematrix.protocol.event import Trail
+from edgematrix.protocol.event import Trail, merged
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
@@ -316,7 +316,8 @@ class RemoteCalls:
         outcome = DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
         for speaker in self._readers.pop(call.runid, (call.receiver,)):
             outputs = sorted(call.outputs) if speaker == call.receiver else ()
-            self._tell(speaker, call.runid, outcome, call.failure, now_us, gone=call.gone, outputs=outputs)
+            taint = merged(call.given, call.taint) if call.failure else ""
+            self._tell(speaker, call.runid, outcome, call.failure, now_us, gone=call.gone, outputs=outputs, taint=taint)
 
     def _over_here(self, call: Call, now_us: int) -> None:
         """The part of a call that is worked on here is over."""
@@ -324,7 +325,16 @@ class RemoteCalls:
             self._tell(speaker, call.runid, _FAILED if call.failure else DONE, call.failure, now_us)
 
     def _tell(
-        self, speaker: AgentPath, runid: str, outcome: str, reason: str, now_us: int, *, gone: bool = False, outputs: Sequence[str] = ()
+        self,
+        speaker: AgentPath,
+        runid: str,
+        outcome: str,
+        reason: str,
+        now_us: int,
+        *,
+        gone: bool = False,
+        outputs: Sequence[str] = (),
+        taint: str = "",
     ) -> None:
         engine = self._engine
         data: dict[str, object] = {"outcome": outcome, "reason": reason}
@@ -333,7 +343,7 @@ class RemoteCalls:
         if gone:
             data["gone"] = True
         topic = topic_for(engine.root, Kind.OUT, speaker, END)
-        trail = engine.next_trail(Trail(runid, runid), now_us)
+        trail = engine.next_trail(Trail(runid, runid, taint=taint), now_us)
         engine.outbox.append(Outbound(topic, data, speaker, now_us, 1, type=f"em.{Kind.OUT}.{END}", trail=trail, cause=runid))
 
     def _send_again(self, call: Call, now_us: int) -> None:

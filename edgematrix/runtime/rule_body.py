@@ -12,6 +12,7 @@ from edgematrix.agents.effect import Call as CallEffect
 from edgematrix.agents.effect import Effect, Emit, Publish, Send
 from edgematrix.agents.plan import Plan
 from edgematrix.errors import RunError, StateError
+from edgematrix.protocol.event import Trail, tainted
 from edgematrix.runtime.calls import Call
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import ANSWER, Engine
@@ -128,30 +129,40 @@ class RuleBody:
     def _carry_out(self, effect: Effect, position: _Position, now_us: int) -> None:
         engine, run = self._engine, position.run
         agent = run.runner.agent
+        trail = self._trail_of(effect, run)
         if isinstance(effect, Publish):
             refusal = engine.refuses(effect.topic)
             if refusal is not None:
-                engine.dead_letter(agent, effect.topic, effect.value, refusal, now_us, Origin(run.trail, is_output=True))
+                engine.dead_letter(agent, effect.topic, effect.value, refusal, now_us, Origin(trail, is_output=True))
             else:
-                engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain)
+                engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain, taint=trail.taint)
             return
         run.trail = engine.begin_trail(run.trail, now_us)
+        trail = self._trail_of(effect, run)
         if isinstance(effect, Emit) and (wrong := engine.misfit(agent, effect.port, effect.value)):
             run.end(Outcome.FAILED, now_us, wrong)
         elif isinstance(effect, Emit):
-            engine.emit(agent, effect.port, effect.value, run.trail, now_us)
+            engine.emit(agent, effect.port, effect.value, trail, now_us)
         elif isinstance(effect, Send):
-            engine.send(agent, effect.path, effect.port, effect.value, run.trail, now_us)
+            engine.send(agent, effect.path, effect.port, effect.value, trail, now_us)
         elif isinstance(effect, CallEffect):
             inputs = ((effect.port, effect.value),)
             try:
-                call = position.call = engine.call(agent, effect.path, inputs, run.trail, now_us, position.answered)
+                call = position.call = engine.call(agent, effect.path, inputs, trail, now_us, position.answered)
             except RunError as error:
                 run.end(Outcome.FAILED, now_us, error.what)
             else:
                 position.step += 1
                 call.by = run if run.runner.keeps else None
                 engine.observe(StepBegan(now_us, agent, run.trail.runid, position.step, effect.path, call.runid, inputs))
+
+    def _trail_of(self, effect: Effect, run: Run) -> Trail:
+        """Of what reads the request itself, and not a person's answer alone, the request's taint is never cleared."""
+        return (
+            run.trail
+            if isinstance(effect, (Publish, Emit, Send, CallEffect)) and not effect.of_request
+            else tainted(run.trail, run.firing.trail.taint)
+        )
 
 
 class _Position:
@@ -194,5 +205,7 @@ class _Position:
             self.step_over(outcome, call.outputs, call.failure, now_us)
             if call.outputs and call.taint != self.run.trail.taint:  # what it got was as tainted as the run; a person may have cleared it
                 self.run.trail = structs.replace(self.run.trail, taint=call.taint)
+            elif call.failure:
+                self.run.trail = tainted(self.run.trail, call.taint)
             answer = Answer(call.outputs.get(ANSWER), call.failure)
             self.body._go_on(self, now_us, answer)  # noqa: SLF001 - its own body

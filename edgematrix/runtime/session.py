@@ -394,6 +394,8 @@ class Session:
         about = {"v": 1, "status": status, "host": self._name, "session": self.id, "since": self._since, "revision": self._revision()}
         if ailing:
             about["reason"] = ailing
+        if path in self._engine.waiting:
+            about["waiting"] = self._engine.waiting[path]
         if path in self._missed:
             about["missed"] = self._missed[path]
         if self.endings is not None and self.endings.warnings:

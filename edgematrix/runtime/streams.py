@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import structs
 
-from edgematrix.protocol.event import Trail
+from edgematrix.protocol.event import Trail, tainted
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
@@ -38,6 +38,9 @@ class Speaker(Protocol):
     def next_trail(self, cause: Trail, now_us: int) -> Trail:
         """The trail of what `cause` led to."""
 
+    def marked(self, agent: AgentPath, trail: Trail) -> Trail:
+        """The trail of what an agent puts out."""
+
     def observe(self, observation: Observation) -> None:
         """Tell whoever observes."""
 
@@ -62,14 +65,12 @@ class Streams:
         if streamed is None:
             streamed = run.streamed = {}
         sequence = streamed[port] = streamed.get(port, 0) + lost + 1
-        trail = run.trail
-        if taint:
-            trail = structs.replace(trail, taint=" ".join(dict.fromkeys(f"{trail.taint} {taint}".split())))
-        self.spread(run.runner.agent, port, value, sequence, trail, now_us, lost=lost)
+        self.spread(run.runner.agent, port, value, sequence, tainted(run.trail, taint), now_us, lost=lost)
 
     def spread(self, agent: AgentPath, port: str, value: object, sequence: int, trail: Trail, now_us: int, *, lost: int = 0) -> None:
         """Let a piece go wherever it is wanted."""
         engine = self._engine
+        trail = engine.marked(agent, trail)
         call = engine.calls.open.get(trail.runid)
         if call is None or call.is_remote or engine.watched(agent):
             topic = topic_for(engine.root, Kind.PART, agent, port)

@@ -8,7 +8,7 @@ from edgematrix.composition.retry import may_retry, wait_us
 from edgematrix.composition.spec import RetrySpec
 from edgematrix.errors import StateError
 from edgematrix.protocol.duration import format_duration
-from edgematrix.protocol.event import Trail
+from edgematrix.protocol.event import Trail, tainted
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.observation import Noted, Outcome
@@ -237,6 +237,7 @@ class _Attempts:
         if outcome is not Outcome.FAILED:
             self._supervision.over(self.run, outcome, reason, now_us)
             return
+        self.run.trail = tainted(self.run.trail, run.trail.taint)  # why it failed may be a text of what failed
         again_us = self._next_us(now_us)
         if again_us is None:
             told = reason if self.count == 1 else f"{reason} (after {self.count} attempts)"

@@ -31,10 +31,10 @@ class Cell:
     ticks next; `lapse_us` when the value expires, or a window of the day begins or ends; both on the group's timeline.
     `prev` is the last known value for `where`. `memory` is the detector's own: the base of `changes: {by}`, the moments
     or the number of `count`, the wall clock's moment up to which a clock is dealt with. `window` holds the samples of
-    `aggregate`.
+    `aggregate`. `taint` are the origins of untrusted text in what is remembered, `taint_us` when the newest of it came.
     """
 
-    __slots__ = ("at_us", "captures", "due_us", "lapse_us", "memory", "message", "prev", "side", "value", "window")
+    __slots__ = ("at_us", "captures", "due_us", "lapse_us", "memory", "message", "prev", "side", "taint", "taint_us", "value", "window")
 
     def __init__(self) -> None:
         self.value: Any = None
@@ -47,6 +47,8 @@ class Cell:
         self.prev: Any = None
         self.memory: Any = None
         self.window: Window | None = None
+        self.taint = ""
+        self.taint_us = 0
 
     def is_blank(self) -> bool:
         """Whether forgetting it changes nothing."""

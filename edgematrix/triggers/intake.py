@@ -10,6 +10,7 @@ from edgematrix.protocol.message import Message
 from edgematrix.triggers.aggregate import SAMPLES_MAX, window_of
 from edgematrix.triggers.cell import NO_CAPTURES, NO_MESSAGE, Cell, Token
 from edgematrix.triggers.detector import far_enough
+from edgematrix.triggers.heritage import inherited, settled
 from edgematrix.triggers.membership import same
 from edgematrix.triggers.source import ABSENT, CHANGES, CHANGES_BY, COUNT, FIRE, IGNORE, IS, LEVEL, LIVE, PLAIN, TURN, Source
 from edgematrix.triggers.state import GroupState, Instance
@@ -41,6 +42,8 @@ def take(  # noqa: PLR0911  each return is one answer to "what does this message
     kind = source.kind
     if source.where is not None and not _passes(state, owner, source, cell, value, message, captures):
         return REFUSED
+    if value is not None and (message.trail.taint or cell.taint):
+        message = inherited(source, cell, message, at_us)
     if source.expires_us is not None:
         cell.lapse_us = at_us + source.expires_us
     if kind == ABSENT and not old:
@@ -165,6 +168,7 @@ def _level(
             _note(state, owner, source, Reason.STEADY, side)
         return None
     if not side:
+        settled(source, cell, message, at_us)
         turn_off(state, owner, source, cell, at_us)
         return None
     return Token(value, message, captures, at_us) if turn_on(state, owner, source, cell, at_us) else None
@@ -226,6 +230,7 @@ def _event(
     else:
         _store(cell, value, message, captures, at_us)
     if refusal is None:
+        settled(source, cell, message, at_us)
         return Token(value, message, captures, at_us)
     _note(state, owner, source, refusal)
     return None

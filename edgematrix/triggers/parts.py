@@ -55,6 +55,8 @@ class _Cell(msgspec.Struct, array_like=True):
     prev: Any
     memory: Any
     samples: list[tuple[int, Any]]
+    taint: str = ""
+    taint_us: int = 0
 
 
 class _Firing(msgspec.Struct, array_like=True):
@@ -243,7 +245,7 @@ def _cell(name: str, kind: int, cell: Cell) -> _Cell:
     newest = None if cell.message is None else _token(cell.newest(cell.at_us))
     memory = list(cell.memory) if isinstance(cell.memory, deque) else cell.memory
     samples = [] if cell.window is None else list(cell.window.samples)
-    return _Cell(name, kind, newest, cell.side, cell.due_us, cell.lapse_us, cell.prev, memory, samples)
+    return _Cell(name, kind, newest, cell.side, cell.due_us, cell.lapse_us, cell.prev, memory, samples, cell.taint, cell.taint_us)
 
 
 def _outlet(outlet: Outlet) -> _Outlet:
@@ -311,6 +313,7 @@ def _restored_cell(part: _Cell, kind: int, aggregate: Any) -> Cell:
     cell.due_us = part.due_us
     cell.lapse_us = part.lapse_us
     cell.prev = part.prev
+    cell.taint, cell.taint_us = part.taint, part.taint_us
     cell.memory = deque(part.memory) if kind == COUNT and isinstance(part.memory, list) else part.memory
     if aggregate is not None and part.samples:
         any_value = aggregate.fn in ("count", "last")

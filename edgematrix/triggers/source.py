@@ -70,13 +70,14 @@ class Source:
     `bit` stands for it in masks. `level` and `test` are the detector's functions, `span_us` the time of `absent`,
     `every` or `count`, `ticks` a clock that goes by the calendar, `daytime` that of `during`. `asked` is what a level
     asks for, in words. `shared` sources of a keyed group lack the key's capture. `steady` are the traces of an ON and an
-    OFF that stay, made once needed.
+    OFF that stay, made once needed. `remembers` tells that earlier messages have a part in what it gives, `remembers_one` that only the
+    last one has, `reach_us` how far back.
     """
 
     __slots__ = (
         "aggregate", "asked", "at_least", "base_by", "bit", "breaks", "daytime", "expires_us", "fields", "for_us", "group", "index", "keep",
-        "keep_max", "kind", "level", "level_like", "max_age_us", "name", "read", "required", "retained", "role", "shared", "span_us",
-        "steady", "test", "ticks", "timed", "was", "where",
+        "keep_max", "kind", "level", "level_like", "max_age_us", "name", "reach_us", "read", "remembers", "remembers_one", "required",
+        "retained", "role", "shared", "span_us", "steady", "test", "ticks", "timed", "was", "where",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +117,13 @@ class Source:
         self.where = None if spec.where is None else _where(spec, self.fields)
         self.timed = self.for_us is not None or self.expires_us is not None or self.kind in (ABSENT, CLOCK, DURING)
         self.steady: tuple[Trace, Trace] | None = None
+        holds = self.kind == LEVEL and bool(self.for_us or spec.hysteresis)
+        over = None if spec.aggregate is None or holds else spec.aggregate.over
+        self.reach_us = self.span_us if self.kind == COUNT and spec.aggregate is None else over
+        by_last = self.kind == CHANGES or (spec.where is not None and "prev" in spec.where)
+        by_more = spec.aggregate is not None or holds or self.kind in (CHANGES_BY, COUNT)
+        self.remembers = by_last or by_more
+        self.remembers_one = by_last and not by_more
 
     def _detect(self, spec: SourceSpec) -> None:
         if spec.is_ is not None:

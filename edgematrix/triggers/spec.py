@@ -74,6 +74,8 @@ class SourceSpec:
     expires: Duration | None = None
     max_age: Duration | None = None
     qos: Literal[0, 1] | None = None
+    untrusted: Flag = False
+    """Whether texts from outside are in it: what follows from them is tainted, whoever reads the topic."""
     role: Role = "regular"
     required: Flag = False
     above: Number | None = None

@@ -84,7 +84,7 @@ def test_a_call_waits_for_its_answer_which_later_actions_read():
     run = run_of(*CALLS)
     assert run.advance(SECOND) == ([Call(AgentPath("home/hall/judge"), "in", 7, 5 * SECOND)], Awaiting(6 * SECOND))
     assert run.advance(2 * SECOND) == ([], Awaiting(6 * SECOND))
-    assert run.advance(3 * SECOND, Answer({"verdict": "ok"})) == ([Emit("out", "ok")], Done())
+    assert run.advance(3 * SECOND, Answer({"verdict": "ok"})) == ([Emit("out", "ok", of_request=False)], Done())
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_call_without_an_answer_fails_the_run(at_s: int, answer: Answer | None
 
 def test_the_answer_of_a_call_that_was_left_out_is_null():
     steps = [{"call": {"agent": "judge"}, "when": "false"}, {"emit": {"out": "${result}"}}]
-    assert run_of(*steps).advance(0) == ([Emit("out", None)], Done())
+    assert run_of(*steps).advance(0) == ([Emit("out", None, of_request=False)], Done())
 
 
 def test_an_error_ends_the_run_after_what_was_done_before():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from edgematrix.agents.device import Device
-from edgematrix.agents.effect import Effect, Emit, Publish, Refuse
+from edgematrix.agents.effect import Effect, Emit, Hold, Publish, Refuse
 from edgematrix.agents.spec import DeviceSpec
 from edgematrix.errors import EdgeMatrixError, PathError, ProtocolError, TopicError
 from edgematrix.protocol.message import Message
@@ -153,11 +153,12 @@ def test_a_command_within_the_limits_is_sent(write: dict[str, Any], value: objec
 
 
 def test_what_follows_from_untrusted_text_needs_a_human_where_it_is_critical():
-    (refused,) = tell(lamp(critical=True), "open", tainted=True)
-    assert isinstance(refused, Refuse)
-    assert "human" in refused.reason
-    assert isinstance(tell(lamp(critical=True), "open")[0], Publish)
-    assert isinstance(tell(lamp(), "open", tainted=True)[0], Publish)
+    for critical in (True, {"ask": "Open?"}):
+        assert tell(lamp(critical=critical), "open", taint="web") == [Hold("set", "open")]
+        assert isinstance(tell(lamp(critical=critical), "open")[0], Publish)
+    assert isinstance(tell(lamp(), "open", taint="web")[0], Publish)
+    (refused,) = tell(lamp(critical=True, range={"value": [0, 1]}), 2, taint="web")
+    assert isinstance(refused, Refuse), "nobody is asked about what is beyond the limits"
 
 
 def test_a_command_that_has_expired_is_refused():

@@ -453,4 +453,4 @@ def test_the_taint_of_what_was_given_before_a_restart_is_known_after_it(play, ki
     said = [(1, "em/in/home/careless/who", event), (10, "t/answer", {"answer": "yes"})]
     played = play(TAINTED, said, 60, restarts=[Restart(kill * SECOND_US) for kill in kills])
     assert played.on("t/lock") == ["yes"]
-    assert [letter.path for letter in played.of(DeadLettered) if "untrusted" in letter.reason] == ["home/lock"]
+    assert [about["action"]["payload"] for about in played.on("em/out/home/lock/ask")] == ["eve"]
