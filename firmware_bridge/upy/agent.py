@@ -10,20 +10,20 @@ payloads or events, `em/ack/{path}` with the id of each event that it has carrie
 come, and `em/state/{path}`, retained, which is also its will.
 """
 
-import json
 import os
 import time
 
 from .client import Client
 from .command import Command, parse
-from .cursor import Cursors
 from .ticks import now_s, ticks_add, ticks_diff, ticks_ms
-from .value import encode
+from .value import decode, encode
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .durable import Durable
+    from .judge import Judge
     from .keep import FileKeep, RtcKeep
 
     Keep = FileKeep | RtcKeep
@@ -77,14 +77,14 @@ class Agent:
         self._kept: dict[str, bytes] = {}
         self._outputs: list[str] = []
         self._ids: list[str] = []
-        self._cursors = Cursors(ids_max)
-        self._due: list = []  # type: ignore[type-arg]  # (edge, epoch) to be acknowledged once it is kept
+        self._durable: "Durable | None" = None
         self._keep = keep
         self.memory: dict[str, object] = {}
         if keep is not None:
             self._remember(keep)
         self._parts: "dict[str, Callable[[bytes, bool], object]]" = {}
         self._ready_parts: "list[Callable[[], object]]" = []
+        self._judge: "Judge | None" = None
         self._timers: list[list] = []  # type: ignore[type-arg]  # [when due, period, function]
         self._running = False
         self._status = "ready"
@@ -145,6 +145,16 @@ class Agent:
         """Call a function at each connection, after the birth."""
         self._ready_parts.append(function)
 
+    def use(self, judge: "Judge") -> None:
+        """Let the board judge trigger groups itself. Call it once, before the first `step`."""
+        self._judge = judge
+        judge.bind(self, self._session, self._publish_state, self._log)
+
+    def act(self, port: str, value: object) -> bool:
+        """Do what a command on an input port asks for, as a rule of the board does; False if it is refused."""
+        handler = self._handlers.get(port)
+        return handler is not None and self._carry_out(handler, Command(port, value))
+
     @property
     def settled(self) -> bool:
         """Whether the broker has taken us in, and has acknowledged all that it got."""
@@ -173,6 +183,8 @@ class Agent:
         payload = encode(value)
         if retain:
             self._kept[port] = payload
+        if self._judge is not None and not self._judge.hears(port, value, payload) and not retain:
+            return True  # it is judged here, and nobody else wants it
         sent = self._client.publish(self._topic("out", port), payload, qos, retain)
         if not sent and not retain:
             self._counts["unsent"] += 1
@@ -195,14 +207,16 @@ class Agent:
     def step(self, wait_ms: int = 0) -> None:
         """Do what is due, and wait at most `wait_ms` for something to do."""
         self._client.step(max(0, min(wait_ms, self._next_timer_ms())))
-        if self._due:
-            self._commit()
+        if self._durable is not None:
+            self._durable.commit()
         now = ticks_ms()
         for timer in self._timers:
             late_ms = ticks_diff(now, timer[0])
             if late_ms >= 0:
                 timer[0] = ticks_add(timer[0], (late_ms // timer[1] + 1) * timer[1])
                 self._call(timer[2])
+        if self._judge is not None:
+            self._judge.step()
 
     def _call(self, function: "Callable[[], object]") -> None:
         try:
@@ -246,41 +260,36 @@ class Agent:
             OSError: there is no room.
             ValueError: there is something in it that JSON does not have.
         """
+        if self._judge is not None:
+            self.memory["_rules"] = self._judge.dump()
         if self._keep is not None:
-            self._keep.store(encode({"edges": self._cursors.save(), "ids": self._ids, "memory": self.memory}))
+            edges = [] if self._durable is None else self._durable.cursors.save()
+            self._keep.store(encode({"edges": edges, "ids": self._ids, "memory": self.memory}))
 
     def _remember(self, keep: "Keep") -> None:
         data = keep.load()
         try:
-            kept = json.loads(data) if data else {}
-            self._cursors.load(kept.get("edges", []))
-            self._ids = [str(known) for known in kept.get("ids", [])]
-            self.memory = dict(kept.get("memory", {}))
+            kept: "dict[str, object]" = decode(data) if data else {}  # type: ignore[assignment]
+            if kept.get("edges"):
+                self._edges().cursors.load(kept["edges"])  # type: ignore[arg-type]
+            self._ids = [str(known) for known in kept.get("ids", [])]  # type: ignore[attr-defined]
+            self.memory = dict(kept.get("memory", {}))  # type: ignore[call-overload]
         except Exception as error:
             self._log("what was kept is damaged, and forgotten: %s" % error)
 
-    def _commit(self) -> None:
-        """What was taken is kept, and then acknowledged: a sender that hears nothing sends again."""
-        due, self._due = self._due, []
-        try:
-            self.store()
-        except OSError as error:
-            self._log("nothing can be kept: %s" % error)
-            self._due = due
-            return
-        for edge, epoch in due:
-            self._acknowledge_edge(edge, epoch, self._cursors.of(edge, epoch))
+    def _edges(self) -> "Durable":
+        """How far durable edges have come; a board that has none loads nothing of it."""
+        if self._durable is None:
+            from .durable import Durable  # noqa: PLC0415
 
-    def _acknowledge_edge(self, edge: str, epoch: int, sequence: int) -> None:
-        answer = {"v": 1, "edge": edge, "epoch": epoch, "seq": sequence}
-        if not self._client.publish("%s/ack/%s" % (self._root, self._path), encode(answer)):
-            self._counts["unsent"] += 1
+            self._durable = Durable(self._path, self._ids_max, self.store, self._answer, self._log)
+        return self._durable
 
     def _ready(self) -> None:
         self._log("connected as %s" % self._name)
         self._publish_state()
-        for edge, epoch, sequence in self._cursors.all():
-            self._acknowledge_edge(edge, epoch, sequence)
+        if self._durable is not None:
+            self._durable.tell()
         for port, payload in self._kept.items():
             self._client.publish(self._topic("out", port), payload, 0, retain=True)
         for part in self._ready_parts:
@@ -307,7 +316,7 @@ class Agent:
         except Exception as error:
             self._refuse("malformed", str(error))
             return
-        if command.sequence and not self._is_next(command):
+        if command.sequence and not self._edges().is_next(command):
             self._counts["repeated"] += 1
         elif command.id and command.id in self._ids:
             self._counts["repeated"] += 1
@@ -317,29 +326,24 @@ class Agent:
         else:
             self._carry_out(handler, command)
 
-    def _is_next(self, command: Command) -> bool:
-        """Whether a command of a durable edge comes next; whatever comes of it, how far we are is acknowledged."""
-        edge = "%s>%s.%s" % (command.source[1:], self._path, command.port)
-        due = (edge, command.epoch)
-        if due not in self._due:
-            self._due.append(due)
-        return self._cursors.take(edge, command.epoch, command.sequence, command.base)
-
-    def _carry_out(self, handler: "Callable[[Command], object]", command: Command) -> None:
+    def _carry_out(self, handler: "Callable[[Command], object]", command: Command) -> bool:
         try:
             handler(command)
         except Exception as error:
             self._refuse("failed", "%s: %s" % (type(error).__name__, error), command.id)
-            return
+            return False
         self._counts["done"] += 1
         if command.id and not command.sequence:
             self._ids.append(command.id)
             if len(self._ids) > self._ids_max:
                 del self._ids[0]
             self._acknowledge(command.id)
+        return True
 
     def _acknowledge(self, command_id: str, error: str = "") -> None:
-        answer = {"id": command_id, "error": error[:80]} if error else {"id": command_id}
+        self._answer({"id": command_id, "error": error[:80]} if error else {"id": command_id})
+
+    def _answer(self, answer: "dict[str, object]") -> None:
         if not self._client.publish("%s/ack/%s" % (self._root, self._path), encode(answer)):
             self._counts["unsent"] += 1
 
@@ -358,6 +362,8 @@ class Agent:
         since = "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(moment[:6]) if moment else None
         state = {"v": 1, "status": status, "host": self._name, "session": self._session, "since": since, "revision": self._revision}
         state.update(more)
+        if known and self._judge is not None:
+            state["rules"] = self._judge.about()
         return encode(state)
 
     def _topic(self, kind: str, port: str) -> str:
@@ -375,7 +381,7 @@ class Agent:
         rest_ms = _STEP_MS_MAX
         for timer in self._timers:
             rest_ms = min(rest_ms, ticks_diff(timer[0], now))
-        return rest_ms
+        return rest_ms if self._judge is None else self._judge.rest_ms(rest_ms)
 
 
 def _check_name(name: str) -> None:
