@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,14 +43,16 @@ def command(
     ] = None,
     topic: Annotated[str | None, typer.Option("--topic", metavar="TOPIC", help="Where to say them, if not on the agent's input.")] = None,
     part: Annotated[str | None, typer.Option("--part", metavar="heldout|tune|all", help="Default: heldout; of your own file all.")] = None,
+    servers: Annotated[bool, typer.Option("--servers", help="Ask the servers that agents name, too.")] = False,
     missed: Annotated[bool, typer.Option("--missed", help="List each sentence that was not right, and not only wrong actions.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say sentences to an agent in virtual time, and compare what its devices are told with what was wanted.
 
-    The models are the real ones. What is not installed is named, and left out; servers are not asked.
+    The models are the real ones. What is not installed is named, and left out; so are servers without --servers.
     """
     from edgematrix.config.agent_tree import AgentTree  # noqa: PLC0415 - arguments are checked first
+    from edgematrix.config.launch import secrets_beside  # noqa: PLC0415
     from edgematrix.config.named_models import named_models  # noqa: PLC0415
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415
     from edgematrix.testing.sentence_eval import evaluate  # noqa: PLC0415
@@ -66,14 +69,15 @@ def command(
     sentences = [one for one in known if wanted in ("all", one.part)]
     if not sentences:
         raise UsageError(f"none of the {len(known)} sentences says `part: {wanted}`", where=str(file), remedy="--part all")
-    absent = [model for model in named_models(tree, opened.loader.folder) if model.trouble or model.runtime == "openai"]
+    absent = [model for model in named_models(tree, opened.loader.folder) if model.trouble or (model.runtime == "openai" and not servers)]
     scripts = {model.agent: _silence(model, len(sentences)) for model in absent}
     if not as_json:
         which = "" if wanted == "all" else f", part {wanted}"
         say(f"{hearer.node.path} hears {len(sentences)} of {len(known)} sentences{which}, on {hearer.topic}")
     for model in absent:
         _show_absent(model)
-    heard, others = evaluate(opened, hearer, sentences, receivers, scripts, _progress(len(sentences), as_json))
+    keys = partial(secrets_beside, opened.loader.folder) if servers else None
+    heard, others = evaluate(opened, hearer, sentences, receivers, scripts, _progress(len(sentences), as_json), servers=keys)
     found = score(heard)
     if as_json:
         _write_json(heard, found, absent, others)
@@ -107,7 +111,7 @@ def _silence(model: NamedModel, sentences: int) -> list[dict[str, Any]]:
 
 
 def _show_absent(model: NamedModel) -> None:
-    why = model.trouble or f"{model.model} is a server, which is not asked here"
+    why = model.trouble or f"{model.model} is a server: --servers asks it"
     complain(f"{style('!', fg='yellow', bold=True)} left out: {model.agent}: {plain(why)}")
     if model.remedy:
         complain(f"  → {model.remedy}")

@@ -11,6 +11,7 @@ import msgspec
 
 from edgematrix.config.opened import Opened
 from edgematrix.errors import UsageError
+from edgematrix.identity.secrets import Source
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath, is_below
@@ -85,6 +86,8 @@ def evaluate(
     receivers: Receivers,
     scripts: Mapping[str, Sequence[Any]],
     told: Callable[[int], None] = lambda number: None,  # noqa: ARG005 - nobody wants to know
+    *,
+    servers: Callable[[], Source] | None = None,
 ) -> tuple[list[Heard], int]:
     """Say each sentence to an agent, a minute of virtual time apart, and wait for what comes of it.
 
@@ -94,6 +97,7 @@ def evaluate(
         receivers: the devices of the matrix.
         scripts: by the path of an agent that is a model what it answers in place of the real one.
         told: is called after each sentence with how many there were.
+        servers: makes the source of keys where servers are asked too.
 
     Returns:
         What came of each, in order, and how many commands there were that none of them led to: those of clocks and rules.
@@ -102,7 +106,7 @@ def evaluate(
         ConfigError, ModelError: the matrix cannot be built.
         UsageError: nobody listens there.
     """
-    return _Session(opened, hearer, sentences, receivers, scripts, told).play()
+    return _Session(opened, hearer, sentences, receivers, scripts, servers, told).play()
 
 
 class _Session:
@@ -113,6 +117,7 @@ class _Session:
         sentences: Sequence[Sentence],
         receivers: Receivers,
         scripts: Mapping[str, Sequence[Any]],
+        servers: Callable[[], Source] | None,
         told: Callable[[int], None],
     ) -> None:
         root = opened.spec.root
@@ -131,7 +136,7 @@ class _Session:
         """By sentence who was the first to tell a device something, where that was not the agent itself."""
         self._began_s = 0.0
         self._others = 0
-        self._simulation = Simulation(opened.spec, loader=opened.loader, observer=self._observed, scripts=scripts)
+        self._simulation = Simulation(opened.spec, loader=opened.loader, observer=self._observed, scripts=scripts, servers=servers)
         if not self._simulation.hears(hearer.topic):
             raise UsageError(f"no agent listens on {hearer.topic}", remedy="--topic TOPIC says where to speak")
         wanted = {(one.path, one.port) for sentence in sentences for want in sentence.wants for one in want}

@@ -38,6 +38,7 @@ from edgematrix.testing.virtual_loop import VirtualLoop
 if TYPE_CHECKING:
     from edgematrix.composition.llm_plan import LlmPlan
     from edgematrix.composition.spec import SpeakerModel
+    from edgematrix.identity.secrets import Source
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.model_thinkers import Thinkers
@@ -82,6 +83,7 @@ class Simulation:
         watch: filters of what is to be seen; without any, all that is published outside the root.
         observer: told of each hop.
         scripts: by the path of an agent that is a language model what that is to answer, in place of the real one.
+        servers: makes the source of keys where servers of language models are asked; None where they are not.
 
     Raises:
         ConfigError: the matrix cannot be built.
@@ -98,7 +100,9 @@ class Simulation:
         watch: Sequence[str] = (),
         observer: Observer | None = None,
         scripts: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+        servers: Callable[[], Source] | None = None,
     ) -> None:
+        self._servers = servers
         self._spec = spec
         self._loader = loader or CodeLoader()
         self._start_us = start_us
@@ -271,7 +275,8 @@ class Simulation:
         if self._thinkers is None:
             from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
 
-            self._thinkers = Thinkers(self._clock, self._loader.folder, scripts=self._scripts, asks_servers=False)
+            asks = self._servers is not None
+            self._thinkers = Thinkers(self._clock, self._loader.folder, self._servers, scripts=self._scripts, asks_servers=asks)
         return self._thinkers(path, plan, workshop, ails)
 
     def _scorer(self, wanted: ModelWanted, agent: str, workshop: Workshop) -> Scorer:

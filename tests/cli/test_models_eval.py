@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from talk_server import talk_server
 
 from edgematrix.cli.main import main
 
@@ -219,7 +220,7 @@ def test_models_that_are_not_there_are_named_and_left_out(folder: Path, capsys: 
     told = capsys.readouterr()
     assert "left out: home/small: the model smollm2-135m needs llama-cpp-python, which is not installed" in told.err
     assert "pip install 'edgematrix[llm]'" in told.err
-    assert "left out: home/heavy: big at http://127.0.0.1:1/v1 is a server" in told.err
+    assert "left out: home/heavy: big at http://127.0.0.1:1/v1 is a server: --servers asks it" in told.err
     assert "1 of 1 right" in told.out
     _, last = evaluated(capsys)
     assert [(one["agent"], one["runtime"]) for one in last["left_out"]] == [("home/small", "llama_cpp"), ("home/heavy", "openai")]
@@ -246,6 +247,28 @@ def test_what_is_wrong_is_told_in_a_line(folder: Path, capsys: Captured, options
     said = capsys.readouterr().err
     assert told in said
     assert "Traceback" not in said
+
+
+def test_servers_are_asked_on_demand_with_their_key(folder: Path, capsys: Captured) -> None:
+    Path("secrets").mkdir()
+    Path("secrets/llm").write_text("open sesame")
+    Path("secrets/llm").chmod(0o600)
+    with talk_server() as server:
+        server.answer = lambda request: request.text("Did you mean the lamp?")
+        write(
+            RULES
+            + f"""
+    escalate: {{to: heavy}}
+  heavy: {{llm: {{provider: openai, url: "{server.url}", model: big, prompt: "${{text}}", api_key: "${{secret:llm}}"}}}}
+""",
+            {"say": "the lamp", "want": []},
+        )
+        sentences, _ = evaluated(capsys)
+        assert (sentences[0]["stage"], sentences[0]["answer"], server.asked) == ("rules", "", [])
+        sentences, last = evaluated(capsys, "--servers")
+    assert (sentences[0]["stage"], sentences[0]["answer"]) == ("heavy", "Did you mean the lamp?")
+    assert server.headers[0]["authorization"] == "Bearer open sesame"
+    assert last["left_out"] == []
 
 
 def test_sentences_come_where_the_agent_s_triggers_listen(folder: Path, capsys: Captured) -> None:
