@@ -114,10 +114,10 @@ class Listener:
 class Board:
     """A program under an interpreter, as a process of its own."""
 
-    def __init__(self, words: list[str], log: Path) -> None:
+    def __init__(self, words: list[str], log: Path, **variables: str) -> None:
         self._log = log
         with log.open("wb") as out:
-            self.process = subprocess.Popen(words, env=micropython.environment(), stdout=out, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(words, env=micropython.environment() | variables, stdout=out, stderr=subprocess.STDOUT)
 
     def said(self) -> str:
         return self._log.read_text()
