@@ -86,17 +86,19 @@ class Rules:
         return min(moments) if moments else None
 
     def dump(self) -> "list[Any]":
-        """What is remembered, as JSON knows it."""
-        return [self.id, self.now, [rule.dump() for rule in self.rules]]
+        """What is remembered, as JSON knows it: the moment, and by the names of rules what each knows."""
+        return [self.now, {rule.id: rule.dump() for rule in self.rules}]
 
-    def load(self, state: "list[Any]") -> bool:
-        """Go on from what `dump` gave, at its moment. False, and nothing has changed, if it is of another table."""
-        if state[0] != self.id or len(state[2]) != len(self.rules):
-            return False
-        self.now = state[1]
-        for rule, its in zip(self.rules, state[2]):  # noqa: B905 - MicroPython's zip knows no `strict`
-            rule.load(its)
-        return True
+    def load(self, state: "list[Any]") -> None:
+        """Go on from what `dump` gave, at its moment; rules that it does not name begin afresh."""
+        self.now = state[0]
+        for rule in self.rules:
+            if rule.id in state[1]:
+                rule.load(state[1][rule.id])
+
+    def sides(self) -> "list[Any]":
+        """The sides of all levels: what should outlive a reset."""
+        return [source.side for rule in self.rules for source in rule.sources]
 
 
 class _Source:
