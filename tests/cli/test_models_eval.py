@@ -92,6 +92,24 @@ def test_for_people_the_wrong_actions_are_listed_one_by_one(folder: Path, capsys
     assert "it's dark" in capsys.readouterr().out
 
 
+def test_what_waits_for_a_person_counts_and_is_marked(folder: Path, capsys: Captured) -> None:
+    write(
+        """
+  door: {device: {writes: {lock: {topic: z/door/set, schema: {enum: [LOCK, UNLOCK]}, critical: true}}}}
+  helper:
+    sentences:
+      rules: [{say: ["let me in"], send: {to: door.lock, payload: UNLOCK}}, {say: ["break it"], send: {to: door.lock, payload: 1}}]
+""",
+        {"say": "let me in", "want": [{"to": "door.lock", "payload": "UNLOCK"}]},
+        *({"say": f"let me in{'!' * count}", "want": [], "kind": "attack"} for count in range(1, 20)),
+        {"say": "break it", "want": [], "kind": "attack"},
+    )
+    sentences, _ = evaluated(capsys)
+    assert [one["verdict"] for one in sentences] == ["right", *["wrong"] * 19, "right"], "however many wait already"
+    assert sentences[0]["did"] == [{"to": "home/door.lock", "payload": "UNLOCK", "waits": True}]
+    assert "schema" in sentences[-1]["refused"][0]
+
+
 def test_what_clocks_and_rules_do_is_no_sentence_s_doing(folder: Path, capsys: Captured) -> None:
     write(
         RULES
