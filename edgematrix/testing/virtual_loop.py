@@ -31,6 +31,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self._virtual = clock
         self._start_us = clock.now_us()
+        self.set_exception_handler(_told)
         self._clock_resolution = 1 / SECOND_US  # so that a callback is due in the microsecond that its moment is rounded to
 
     def time(self) -> float:
@@ -83,3 +84,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _is_due(self) -> bool:
         deadline_us = self.deadline_us
         return deadline_us is not None and deadline_us <= self._virtual.now_us()
+
+
+def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what nobody has asked for; whoever pressed Ctrl-C while code was at work has heard of it already."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
