@@ -99,6 +99,16 @@ class Listener:
                 return found
             found.append(heard)
 
+    def drain(self, quiet_s: float) -> list[tuple[str, bytes]]:
+        """What has come and was not asked for, until nothing comes for so long."""
+        found: list[tuple[str, bytes]] = []
+        while True:
+            try:
+                topic, payload, _ = self._heard.get(timeout=quiet_s)
+            except queue.Empty:
+                return found
+            found.append((topic, payload))
+
     def publish(self, topic: str, payload: str | bytes, qos: int = 1, *, retain: bool = False) -> None:
         self._client.publish(topic, payload, qos, retain).wait_for_publish(WAIT_S)
 
