@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from edgematrix.config.opening import open_matrix
@@ -33,15 +31,3 @@ def test_who_listens_hears_the_runs_before_and_after_a_restart(tmp_path: Path) -
     ]
     assert len({message.trail.runid for message in heard}) == 2
     assert [one.payload for one in seen] == [1, 2]
-
-
-def test_ctrl_c_while_code_is_at_work_is_told_once(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text("import signal\nasync def work(firing):\n    signal.raise_signal(signal.SIGINT)\n")
-    (tmp_path / "home.yaml").write_text('matrix: home\nagents:\n  slow: {python: "slow:work", triggers: {t: {on: {x: {topic: t/x}}}}}\n')
-    (tmp_path / "in.jsonl").write_text('{"at": 0, "topic": "t/x", "payload": 1}\n')
-    command = [sys.executable, "-m", "edgematrix", "simulate", "home.yaml", "--input", "in.jsonl"]
-
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-
-    assert done.returncode == 130
-    assert "Traceback" not in done.stderr, done.stderr
