@@ -13,11 +13,12 @@ import msgspec
 
 from edgematrix.agents.spec import ActionSpec
 from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
+from edgematrix.config.marks import marks_of
 from edgematrix.config.spec import TriggerSpec
 from edgematrix.config.wires import Wires
 from edgematrix.errors import EdgeMatrixError, PathError
 from edgematrix.protocol.path import AgentPath, parent_of
-from edgematrix.protocol.topic import Kind
+from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.board_table import RULES_PORT, BoardTable, PushedRule
 from edgematrix.triggers.pushdown import BYTES_MAX, RULES_MAX, VERSION, Form, rule_form
 
@@ -64,6 +65,7 @@ def board_rules(tree: AgentTree) -> tuple[list[BoardRules], list[Verdict]]:
     verdicts: list[Verdict] = []
     found: dict[AgentPath, list[tuple[PushedRule, Form]]] = {node.path: [] for node in boards}
     sizes = dict.fromkeys(found, 0)
+    marks = marks_of(tree)
     loud: set[tuple[AgentPath, str]] = set()
     for node in tree:
         for name, trigger in node.spec.triggers.items():
@@ -71,6 +73,9 @@ def board_rules(tree: AgentTree) -> tuple[list[BoardRules], list[Verdict]]:
             if not sources:
                 continue
             verdict, made = _judge(tree, node, name, trigger, sources)
+            if made is not None and any(marks.origin_of(_topic(tree, target)) for target in sources.values()):
+                reason = "what it reads is untrusted, and what a board says does not tell so"
+                verdict, made = msgspec.structs.replace(verdict, reason=reason, acts=()), None
             if made is not None:
                 sizes[verdict.board] += len(json.dumps(made[1])) + 1
                 if len(found[verdict.board]) >= RULES_MAX or sizes[verdict.board] > BYTES_MAX - _SPARE:
@@ -85,6 +90,10 @@ def board_rules(tree: AgentTree) -> tuple[list[BoardRules], list[Verdict]]:
                 loud.update((target.node.path, target.port) for target in sources.values())
     loud |= set(_read_otherwise(tree))
     return [BoardRules(node.path, _keeper(tree, node, found[node.path]), _table(node, found[node.path], loud)) for node in boards], verdicts
+
+
+def _topic(tree: AgentTree, target: Target) -> str:
+    return topic_for(tree.matrix.root, target.kind, target.node.path, target.port)
 
 
 _SPARE: Final = 512

@@ -20,6 +20,7 @@ def marks_of(tree: AgentTree) -> Marks:
     speakers: dict[AgentPath, str] = {}
     untrusted: dict[tuple[str, str], None] = {}
     answers: list[tuple[str, AgentPath]] = []
+    patience: dict[str, int] = {}
     for node in tree:
         origin = origin_named(node)
         if origin:
@@ -27,7 +28,10 @@ def marks_of(tree: AgentTree) -> Marks:
         for found in _untrusted(tree, node):
             untrusted[found] = None
         answers += [(text, node.path) for text in answers_of(node)]
-    return Marks(speakers, list(untrusted), answers) if speakers or untrusted or answers else NO_MARKS
+        for port, write in node.spec.device.writes.items() if node.spec.device is not None else ():
+            if write.approval is not None:
+                patience[topic_for(tree.matrix.root, Kind.IN, node.path, port)] = int(write.approval.timeout)
+    return Marks(speakers, list(untrusted), answers, patience) if speakers or untrusted or answers or patience else NO_MARKS
 
 
 def origin_named(node: AgentNode) -> str:

@@ -415,7 +415,8 @@ class Engine(Registry):
         if leaves:
             bounded = trail
             if sender not in self.durable or self._owner_of(topic) not in self.edges.lasting:
-                bounded = structs.replace(trail, expiry_us=now_us + self.command_expiry_us)
+                patience_us = self.marks.patience.get(topic, 0) if trail.taint else 0
+                bounded = structs.replace(trail, expiry_us=now_us + self.command_expiry_us + patience_us)
             kind = f"em.{Kind.IN}.{topic.rpartition('/')[2]}"
             outbound = Outbound(topic, value, sender, now_us, 1, type=kind, trail=bounded, cause=after)
             if call is not None:

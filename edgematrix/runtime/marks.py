@@ -22,16 +22,20 @@ class Marks:
             that do what is said to them.
         untrusted: filters of topics with texts from outside, each with the origin that stands on what comes there.
         answers: filters of the foreign topics on which people answer: nothing of the matrix publishes there.
+        patience: how long a command for a critical input may wait for a person, by topic, in microseconds: so much longer it is worth
+            something when it leaves a host.
     """
 
-    __slots__ = ("_answers", "_known", "_untrusted", "speakers", "untrusted")
+    __slots__ = ("_answers", "_known", "_untrusted", "patience", "speakers", "untrusted")
 
     def __init__(
         self,
         speakers: Mapping[AgentPath, str] | None = None,
         untrusted: Sequence[tuple[str, str]] = (),
         answers: Sequence[tuple[str, AgentPath]] = (),
+        patience: Mapping[str, int] | None = None,
     ) -> None:
+        self.patience: Mapping[str, int] = patience or {}
         self.speakers: Mapping[AgentPath, str] = speakers or {}
         self.untrusted = bool(untrusted)
         """Whether there are any."""
