@@ -56,7 +56,7 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", where=str(target), remedy="--out names another file") from None
     kind = "bytecode" if words else "source"
-    say(f"{target}: version {version} for {plain(board)}, {len(image.manifest.files)} files, {image.manifest.size:,} bytes of {kind}")
+    say(f"{target}: version {version} for {plain(board)}, {len(image.files())} files, {image.manifest.size:,} bytes of {kind}")
     if signer is None:
         say(f"boards take it once it is signed: edgematrix firmware sign {target} --key FILE")
     if tree is not None:

@@ -90,7 +90,12 @@ async def _push(target: Target, image: Image, boards: list[str], at_once: int, s
         _publish(guests, desk.heard(topic, payload, retained, time.monotonic()))
         heard.set()
 
-    async with visit(target.url, desk.filters, received, qos=1, changed=lambda text: complain(style(plain(text), dim=True))) as guest:
+    def changed(text: str) -> None:
+        complain(style(plain(text), dim=True))
+        # A broker that was started anew may have forgotten what stood there.
+        _publish(guests, desk.offers())
+
+    async with visit(target.url, desk.filters, received, qos=1, changed=changed) as guest:
         await wait_quiet(heard)
         for publication in desk.offers():
             await guest.assure(publication)

@@ -48,7 +48,8 @@ _NAME_LENGTH_MAX = 64
 _DEPTH_MAX = 4
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 _MAINS = ("main.py", "main.mpy")
-_TAKEN = ("manifest", "manifest.new")
+_TAKEN = ("files", "manifest", "manifest.new")
+_TABLE_BYTES_MAX = 6_144
 
 
 class Proof(NamedTuple):
@@ -62,8 +63,8 @@ class Proof(NamedTuple):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an image is: for which board (a path, or the name of a kind), which version, and what is in it.
 
-    `files` are names and sizes in the order of the body, `size` and `sha256` are of the body, `chunk` is how many bytes go into
-    a message, `made` is a moment (RFC 3339). `title` and `summary` are for people.
+    `size` and `sha256` are of the body, which begins with a table of `table` bytes; `chunk` is how many bytes go into a message,
+    `made` is a moment (RFC 3339). `title` and `summary` are for people.
     """
 
     board: str
@@ -71,7 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     size: int
     sha256: str
     chunk: int
-    files: tuple[tuple[str, int], ...]
+    table: int
     made: str
     title: str = ""
     summary: str = ""
@@ -108,8 +109,8 @@ class Image:
 
     def files(self) -> list[tuple[str, bytes]]:
         """Each file with what it holds."""
-        found, start = [], 0
-        for name, size in self.manifest.files:
+        found, start = [], self.manifest.table
+        for name, size in read_table(self.manifest, self.body):
             found.append((name, self.body[start : start + size]))
             start += size
         return found
@@ -136,23 +137,23 @@ def make_image(
     Raises:
         UsageError: something is beyond its bounds, or there is no `main`.
     """
-    body = b"".join(data for _, data in files)
+    table = json.dumps([[name, len(data)] for name, data in files], separators=(",", ":")).encode()
+    body = b"".join([table, *(data for _, data in files)])
     manifest = Manifest(
         board=board,
         version=version,
         size=len(body),
         sha256=hashlib.sha256(body).hexdigest(),
         chunk=chunk,
-        files=tuple((name, len(data)) for name, data in files),
+        table=len(table),
         made=made,
         title=title,
         summary=summary,
     )
     check_manifest(manifest)
+    read_table(manifest, body)
     told = {name: value for name, value in msgspec.to_builtins(manifest).items() if value != ""}
     written = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    if len(written) > _TWO_BYTES_MAX:
-        raise UsageError(f"the manifest has {len(written)} bytes", remedy="fewer files")
     return Image(manifest, written, Proof(), body)
 
 
@@ -188,17 +189,21 @@ def read_image(file: Path) -> Image:
     if len(body) != manifest.size or hashlib.sha256(body).hexdigest() != manifest.sha256:
         what = f"its body has {len(body)} bytes that are not the {manifest.size} of its manifest"
         raise UsageError(what, where=str(file), remedy="build or copy it again")
+    try:
+        read_table(manifest, body)
+    except UsageError as error:
+        raise UsageError(error.what, where=str(file), remedy=error.remedy) from None
     return Image(manifest, manifest_bytes, proof, body)
 
 
 def check_name(name: str) -> str:
-    """A file's name as boards take it: `a-z A-Z 0-9 _ - .`, four levels, 64 characters.
+    """A file's name as boards take it: `a-z A-Z 0-9 _ - .`, four levels, 64 characters; no name that a slot has for itself.
 
     Raises:
         UsageError: it is another one.
     """
     if not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH_MAX or name.count("/") >= _DEPTH_MAX or name in _TAKEN:
-        remedy = f"letters, digits, _ - . and at most {_DEPTH_MAX} levels and {_NAME_LENGTH_MAX} characters; not `manifest`"
+        remedy = f"letters, digits, _ - . and at most {_DEPTH_MAX} levels and {_NAME_LENGTH_MAX} characters; not {' or '.join(_TAKEN)}"
         raise UsageError(f"a board takes no file called {name[:80]!r}", remedy=remedy)
     return name
 
@@ -217,16 +222,32 @@ def check_manifest(manifest: Manifest) -> None:
         raise UsageError(f"the version is {manifest.version}, it has to be a whole number from 1 to {VERSION_MAX}")
     if not CHUNK_BYTES_MIN <= manifest.chunk <= CHUNK_BYTES_MAX:
         raise UsageError(f"chunks of {manifest.chunk} bytes, they have {CHUNK_BYTES_MIN} to {CHUNK_BYTES_MAX}")
-    names = [check_name(name) for name, _ in manifest.files]
+    if not 0 < manifest.table < manifest.size <= IMAGE_BYTES_MAX or manifest.table > _TABLE_BYTES_MAX:
+        what = f"an image of {manifest.size} bytes with a table of {manifest.table}"
+        raise UsageError(what, remedy=f"from 1 byte to {IMAGE_BYTES_MAX}, and fewer files, or shorter names")
+    for name in ("title", "summary"):
+        size = len(getattr(manifest, name).encode())
+        if size > _SHOWN_BYTES_MAX:
+            raise UsageError(f"the {name} has {size} bytes, {_SHOWN_BYTES_MAX} is the most")
+
+
+def read_table(manifest: Manifest, body: bytes) -> list[tuple[str, int]]:
+    """Names and sizes of the files of an image.
+
+    Raises:
+        UsageError: there is no such table, or what stands in it is beyond its bounds.
+    """
+    try:
+        table = msgspec.json.decode(body[: manifest.table], type=list[tuple[str, int]])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"its table of files cannot be read: {error}", remedy="build it again") from None
+    names = [check_name(name) for name, _ in table]
     if len(set(names)) < len(names):
         raise UsageError("a file stands there twice")
     if len(names) > FILES_MAX:
         raise UsageError(f"there are {len(names)} files, {FILES_MAX} is the most")
     if sum(name in _MAINS for name in names) != 1:
         raise UsageError("there has to be one main.py (or main.mpy), with which the program begins")
-    if not 0 < manifest.size <= IMAGE_BYTES_MAX or sum(size for _, size in manifest.files) != manifest.size:
-        raise UsageError(f"the files have {manifest.size} bytes, it has to be from 1 to {IMAGE_BYTES_MAX}")
-    for name in ("title", "summary"):
-        size = len(getattr(manifest, name).encode())
-        if size > _SHOWN_BYTES_MAX:
-            raise UsageError(f"the {name} has {size} bytes, {_SHOWN_BYTES_MAX} is the most")
+    if manifest.table + sum(size for _, size in table) != manifest.size or any(size < 0 for _, size in table):
+        raise UsageError(f"its files are not the {manifest.size} bytes of its manifest", remedy="build it again")
+    return table

@@ -1,4 +1,7 @@
-"""An image on its way into a slot: its manifest, what is there of it already, and whether all of it is right."""
+"""An image on its way into a slot: its manifest, what is there of it already, and whether all of it is right.
+
+It begins with a table of its files, which is kept in the slot like a file, so that the way goes on from wherever it was cut.
+"""
 
 import binascii
 import hashlib
@@ -10,7 +13,11 @@ TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["Intake", "read_manifest"]
+__all__ = ["TABLE", "Intake", "read_manifest"]
+
+TABLE = "files"
+_TABLE_BYTES_MAX = 6_144
+_TAKEN = (TABLE, "manifest", "manifest.new")
 
 _FILES_MAX = 64
 _NAME_LENGTH_MAX = 64
@@ -31,13 +38,11 @@ def read_manifest(data: bytes) -> dict:  # type: ignore[type-arg]
     """
     try:
         found = json.loads(data)
-        names = [name for name, _ in found["files"]]
-        sizes = [size for _, size in found["files"]]
-        numbers = [found["version"], found["size"], found["chunk"]]
-        good = all(isinstance(number, int) and number > 0 for number in numbers) and min(sizes) >= 0 and sum(sizes) == found["size"]
-        good = good and _CHUNK_BYTES_MIN <= found["chunk"] <= _CHUNK_BYTES_MAX and len(names) <= _FILES_MAX
+        numbers = [found["version"], found["size"], found["chunk"], found["table"]]
+        good = all(isinstance(number, int) and number > 0 for number in numbers)
+        good = good and _CHUNK_BYTES_MIN <= found["chunk"] <= _CHUNK_BYTES_MAX
+        good = good and found["table"] < found["size"] and found["table"] <= _TABLE_BYTES_MAX
         good = good and isinstance(found["board"], str) and len(binascii.unhexlify(found["sha256"])) == 32
-        good = good and all(_is_name(name) for name in names) and ("main.py" in names or "main.mpy" in names)
     except (KeyError, TypeError):
         good = False
     if not good:
@@ -51,7 +56,7 @@ class Intake:
     def __init__(self, files: Files, slot: str, manifest: dict) -> None:  # type: ignore[type-arg]
         self._files = files
         self._slot = slot + "/"
-        self._parts = manifest["files"]
+        self._parts: list = [[TABLE, manifest["table"]]]  # type: ignore[type-arg]
         self._sha256 = manifest["sha256"]
         self._file: "BinaryIO | None" = None
         self._unsynced = 0
@@ -70,9 +75,10 @@ class Intake:
 
         Raises:
             OSError: they cannot be written.
+            ValueError: the table is none, so they were not signed.
         """
         start = 0
-        for name, size in self._parts:
+        for name, size in self._parts:  # which grows by what the table tells
             end = start + size
             if start <= self.at < end:
                 count = min(len(data), end - self.at)
@@ -82,6 +88,7 @@ class Intake:
                 self._unsynced += count
                 if self.at == end:
                     self.close()
+                    self._look_up()
                 elif self._unsynced >= _FLUSH_BYTES:
                     self._files.sync(file)
                     self._unsynced = 0
@@ -110,6 +117,8 @@ class Intake:
         Raises:
             OSError: it cannot be read, or an empty file cannot be made.
         """
+        if len(self._parts) < 2:
+            return False
         whole, buffer = hashlib.sha256(), bytearray(_READ_BYTES)
         view = memoryview(buffer)
         for name, size in self._parts:
@@ -137,6 +146,7 @@ class Intake:
         self.close()
         for name, _ in self._parts:
             self._files.remove(self._slot + name)
+        del self._parts[1:]
         self.at = 0
 
     def _found(self) -> int:
@@ -147,7 +157,28 @@ class Intake:
             if found < size:
                 return int(count + found)
             count += size
+            try:
+                self._look_up()
+            except ValueError:
+                self._files.remove(self._slot + TABLE)
+                return 0
         return int(count)
+
+    def _look_up(self) -> None:
+        """Read the table, once it is there."""
+        if len(self._parts) > 1:
+            return
+        good = True
+        try:
+            table = json.loads(self._files.read(self._slot + TABLE))
+            for name, size in table:
+                good = good and isinstance(size, int) and size >= 0 and name not in _TAKEN and _is_name(name)
+            good = good and len(table) <= _FILES_MAX and sum([size for _, size in table]) == self.size - self._parts[0][1]
+        except (ValueError, TypeError, AttributeError):
+            good = False
+        if not good:
+            raise ValueError("the table of files is none")
+        self._parts += table
 
     def _opened(self, name: str, at: int) -> "BinaryIO":
         if "/" in name:

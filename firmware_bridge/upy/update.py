@@ -108,6 +108,7 @@ class Updater:
             self._refuse(error.args[0], error.args[1])
         except OSError as error:
             self._broken(error)
+        self._told = (b"", b"")  # whoever offers wants an answer, the same one too
         self._tell()
 
     def _proven(self, payload: bytes) -> bytes:
@@ -223,6 +224,9 @@ class Updater:
             self._broken(error)
             self._tell()
             return
+        except ValueError:
+            self._wrong(intake)
+            return
         self._asks = 0
         self._since = ticks_ms()
         if self._asked - intake.at <= _WINDOW // 2 * chunk:
@@ -247,15 +251,20 @@ class Updater:
         if intake.is_right():
             self._slots.loaded()
             self._leaving = True
+            self._tell()
         else:
-            self._hashes += 1
-            intake.clear()
-            if self._hashes < _HASHES_MAX:
-                self._begin_to_ask(intake)
-            else:
-                self._hashes = 0
-                self._stop()
-                self._refuse("hash", "what came is not what was signed")
+            self._wrong(intake)
+
+    def _wrong(self, intake: Intake) -> None:
+        """Other bytes came than were signed."""
+        self._hashes += 1
+        intake.clear()
+        if self._hashes < _HASHES_MAX:
+            self._begin_to_ask(intake)
+        else:
+            self._hashes = 0
+            self._stop()
+            self._refuse("hash", "what came is not what was signed")
         self._tell()
 
     # What is due

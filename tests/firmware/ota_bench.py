@@ -20,7 +20,6 @@ from firmware_bridge.ota.program import collect, compiled, compiler, write_tree
 PATH = "home/board"
 KIND = "greenhouse"
 MADE = "2026-01-01T00:00:00Z"
-RESTART = 3
 
 PROGRAM = """
 import json
@@ -48,10 +47,20 @@ def program(folder: Path, version: int, *, more: str = "", size: int = 0) -> Pat
     return folder
 
 
-def image_of(folder: Path, version: int, key: RsaKey | HmacKey | None, *, board: str = KIND, chunk: int = 768, is_source: bool = False) -> Image:
-    words = [] if is_source else compiler()
-    image = make_image(compiled(collect(folder), words), board=board, version=version, made=MADE, chunk=chunk, title="the greenhouse")
-    return image if key is None else image.signed(key.sign(image.manifest_bytes))
+_bytecode: dict[tuple[str, bytes, bool], list[tuple[str, bytes]]] = {}
+"""What was compiled: it costs more than all else here."""
+
+
+def image_of(folder: Path, version: int, key: RsaKey | HmacKey, *, board: str = KIND, chunk: int = 768, is_source: bool = False) -> Image:
+    """An image of a program, signed; as bytecode, or as source for interpreters that know no bytecode."""
+    files: list[tuple[str, bytes]] = []
+    for name, file in collect(folder):
+        known = (name, file.read_bytes(), is_source)
+        if known not in _bytecode:
+            _bytecode[known] = compiled([(name, file)], [] if is_source else compiler())
+        files += _bytecode[known]
+    image = make_image(sorted(files), board=board, version=version, made=MADE, chunk=chunk, title="the greenhouse")
+    return image.signed(key.sign(image.manifest_bytes))
 
 
 class Powered:
@@ -61,7 +70,7 @@ class Powered:
         self.folder = folder
         self.starts = 0
         self._words = words
-        write_tree(folder, image, keys, compiler() if "-X" in words and "dev" not in words else [])
+        write_tree(folder, image, keys, [])
         (folder / "device.json").write_text(json.dumps({"path": PATH, "port": port, "trial_s": trial_s}))
         self._log = folder.parent / f"{folder.name}.log"
         self._log.write_bytes(b"")

@@ -6,8 +6,9 @@ Every write and each erasing of a block counts; the one that is cut leaves the f
 STEP-th is cut, and once more a bit later in the life that follows. With `bad` the new program is never content.
 """
 
+# ruff: noqa: ANN204, PTH123, RET503, UP031 - MicroPython has no typing and no pathlib
+
 import json
-import os
 import sys
 
 import vfs
@@ -69,8 +70,8 @@ def read_image(path):
 def place(files, keys, manifest_bytes, manifest, body):
     """What is on a new board."""
     files.write("update.keys", keys)
-    start = 0
-    for name, size in manifest["files"]:
+    start = manifest["table"]
+    for name, size in json.loads(body[: manifest["table"]]):
         full = "a/" + name
         files.make_folder(full.rpartition("/")[0])
         files.write(full, body[start : start + size])
@@ -79,8 +80,8 @@ def place(files, keys, manifest_bytes, manifest, body):
 
 
 def holds(files, slot, manifest, body):
-    start = 0
-    for name, size in manifest["files"]:
+    start = manifest["table"]
+    for name, size in json.loads(body[: manifest["table"]]):
         if files.read(slot + "/" + name) != body[start : start + size]:
             return False
         start += size
@@ -137,7 +138,7 @@ def main(old_path, new_path, keys_path, first, step, block_bytes, kind="good"):
         place(Files("/flash"), file.read(), old_bytes, old, old_body)
     vfs.umount("/flash")
     before = bytes(flash.data)
-    cut, tried = int(first), 0
+    longest, cut, tried = longest_life(flash, before, desk, content), int(first), 0
     both = (old, old_body), (new, new_body)
     while True:
         flash.writes = 0
@@ -147,7 +148,6 @@ def main(old_path, new_path, keys_path, first, step, block_bytes, kind="good"):
             print("cut at %d: %s" % (cut, wrong))
             sys.exit(1)
         tried += 1
-        longest = longest_life(flash, before, desk, content) if tried == 1 else longest
         cut += int(step)
         if cut > longest:
             break

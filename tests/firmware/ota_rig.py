@@ -1,5 +1,7 @@
 """A board without a network, for MicroPython and CPython: an agent that keeps what it is told, and a desk that answers at once."""
 
+# ruff: noqa: ANN204, N818 - MicroPython has no typing; a restart is no error
+
 import json
 
 from upy.slots import Slots

@@ -236,9 +236,7 @@ def test_proofs_hold_on_micropython(tmp_path: Path) -> None:
         "    assert found is wanted, (algorithm, key, found)\n"
         "print('all hold')\n"
     )
-    done = subprocess.run(
-        [*words, str(program)], check=False, env=micropython.environment(), capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([*words, str(program)], check=False, env=micropython.environment(), capture_output=True, text=True, timeout=60)
     assert done.stdout == "all hold\n", done.stderr
 
 
