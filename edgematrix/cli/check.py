@@ -53,10 +53,13 @@ def command(
         raise UsageError("there is nothing to check", remedy="edgematrix check home.yaml")
     files = [file for path in paths for file in _files(path)]
     found: list[Issue] = []
+    pushed: list[str] = []
     for file in files:
-        found += _issues(file, allow or ())
+        found += _issues(file, allow or (), pushed)
     for issue in found:
         show_issue(issue)
+    for line in pushed:
+        say(line)
     errors = sum(issue.severity == "error" for issue in found)
     warnings = len(found) - errors
     summary = f"{_count(len(files), 'file')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
@@ -85,14 +88,26 @@ def _is_matrix(file: Path) -> bool:
         return True
 
 
-def _issues(file: Path, allowed: Collection[str]) -> list[Issue]:
+def _issues(file: Path, allowed: Collection[str], pushed: list[str]) -> list[Issue]:
+    """What is wrong with a file. Of one that is right, `pushed` gets a line for each group that reads a board."""
     if file.stem.endswith(_SCENARIO):
         return [Issue("error", "is a scenario, not a matrix", str(file), remedy=f"edgematrix test {file}")]
     try:
         opened = open_matrix(file, allowed)
+        pushed += _pushed_down(opened)
         return [*opened.warnings, *_missing_secrets(opened, file)]
     except ConfigError as error:
         return error.issues
+
+
+def _pushed_down(opened: Opened) -> list[str]:
+    """What boards judge themselves, and what not and why."""
+    tree = AgentTree.of(opened.spec)
+    if not any(node.is_board for node in tree):
+        return []
+    from edgematrix.config.board_rules import board_rules  # noqa: PLC0415 - few matrices have boards
+
+    return [verdict.describe() for verdict in board_rules(tree)[1]]
 
 
 def _missing_secrets(opened: Opened, file: Path) -> list[Issue]:

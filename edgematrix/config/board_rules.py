@@ -45,8 +45,8 @@ class Verdict(msgspec.Struct, frozen=True):
         name = f"{self.agent}: `{self.group}`"
         if self.reason:
             return f"{name} stays with the host: {self.reason}"
-        acts = "acts there, too, without a network" if self.acts else f"the host acts ({self.why_not})"
-        return f"{name} is judged by the board {self.board}; {acts}"
+        acts = "which acts by itself" if self.acts else f"and the host acts: {self.why_not}"
+        return f"{name} is pushed down to {self.board}, {acts}"
 
 
 class BoardRules(msgspec.Struct, frozen=True):
@@ -123,8 +123,6 @@ def _judge(
     try:
         if len(boards) > 1:
             raise ValueError(f"it reads {len(boards)} boards")
-        if _signs(tree, board.path):
-            raise ValueError("its messages are signed, and boards have no keys")
         form = rule_form(trigger, ports)
     except ValueError as error:
         return msgspec.structs.replace(verdict, reason=str(error)), None
@@ -134,17 +132,6 @@ def _judge(
     places = tuple(act[0] for act in acts)
     pushed = PushedRule(rule, node.path, name, tuple(ports[source] for source in trigger.on))
     return msgspec.structs.replace(verdict, acts=places, why_not=why_not), (pushed, [rule, *form, acts])
-
-
-def _signs(tree: AgentTree, path: AgentPath) -> bool:
-    """Whether messages of an agent are signed: the nearest that says counts."""
-    at: AgentPath | None = path
-    while at is not None and at in tree.nodes:
-        sign = tree.nodes[at].spec.sign
-        if sign is not None:
-            return bool(sign)
-        at = parent_of(at)
-    return bool(tree.matrix.sign)
 
 
 def _acts(tree: AgentTree, node: AgentNode, trigger: TriggerSpec, board: AgentNode) -> tuple[list[Form], str]:
