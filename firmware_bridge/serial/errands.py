@@ -10,10 +10,12 @@ from firmware_bridge.serial.effect import Answer, Effect, Finished
 from firmware_bridge.serial.hello import Port
 from firmware_bridge.serial.kind import Kind, Result
 from firmware_bridge.serial.pace import Pace
+from firmware_bridge.upy.serial_frame import PAYLOAD_MAX
 
 __all__ = ["Errands"]
 
 _HEAD = WIRE_ID_BYTES + 1
+_VALUE_BYTES_MAX = PAYLOAD_MAX - _HEAD
 _ERROR_LENGTH_MAX = 80
 
 
@@ -64,6 +66,8 @@ class Errands:
             # The broker delivers what it keeps once more on each connection: the newest receipt counts.
             self._counts["commands_repeated"] += 1
             again.receipt = command.receipt or again.receipt
+        elif len(command.value) > _VALUE_BYTES_MAX:
+            self._refuse(command, f"the value has {len(command.value)} bytes, {_VALUE_BYTES_MAX} is the most")
         elif self._commands.is_full:
             self._refuse(command, f"{len(self._commands)} commands wait already")
         else:

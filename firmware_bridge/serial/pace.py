@@ -24,8 +24,8 @@ class Pace:
     """Pings, or welcomes, without an answer; then the device is gone."""
     command_us: int = 30 * _SECOND_US
     """A command that says nothing else is worth nothing after so long."""
-    commands_max: int = 64
-    """Commands that wait; beyond it they are refused."""
+    commands_max: int = 1_000
+    """Commands that wait; beyond it they are refused. Brokers hand over more at once than they were asked to, after an outage."""
     ids_max: int = 64
     """Ids of commands that were done, so that one that comes again is not done again."""
     rate_per_s: int = 50

@@ -326,10 +326,10 @@ def test_one_that_comes_again_is_answered_and_not_sent(device: Device, bus: Bus,
 
 @pytest.mark.parametrize(
     ("port", "value", "said"),
-    [("echo", b"1", "there is no port echo"), ("nothing", b"1", "there is no port nothing"), ("set", bytes(245), "the device takes 244")],
+    [("echo", b"1", "there is no port echo"), ("nothing", b"1", "there is no port nothing"), ("set", bytes(60), "the device takes 59")],
 )
 def test_an_impossible_one_is_refused_and_the_next_goes(device: Device, bus: Bus, port: str, value: bytes, said: str) -> None:
-    welcome(device, bus)
+    welcome(device, bus, greeting=GREETING.replace(b"\xf9", b"\x40"))
     device.command(command(1, value, port=port, receipt=1), 1)
     device.command(command(2, b"on"), 1)
     bus.settle(1)
@@ -361,13 +361,21 @@ def test_a_refusal_of_the_device_is_handed_on(device: Device, bus: Bus, sent: li
     assert len(error) <= 80
 
 
-def test_no_more_wait_than_there_is_room_for(device: Device, bus: Bus) -> None:
+def test_no_more_wait_than_there_is_room_for() -> None:
+    device = new_device(Pace(commands_max=64))
+    bus = Bus(device, lambda _: None)
     for number in range(70):
         device.command(command(number, b"on"), 0)
     bus.settle(0)
-    assert device.waiting == Pace().commands_max
+    assert device.waiting == 64
     assert {error for _, error in bus.answers} == {"64 commands wait already"}
     assert len(bus.answers) == 6
+
+
+def test_too_large_a_value_does_not_wait(device: Device, bus: Bus) -> None:
+    device.command(command(1, bytes(245)), 0)
+    bus.settle(0)
+    assert bus.answers == [("command-1", "the value has 245 bytes, 244 is the most")]
 
 
 def test_without_an_id_the_broker_lets_go_before_it_is_sent_and_delivers_again_what_was_not(device: Device, bus: Bus) -> None:
