@@ -79,10 +79,7 @@ def board_rules(tree: AgentTree) -> tuple[list[BoardRules], list[Verdict]]:
             if made is not None:
                 sizes[verdict.board] += len(json.dumps(made[1])) + 1
                 if len(found[verdict.board]) >= RULES_MAX or sizes[verdict.board] > BYTES_MAX - _SPARE:
-                    verdict, made = (
-                        msgspec.structs.replace(verdict, reason=f"the board has {RULES_MAX} rules, or {BYTES_MAX} bytes of them"),
-                        None,
-                    )
+                    verdict, made = msgspec.structs.replace(verdict, reason=_FULL), None
             verdicts.append(verdict)
             if made is not None:
                 found[verdict.board].append(made)
@@ -98,7 +95,7 @@ def _topic(tree: AgentTree, target: Target) -> str:
 
 _SPARE: Final = 512
 """For the names of ports that the board keeps to itself."""
-_FULL: Final = f"the board has {RULES_MAX} rules, or {BYTES_MAX} bytes of them, before it"
+_FULL: Final = f"the board has {RULES_MAX} rules, or {BYTES_MAX} bytes of them"
 
 
 def _board_sources(tree: AgentTree, node: AgentNode, trigger: TriggerSpec) -> dict[str, Target]:
