@@ -30,6 +30,8 @@ _AWAKE = "_awake"
 """What a board that sleeps sends itself when it wakes (firmware_bridge/upy/sleep.py)."""
 _OWN = (Kind.OUT, Kind.PART)
 _TOLD = (Kind.STATE, Kind.TRACE, Kind.DEAD, Kind.ACK)
+_UPDATES = ("_update", "_chunk")
+"""Where boards are offered programs, and get them piece by piece (docs/spec/firmware.md)."""
 _SHOWN = (Kind.OUT, Kind.PART, Kind.STATE, Kind.TRACE, Kind.DEAD, Kind.SPEC, Kind.LEASE, Kind.ACK, Kind.IN, Kind.CTL)
 """What an operator sees of agents."""
 
@@ -260,6 +262,9 @@ class _Authority:
         draft.read(f"{root}/{Kind.DEAD}/{matrix}", "what is refused")
         if about.deploys:
             draft.write(self._topic(Kind.SPEC, matrix, "#"), "it deploys")
+            for node in boards:
+                for part in _UPDATES:
+                    draft.write(self._topic(Kind.IN, node.path, part), f"it deploys, and {node.path} takes programs over the air")
         self._foreign(draft, [], [Foreign(text, f"{name} reads") for text in about.reads])
         return draft.grants()
 

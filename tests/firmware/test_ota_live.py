@@ -150,15 +150,17 @@ def test_loading_survives_power_cuts_and_a_broker_that_forgets(
 ) -> None:
     board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port)
     board.wait_for("version 1 runs")
-    process = pushing(image_of(program(tmp_path / "2", 2, size=60_000), 2, key, chunk=256))
+    process = pushing(image_of(program(tmp_path / "2", 2, size=150_000), 2, key, chunk=256))
     seed = random.randrange(1_000_000)
-    chance = random.Random(seed)
-    for number in range(6):
-        time.sleep(0.2 + chance.random() * 0.3)  # where it is by then is the point
+    chance, cuts = random.Random(seed), 0
+    while cuts < 6 and not (board.folder / "b" / "manifest").exists():
+        time.sleep(chance.uniform(0.1, 0.4))  # where it is by then is the point
         board.cut()
-        if number == 3:
+        cuts += 1
+        if cuts == 2:
             broker.kill()
             broker.start()
+    assert cuts > 2
     code, said = end_of(process)
     assert code == 0, f"seed {seed}: {said}\n{board.said()}"
     assert (board.folder / "b" / "noise.bin").read_bytes() == (tmp_path / "2" / "noise.bin").read_bytes(), f"seed {seed}"
