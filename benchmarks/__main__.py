@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-KNOWN = ("bus", "composition", "hosts", "models", "signing", "start", "triggers")
+KNOWN = ("bus", "composition", "firmware", "hosts", "models", "signing", "start", "triggers")
 
 
 def main() -> None:
