@@ -10,6 +10,7 @@ import msgspec
 
 from edgematrix.agents.onnx_spec import ONNX_OUTPUTS
 from edgematrix.agents.spec import DeviceSpec
+from edgematrix.agents.voice_spec import VOICE_INPUTS, VOICE_OUTPUTS
 from edgematrix.composition.llm_spec import fields_of_answer
 from edgematrix.config.finding import Finding, error
 from edgematrix.config.places import EVERYTHING_HERE, Places
@@ -353,11 +354,13 @@ def _own_ports(spec: AgentSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The inputs and outputs that an agent has by what it is."""
     if spec.onnx is not None:
         return (), ONNX_OUTPUTS if spec.onnx.on else (DEFAULT_OUTPUT, *ONNX_OUTPUTS)
+    if spec.voice is not None:
+        return VOICE_INPUTS, VOICE_OUTPUTS
     return (), ()
 
 
 def _is_board(spec: AgentSpec) -> bool:
-    works = spec.agents or spec.device or spec.triggers or spec.python or spec.onnx or _kind_of(spec)
+    works = spec.agents or spec.device or spec.triggers or spec.python or spec.onnx or spec.voice or _kind_of(spec)
     return spec.host is not None and not bool(works)
 
 

@@ -50,12 +50,14 @@ from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
     from edgematrix.composition.llm_plan import LlmPlan
+    from edgematrix.composition.sentences_plan import SentencesPlan
     from edgematrix.identity.secrets import OwnSecrets, Source
     from edgematrix.runtime.course_body import CourseBody
     from edgematrix.runtime.ensemble import Chooser, Member, Thinker
     from edgematrix.runtime.onnx_body import OnnxBody
     from edgematrix.runtime.questions import Questions
     from edgematrix.runtime.scorer import ModelWanted, Scorer
+    from edgematrix.runtime.voice_desk import Voices
     from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["Builder", "Surroundings", "build"]
@@ -88,7 +90,9 @@ class Surroundings(msgspec.Struct, frozen=True):
     chooser: Callable[[SpeakerModel, Workshop], Chooser] | None = None
     scorer: Callable[[ModelWanted, str, Workshop], Scorer] | None = None
     """Makes what asks the model of an agent with `onnx:`."""
-    thinker: Callable[[str, LlmPlan, Workshop, Callable[[str], None]], Thinker] | None = None
+    voices: Voices | None = None
+    """Makes what listens for an agent with `voice:`."""
+    thinker: Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None]], Thinker] | None = None
     places: Places = EVERYTHING_HERE
     """Which host runs which agent, at the start."""
     secrets: Callable[[], Source] = _stand_ins
@@ -228,6 +232,8 @@ class Builder:
             body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
         if agent.onnx is not None:
             body = self._attempt(f"{path}: onnx", partial(self._onnx, node, own))
+        if agent.voice is not None:
+            self._attempt(f"{path}: voice", partial(self._voice, node, own))
         if not agent.triggers and (body is not None or agent.python is not None):
             self._attempt(f"{path}: python", partial(self._work, node, own, body))
         for name, trigger in agent.triggers.items():
@@ -311,6 +317,21 @@ class Builder:
         self._site.holders.setdefault(node.path, []).append(runner)
         self.parts.openings.append(runner.open)
         return None
+
+    def _voice(self, node: AgentNode, own: Inherited) -> None:
+        """A microphone: its frames, orders to listen, and what is answered to what was said."""
+        from edgematrix.config.voice_agent import frame_topic, voice_agent  # noqa: PLC0415 - few matrices have one
+        from edgematrix.runtime.voice_runner import ANSWERS, FRAMES, LISTEN, VoiceRunner  # noqa: PLC0415
+
+        maker = self._around.voices
+        made = voice_agent(self._tree, node, self._around.loader.folder, is_scripted=maker is None or maker.is_scripted(node.path))
+        desk = None if maker is None else maker(made.wanted, node.path, self._the_workshop())
+        runner = VoiceRunner(self._engine, node.path, made.plan, desk)
+        self._site.wires.add((node.path, *made.plan.to))
+        self._ears.listen(TopicFilter.parse(frame_topic(node)), runner, FRAMES, qos=0)
+        self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, "listen")), runner, LISTEN)
+        for answers in made.answers:
+            self._ears.read(answers, runner, ANSWERS, qos=own.qos or 0)
 
     def _wire(self, path: AgentPath, reference: str) -> None:
         target = self._tree.destination(reference, path)
@@ -500,7 +521,14 @@ class Builder:
         return self._around.chooser(model, self._the_workshop())
 
     def _thinker(self, node: AgentNode, composition: Composition) -> Thinker | None:
-        if node.spec.llm is None or self._around.thinker is None:
+        if self._around.thinker is None:
+            return None
+        if node.spec.sentences is not None and node.spec.sentences.near is not None:
+            from edgematrix.composition.sentences import SentencesHeard  # noqa: PLC0415 - few matrices have any
+
+            assert isinstance(composition, SentencesHeard)  # noqa: S101 - it is of this kind
+            return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path))
+        if node.spec.llm is None:
             return None
         from edgematrix.composition.llm import Llm  # noqa: PLC0415 - few matrices have a language model
 

@@ -45,6 +45,7 @@ def check_matrix(spec: MatrixSpec, loader: CodeLoader | None = None) -> list[Fin
         *_check_composites(tree),
         *_check_approvals(tree),
         *_check_onnx(tree, loader),
+        *_check_voices(tree, loader),
         *check_cycles(tree),
     ]
 
@@ -97,6 +98,14 @@ def _check_onnx(tree: AgentTree, loader: CodeLoader | None) -> Iterable[Finding]
     from edgematrix.config.onnx_agent import check_onnx  # noqa: PLC0415 - a matrix without models does not need it
 
     return check_onnx(tree, None if loader is None else loader.folder)
+
+
+def _check_voices(tree: AgentTree, loader: CodeLoader | None) -> Iterable[Finding]:
+    if all(node.spec.voice is None for node in tree):
+        return ()
+    from edgematrix.config.voice_agent import check_voices  # noqa: PLC0415 - a matrix without a microphone does not need it
+
+    return check_voices(tree, None if loader is None else loader.folder)
 
 
 def _check_types(tree: AgentTree) -> Iterable[Finding]:

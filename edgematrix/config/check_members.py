@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
+from edgematrix.agents.voice_spec import VOICE_INPUTS
 from edgematrix.composition.spec import FlowSpec
 from edgematrix.config.agent_tree import DEFAULT_OUTPUT, AgentNode, AgentTree
 from edgematrix.config.finding import Finding, error, warning
@@ -85,7 +86,7 @@ def _joined(flow: FlowSpec) -> Iterator[_Use]:
 def hears(tree: AgentTree, member: AgentNode, port: str) -> bool:
     """Whether something works on what comes on an input of an agent."""
     spec = member.spec
-    if member.is_board or (spec.device is not None and port in spec.device.writes):
+    if member.is_board or (spec.voice is not None and port in VOICE_INPUTS) or (spec.device is not None and port in spec.device.writes):
         return True
     models = spec.onnx is not None and not spec.onnx.on
     works_on_inputs = not spec.triggers and (spec.python is not None or models or bool(member.kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgematrix.agents.onnx_spec import ONNX_OUTPUTS
+from edgematrix.agents.voice_spec import VOICE_INPUTS, VOICE_OUTPUTS
 from edgematrix.config.agent_tree import COMPOSITIONS, QUESTION_OUTPUT, AgentNode, AgentTree
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.yaml_position import Key
@@ -62,9 +63,19 @@ def _named(node: AgentNode) -> Iterator[tuple[str, str, tuple[Key, ...]]]:
             yield name, "write", (*node.where, "device", "writes", name)
         asking = [name for name, write in spec.device.writes.items() if write.approval is not None]
         yield from ((QUESTION_OUTPUT, "output", (*node.where, "device", "writes", name, "critical")) for name in asking[:1])
-    if spec.onnx is not None:
-        for name in {*ONNX_OUTPUTS} - {*spec.outputs}:
-            yield name, "output", (*node.where, "onnx")
+    yield from _named_by_models(node)
+
+
+def _named_by_models(node: AgentNode) -> Iterator[tuple[str, str, tuple[Key, ...]]]:
+    """The ports that a model over windows, or a voice, has by what it is."""
+    spec = node.spec
+    key, inputs, outputs = (
+        ("onnx", (), ONNX_OUTPUTS) if spec.onnx else ("voice", VOICE_INPUTS, VOICE_OUTPUTS) if spec.voice else ("", (), ())
+    )
+    for what, names, declared in (("input", inputs, spec.inputs), ("output", outputs, spec.outputs)):
+        for name in names:
+            if name not in declared:
+                yield name, what, (*node.where, key)
 
 
 def _is_verb(where: tuple[Key, ...], name: str, what: str) -> Finding:
@@ -98,7 +109,7 @@ _ONE_OF = {"agents": "child", "inputs": "input", "outputs": "output"}
 
 def _kinds(node: AgentNode) -> Iterator[Finding]:
     spec = node.spec
-    kinds = [kind for kind in ("device", "onnx", "python", "triggers") if getattr(spec, kind)]
+    kinds = [kind for kind in ("device", "voice", "onnx", "python", "triggers") if getattr(spec, kind)]
     composition = node.kind
     if composition:
         kinds = [*(kind for kind in COMPOSITIONS if getattr(spec, kind)), *kinds]
@@ -128,10 +139,10 @@ def _kinds(node: AgentNode) -> Iterator[Finding]:
 def _runs(node: AgentNode) -> Iterator[Finding]:
     """What is said about the runs of an agent that has none here."""
     spec = node.spec
-    kind = "device" if spec.device else ""
+    kind = "device" if spec.device else "voice" if spec.voice else ""
     if not kind and (spec.triggers or spec.python or spec.onnx or node.kind):
         return
-    who = f"{node.path} is {_a(kind)}" if kind == "device" else node.path
+    who = f"{node.path} is {_a(kind)}" if kind else node.path
     for key in ("retry",) if node.is_board else ("retry", "deadline"):  # who has it work may wait so long
         if getattr(spec, key) is not None:
             yield error((*node.where, key), f"{who} has no runs here, so `{key}` means nothing", "it is for agents that work", at_key=True)

@@ -35,6 +35,8 @@ def sends_of(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
         yield reference, (*node.where, "tools", index)
     if spec.escalate is not None:
         yield spec.escalate.to, (*node.where, "escalate", "to")
+    if spec.voice is not None:
+        yield spec.voice.to, (*node.where, "voice", "to")
     for index, reference in enumerate(spec.sends):
         yield reference, (*node.where, "sends", index)
     if spec.sentences:

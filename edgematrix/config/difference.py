@@ -116,6 +116,8 @@ def _references(node: AgentNode) -> Iterator[AgentPath]:
     spec, path = node.spec, node.path
     if spec.onnx is not None:
         yield from (resolve(source.from_, path, DEFAULT_OUTPUT)[0] for source in spec.onnx.on.values() if source.from_ is not None)
+    if spec.voice is not None:
+        yield resolve(spec.voice.to, path, DEFAULT_INPUT)[0]
     for group in spec.triggers.values():
         yield from (resolve(source.from_, path, DEFAULT_OUTPUT)[0] for source in group.on.values() if source.from_ is not None)
         for action in group.do:

@@ -27,6 +27,8 @@ def _written(spec: MatrixSpec) -> Iterator[str]:
             yield from (source.topic for source in trigger.on.values() if source.topic is not None)
         if node.spec.onnx is not None:
             yield from (source.topic for source in node.spec.onnx.on.values() if source.topic is not None)
+        if node.spec.voice is not None:
+            yield f"hermes/audioServer/{node.spec.voice.site or node.name}/audioFrame"
         device = node.spec.device
         if device is not None:
             yield from (read.topic for read in device.reads.values())

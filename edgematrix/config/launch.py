@@ -39,6 +39,7 @@ from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
     from edgematrix.composition.llm_plan import LlmPlan
+    from edgematrix.composition.sentences_plan import SentencesPlan
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.config.signing import Signing
     from edgematrix.identity.secrets import SecretStore
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.model_thinkers import Thinkers
     from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers
+    from edgematrix.runtime.voice_desk import VoiceDesk, VoiceDesks, VoiceWanted
     from edgematrix.runtime.workshop import Workshop
 
 __all__ = [
@@ -147,6 +149,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         secrets = _secrets(how.secrets or partial(secrets_beside, opened.loader.folder), stack)
         choosers = _choosers(clock, opened.loader.folder, stack)
         scorers = _scorers(clock, stack)
+        voices = _LazyVoices(clock, stack)
         thinkers = _thinkers(clock, opened.loader.folder, secrets, None if how.plays else how.folder / "models", stack)
         around = Surroundings(
             clock=clock,
@@ -155,6 +158,7 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             loader=opened.loader,
             chooser=choosers,
             scorer=scorers,
+            voices=voices,
             thinker=thinkers,
             places=how.places,
             secrets=secrets,
@@ -346,6 +350,28 @@ def _scorers(clock: Clock, stack: AsyncExitStack) -> Callable[[ModelWanted, str,
     return make
 
 
+class _LazyVoices:
+    """What listens for the agents of a host, made with the first of them."""
+
+    def __init__(self, clock: Clock, stack: AsyncExitStack) -> None:
+        self._clock = clock
+        self._stack = stack
+        self._made: VoiceDesks | None = None
+
+    def __call__(self, wanted: VoiceWanted, agent: str, workshop: Workshop) -> VoiceDesk:
+        """Make one for an agent."""
+        if self._made is None:
+            from edgematrix.runtime.voice_desk import VoiceDesks  # noqa: PLC0415 - few matrices have a microphone
+
+            self._made = VoiceDesks(self._clock)
+            self._stack.callback(self._made.close)
+        return self._made(wanted, agent, workshop)
+
+    def is_scripted(self, agent: str) -> bool:  # noqa: ARG002 - as in a simulation
+        """No scenario is played here."""
+        return False
+
+
 def _choosers(clock: Clock, folder: Path, stack: AsyncExitStack) -> Callable[[SpeakerModel, Workshop], Chooser]:
     choosers: Choosers | None = None
 
@@ -363,10 +389,10 @@ def _choosers(clock: Clock, folder: Path, stack: AsyncExitStack) -> Callable[[Sp
 
 def _thinkers(
     clock: Clock, folder: Path, secrets: Callable[[], SecretStore], kept: Path | None, stack: AsyncExitStack
-) -> Callable[[str, LlmPlan, Workshop, Callable[[str], None]], Thinker]:
+) -> Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None]], Thinker]:
     thinkers: Thinkers | None = None
 
-    def make(path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
+    def make(path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
         nonlocal thinkers
         if thinkers is None:
             from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model

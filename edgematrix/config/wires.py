@@ -69,6 +69,11 @@ class Wires:
             if window_source.from_ is not None:
                 with suppress(EdgeMatrixError):
                     yield self._tree.source(window_source.from_, node.path)
+        if node.spec.voice is not None:
+            from edgematrix.config.voice_agent import answer_ports  # noqa: PLC0415 - few matrices have a voice
+
+            with suppress(EdgeMatrixError):
+                yield from answer_ports(self._tree, self._tree.destination(node.spec.voice.to, node.path).node)
         for trigger in node.spec.triggers.values():
             for source in trigger.on.values():
                 if source.from_ is not None:
@@ -95,6 +100,10 @@ class Wires:
                 yield Foreign(write.approval.notify, f"{node.path} notifies people (writes.{name}.critical)")
         for text in spec.publishes or ():
             yield Foreign(text, f"{node.path} publishes, its code")
+        if spec.voice is not None and spec.voice.answer == "hermes":
+            yield Foreign("hermes/tts/say", f"{node.path} answers")
+        if spec.voice is not None and spec.voice.answer == "espeak":
+            yield Foreign(f"hermes/audioServer/{spec.voice.site or node.name}/playBytes/+", f"{node.path} answers")
         if spec.human is not None and spec.human.notify is not None:
             yield Foreign(spec.human.notify, f"{node.path} notifies people")
 
@@ -115,6 +124,8 @@ class Wires:
         for name, window_source in spec.onnx.on.items() if spec.onnx is not None else ():
             if window_source.topic is not None:
                 yield Foreign(_subscription(window_source.topic), f"{node.path} reads (onnx.on.{name})")
+        if spec.voice is not None:
+            yield Foreign(f"hermes/audioServer/{spec.voice.site or node.name}/audioFrame", f"{node.path} listens")
         if spec.human is not None and spec.human.answers is not None:
             yield Foreign(_subscription(spec.human.answers), f"{node.path} hears answers")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 _DEFAULT_LIMITS = Limits()
 _QUOTE, _BACKSLASH = b'"\\'
+_NESTED = re.compile(rb"[ \t\r\n]*[\[{]")
+"""How JSON begins that can nest; other bytes, as those of sound, hold brackets by chance."""
 
 
 def decode(topic: str, payload: bytes, *, retained: bool = False, qos: int = 0, limits: Limits = _DEFAULT_LIMITS) -> Message:
@@ -61,7 +64,7 @@ def check_bounds(payload: bytes, limits: Limits) -> None:
     """
     if len(payload) > limits.payload_bytes_max:
         raise CodecError(f"the payload has {len(payload)} bytes, payload_bytes_max is {limits.payload_bytes_max}")
-    if payload.count(b"[") + payload.count(b"{") > limits.depth_max:
+    if payload.count(b"[") + payload.count(b"{") > limits.depth_max and _NESTED.match(payload):
         _check_depth(payload, limits.depth_max)
 
 

@@ -18,7 +18,7 @@ from edgematrix.config.finding import error, issues_of
 from edgematrix.config.opened import Opened
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.reading import parse_matrix, referring
-from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.spec import AgentSpec, MatrixSpec
 from edgematrix.config.validation import validate_document
 from edgematrix.config.yaml_build import Stage
 from edgematrix.errors import ConfigError, TopicError
@@ -180,7 +180,7 @@ def _check_models(spec: ScenarioSpec, matrix: MatrixSpec, document: Document) ->
     """Refuse answers of models that are not there."""
     if not spec.models:
         return
-    known = [str(node.path) for node in AgentTree.of(matrix) if node.spec.llm is not None or node.spec.onnx is not None]
+    known = [str(node.path) for node in AgentTree.of(matrix) if _asks_model(node.spec)]
     findings = []
     for path in spec.models:
         if path.removeprefix("/") not in known:
@@ -189,6 +189,13 @@ def _check_models(spec: ScenarioSpec, matrix: MatrixSpec, document: Document) ->
             findings.append(error(("models", path), f"there is no model {path[:80]!r}", remedy, at_key=True))
     if findings:
         raise ConfigError(issues_of(findings, document, ()))
+
+
+def _asks_model(agent: AgentSpec) -> bool:
+    """Whether an agent asks a model that a scenario may answer for."""
+    if agent.voice is not None:
+        return True
+    return agent.llm is not None or agent.onnx is not None or (agent.sentences is not None and agent.sentences.near is not None)
 
 
 def _check_order(spec: ScenarioSpec, document: Document) -> None:

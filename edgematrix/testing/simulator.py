@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.live import LiveTopology
@@ -37,12 +38,14 @@ from edgematrix.testing.virtual_loop import VirtualLoop
 
 if TYPE_CHECKING:
     from edgematrix.composition.llm_plan import LlmPlan
+    from edgematrix.composition.sentences_plan import SentencesPlan
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.identity.secrets import Source
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.model_thinkers import Thinkers
     from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers
+    from edgematrix.runtime.voice_desk import VoiceDesks
 
 __all__ = ["HOST", "START_US", "Restart", "Seen", "Simulation"]
 
@@ -115,6 +118,7 @@ class Simulation:
         self._choosers: Choosers | None = None
         self._scorers: Scorers | None = None
         self._thinkers: Thinkers | None = None
+        self._voices: VoiceDesks | None = None
         self._scripts = scripts
         self._store: dict[str, bytes] = {}
         self._late: list[Message] = []
@@ -234,6 +238,7 @@ class Simulation:
             echo=True,
             chooser=self._chooser,
             scorer=self._scorer,
+            voices=self._make_voices(),
             thinker=self._thinker,
         )
         restored = restore(self._spec, self._store.get(LiveRecord.STORE_KEY + PART_SEPARATOR))
@@ -271,7 +276,7 @@ class Simulation:
             self._choosers = Choosers(self._clock, self._loader.folder)
         return self._choosers(model, workshop)
 
-    def _thinker(self, path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
+    def _thinker(self, path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
         if self._thinkers is None:
             from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
 
@@ -287,7 +292,19 @@ class Simulation:
             self._scorers = Scorers(self._clock, self._scripts)
         return self._scorers(wanted, agent, workshop)
 
+    def _make_voices(self) -> VoiceDesks | None:
+        """What listens, which answers at the instant at which it is asked; nothing where nobody listens."""
+        if not any(node.spec.voice is not None for node in AgentTree.of(self._spec)):
+            return None
+        from edgematrix.runtime.voice_desk import VoiceDesks  # noqa: PLC0415 - few matrices have a microphone
+
+        self._voices = VoiceDesks(self._clock, self._scripts)
+        return self._voices
+
     def _close_loop(self) -> None:
+        if self._voices is not None:
+            self._voices.close()
+            self._voices = None
         if self._scorers is not None:
             self._scorers.close()
             self._scorers = None
