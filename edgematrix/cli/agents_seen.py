@@ -28,8 +28,11 @@ class AgentsSeen:
         self._heard = asyncio.Event()
 
     def take(self, seen: Sighting) -> None:
-        """Take in one of them. What is no such message is no word on anybody; what a host says besides, below its name, is not about it."""
-        if seen.kind == Kind.HOST and "/" in seen.path:
+        """Take in one of them. What is no such message is no word on anybody; what a host says besides, below its name, is not about it.
+
+        So it is with what is told of an agent besides, on a topic whose last name begins with `_`.
+        """
+        if (seen.kind == Kind.HOST and "/" in seen.path) or (seen.kind == Kind.STATE and "/_" in seen.path):
             return
         known = self._states if seen.kind == Kind.STATE else self._hosts
         if isinstance(seen.value, dict):
