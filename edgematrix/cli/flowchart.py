@@ -237,6 +237,11 @@ class _Chart:
             self._edge(self._topic(read.topic), "-->", here, name)
         for name, write in device.writes.items():
             self._edge(here, "-->", self._topic(write.topic), name)
+            asked = write.approval
+            if asked is not None and asked.notify is not None:
+                self._edge(here, "-->", self._topic(asked.notify), "notify")
+            if asked is not None and asked.answers is not None:
+                self._edge(self._topic(asked.answers), "-->", here, "answers")
         if device.availability is not None:
             self._edge(self._topic(device.availability.topic), "-->", here, "availability")
 
