@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,10 +24,13 @@ EXAMPLE = """edgematrix provision home.yaml --out access --server broker.local
 edgematrix provision home.yaml --out access                          # again, after the matrix has changed
 edgematrix provision home.yaml --out access --rotate pi-kitchen      # a new secret; the old one holds for a week
 edgematrix provision home.yaml --out access --revoke anna            # at once
-edgematrix provision home.yaml --out access --list"""
+edgematrix provision home.yaml --out access --list
+edgematrix provision home.yaml --out access --board home/shed/probe --serial /dev/ttyACM0    # what a board has to know, into it
+edgematrix provision home.yaml --out access --board home/shed/probe --to probe               # the same, into a folder"""
 
 _WEEK = "7d"
 _NAMES_SHOWN = 8
+_NEWEST_TLS = "1.3"
 
 
 def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them by name
@@ -59,6 +62,11 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
         list[str] | None, typer.Option("--revoke", metavar="NAME", help="Let nobody in by this name any more; NAME~2: by this credential.")
     ] = None,
     show: Annotated[bool, typer.Option("--list", help="Only show who has which credentials, until when.")] = False,
+    board: Annotated[
+        str | None, typer.Option("--board", metavar="PATH", help="Write what this board has to know, with --serial or --to.")
+    ] = None,
+    serial: Annotated[str | None, typer.Option("--serial", metavar="LINE", help="The board's serial line, as mpremote takes it.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="A folder for the board's files.")] = None,
 ) -> None:
     """Give each host, device, operator and client of a matrix an identity of its own, and the broker its users and access list.
 
@@ -71,6 +79,8 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
     from edgematrix.identity.registry import read_registry  # noqa: PLC0415
 
     folder, now = AccessFolder(out), datetime.now(UTC)
+    if (board is None) != (serial is None and to is None) or (serial is not None and to is not None):
+        raise UsageError("a board is written to with --board PATH and --serial LINE, or --to DIR", where="--board")
     if show:
         if not folder.exists:
             raise UsageError("there are no identities", where=str(out), remedy=f"edgematrix provision {matrix} --out {out}")
@@ -90,11 +100,33 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
         rotate=tuple(rotate or ()),
         revoke=tuple(revoke or ()),
     )
-    done = provision(open_matrix(matrix, imports=False).spec, folder, wish, now)
+    spec = open_matrix(matrix, imports=False).spec
+    done = provision(spec, folder, wish, now)
     for line in _told(done, folder):
         say(line)
     for warning in done.warnings:
         complain(style(f"! {warning}", fg="yellow"))
+    if board is not None:
+        from edgematrix.config.device_files import device_files  # noqa: PLC0415
+
+        _bring(device_files(spec, board, folder), board, serial, to)
+        if done.registry.tls == _NEWEST_TLS:
+            complain(style("! the broker takes TLS 1.3 alone, and MicroPython speaks 1.2: --tls 1.2", fg="yellow"))
+
+
+def _bring(files: Mapping[str, bytes], board: str, serial: str | None, to: Path | None) -> None:
+    """Write the files of a board where they are wanted."""
+    if serial is not None:
+        from firmware_bridge.board_line import write_files  # noqa: PLC0415 - help needs none of it
+
+        write_files(serial, files)
+    elif to is not None:
+        from edgematrix.identity.secret_file import make_folder, write_secret  # noqa: PLC0415
+
+        make_folder(to)
+        for name, content in files.items():
+            write_secret(to / name, content)
+    say(f"{board} has {', '.join(files)}{'' if to is None else f' in {to}'}")
 
 
 def _told(done: Provisioned, folder: AccessFolder) -> Iterator[str]:

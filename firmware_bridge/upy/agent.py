@@ -88,12 +88,12 @@ class Agent:
         self._timers: list[list] = []  # type: ignore[type-arg]  # [when due, period, function]
         self._running = False
         self._status = "ready"
-        self._name = client_id or path.replace("/", ":")
+        self._name = path.replace("/", ":")
         self._session = "".join(["%02x" % byte for byte in os.urandom(8)])
         self._state_topic = "%s/state/%s" % (root, path)
         self._in_prefix = "%s/in/%s/" % (root, path)
         will = (self._state_topic, self._state("offline", known=False))
-        self._client = Client(host, port, self._name, will=will, persistent=persistent and now_s() > 0, **options)  # type: ignore[arg-type]
+        self._client = Client(host, port, client_id or self._name, will=will, persistent=persistent and now_s() > 0, **options)  # type: ignore[arg-type]
         self._client.on_message = self._received
         self._client.on_ready = self._ready
         self._client.on_down = self._down
