@@ -12,11 +12,12 @@ from edgematrix.errors import ExpressionError
 __all__ = ["READINGS_MAX", "Names", "Numbers", "Reading", "TooManyReadings", "readings"]
 
 READINGS_MAX = 64
+_STEP_ERROR = 1e-6
 """Ways to read one stretch of a sentence; beyond it nobody can be sure of any."""
 
-_WHOLE = re.compile(r"-?[0-9]{1,9}")
+_NUMBER = re.compile(r"-?[0-9]{1,9}(?:[.,][0-9]{1,3})?")
 
-Reading: TypeAlias = tuple[tuple[str, int], ...]
+Reading: TypeAlias = tuple[tuple[str, int | float], ...]
 """For each slot that was filled: which of its names (its position), or the number itself."""
 _Ends: TypeAlias = set[tuple[int, Reading]]
 
@@ -42,13 +43,15 @@ class Names:
         ExpressionError: a name has no word, or two names sound the same and mean different values.
     """
 
-    __slots__ = ("_root", "values")
+    __slots__ = ("_root", "spoken", "values")
 
     def __init__(self, spoken: Mapping[str, object]) -> None:
         self.values = list(spoken.values())
+        self.spoken = [words_of(name) for name in spoken]
+        """The words of each name."""
         self._root = _Step()
         for position, name in enumerate(spoken):
-            words = words_of(name)
+            words = self.spoken[position]
             if not words:
                 raise ExpressionError(f"the name {name!r} has no word in it")
             step = self._root
@@ -63,9 +66,9 @@ class Names:
         """The words that a name may begin with."""
         return list(self._root.following)
 
-    def ends(self, words: Sequence[str], start: int) -> list[tuple[int, int]]:
+    def ends(self, words: Sequence[str], start: int) -> list[tuple[int, int | float]]:
         """Where a name that begins at `start` may end, each with its position."""
-        found: list[tuple[int, int]] = []
+        found: list[tuple[int, int | float]] = []
         step = self._root
         for end in range(start, len(words)):
             following = step.following.get(words[end])
@@ -78,29 +81,41 @@ class Names:
 
 
 class Numbers:
-    """Whole numbers from `least` to `most`, in digits.
+    """Numbers from `least` to `most`, in digits: whole ones, or multiples of `step`.
 
     Raises:
-        ExpressionError: there is none between the two.
+        ExpressionError: there is none between the two, or the step is none.
     """
 
-    __slots__ = ("least", "most")
+    __slots__ = ("least", "most", "step")
 
-    def __init__(self, least: int, most: int) -> None:
+    def __init__(self, least: float, most: float, step: float = 1) -> None:
         if least > most:
-            raise ExpressionError(f"there is no number from {least} to {most}")
+            raise ExpressionError(f"there is no number from {least:g} to {most:g}")
+        if step <= 0 or (step == 1 and (least != int(least) or most != int(most))):
+            raise ExpressionError(f"whole numbers are not from {least:g} to {most:g}", remedy="[least, most, step] has another step")
         self.least = least
         self.most = most
+        self.step = step
 
     def first_words(self) -> None:
         """Any word may be a number, for all that is known before it is read."""
 
-    def ends(self, words: Sequence[str], start: int) -> list[tuple[int, int]]:
+    def ends(self, words: Sequence[str], start: int) -> list[tuple[int, int | float]]:
         """The number at `start`, if there is one within the bounds."""
-        if start >= len(words) or _WHOLE.fullmatch(words[start]) is None:
+        if start >= len(words) or _NUMBER.fullmatch(words[start]) is None:
             return []
-        number = int(words[start])
-        return [(start + 1, number)] if self.least <= number <= self.most else []
+        number = self.fitted(float(words[start].replace(",", ".")))
+        return [] if number is None else [(start + 1, number)]
+
+    def fitted(self, number: float) -> int | float | None:
+        """A number as it is given on: a whole one is an int. None where it is none of these."""
+        if not self.least <= number <= self.most:
+            return None
+        steps = number / self.step
+        if abs(steps - round(steps)) > _STEP_ERROR:
+            return None
+        return int(number) if number == int(number) else number
 
 
 def readings(node: Node, words: Sequence[str], slots: Mapping[str, Names | Numbers]) -> list[Reading]:

@@ -16,7 +16,7 @@ from edgematrix.errors import ExpressionError
 from edgematrix.expression import ANY, Expression, Scope, Shape, Template, compile_pieces, written
 from edgematrix.protocol.path import AgentPath, resolve
 
-__all__ = ["Ambiguous", "Command", "Heard", "Sentences", "Unknown", "references_of"]
+__all__ = ["Ambiguous", "Command", "Heard", "Pattern", "Sentences", "Unknown", "references_of"]
 
 SENTENCE_LENGTH_MAX = 500
 WORDS_MAX = 64
@@ -26,11 +26,19 @@ RECEIVERS_MAX = 1_000
 """Input ports that one `to` with `${…}` may stand for."""
 
 
+class Besides(msgspec.Struct, frozen=True):
+    """What a command sends besides."""
+
+    path: AgentPath
+    port: str
+    payload: object
+
+
 class Command(msgspec.Struct, frozen=True):
     """What a sentence asks for: a payload to an agent's input port, an answer to the speaker, or both.
 
-    `path` is None where there is only an answer. `rule` is the position of the rule, `said` its pattern, `slots` the
-    values of what was named.
+    `path` is None where there is only an answer, `besides` is what else it sends. `rule` is the position of the rule, `said` its
+    pattern, `slots` the values of what was named.
     """
 
     path: AgentPath | None
@@ -40,6 +48,7 @@ class Command(msgspec.Struct, frozen=True):
     rule: int
     said: str
     slots: dict[str, object] = {}
+    besides: tuple[Besides, ...] = ()
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -65,39 +74,64 @@ class Ambiguous(msgspec.Struct, frozen=True):
 Heard = Command | Unknown | Ambiguous
 
 
-class _Rule(msgspec.Struct, frozen=True):
-    """A compiled rule. `receivers` are the input ports by the reference that `to` gives."""
+class _Send(msgspec.Struct, frozen=True):
+    """One thing to be sent. `receivers` are the input ports by the reference that `to` gives."""
 
-    number: int
-    slots: frozenset[str]
     to: list[str | Expression]
     receivers: dict[str, tuple[AgentPath, str]]
     payload: Template
+
+    def made(self, scope: Scope) -> Besides:
+        path, port = self.receivers[_rendered(self.to, scope)]
+        return Besides(path, port, self.payload.render(scope))
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """A compiled rule."""
+
+    number: int
+    slots: frozenset[str]
+    sends: tuple[_Send, ...]
     answer: Template
 
 
-class _Pattern(msgspec.Struct, frozen=True):
+class Pattern(msgspec.Struct, frozen=True):
+    """A compiled pattern of a rule. An example is not heard as it stands."""
+
     rule: _Rule
     said: str
     node: Node
+    is_example: bool = False
 
 
 class Sentences:
     """Compiled rules; it has no state."""
 
-    __slots__ = ("_anywhere", "_by_first_word", "_slots", "wires")
+    __slots__ = ("_anywhere", "_by_first_word", "naming", "patterns", "slots", "wires")
 
-    def __init__(self, patterns: list[_Pattern], slots: Mapping[str, Names | Numbers]) -> None:
-        self._slots = slots
-        self._by_first_word: dict[str, list[_Pattern]] = {}
-        self._anywhere: list[_Pattern] = []
+    def __init__(self, patterns: list[Pattern], slots: Mapping[str, Names | Numbers]) -> None:
+        self.slots = slots
+        self.patterns = patterns
+        self.naming = frozenset(
+            name
+            for pattern in patterns
+            for send in pattern.rule.sends
+            for piece in send.to
+            if isinstance(piece, Expression)
+            for name in piece.roots
+        )
+        """The slots that choose whom a command goes to."""
+        self._by_first_word: dict[str, list[Pattern]] = {}
+        self._anywhere: list[Pattern] = []
         for pattern in patterns:
+            if pattern.is_example:
+                continue
             words = first_words(pattern.node, lambda name: slots[name].first_words())
             if words is None:
                 self._anywhere.append(pattern)
             for word in words or ():
                 self._by_first_word.setdefault(word, []).append(pattern)
-        self.wires = tuple(dict.fromkeys(wire for pattern in patterns for wire in pattern.rule.receivers.values()))
+        self.wires = tuple(dict.fromkeys(wire for pattern in patterns for send in pattern.rule.sends for wire in send.receivers.values()))
         """The input ports that a sentence can lead to."""
 
     @classmethod
@@ -109,14 +143,17 @@ class Sentences:
             PathError: a `to` breaks the grammar.
         """
         slots = _slots_of(spec)
-        patterns: list[_Pattern] = []
+        patterns: list[Pattern] = []
         for number, rule in enumerate(spec.rules):
             nodes = []
-            for position, said in enumerate(rule.say):
-                with at(f"rules.{number}.say.{position}"):
-                    nodes.append(_parse(said, slots))
+            for key, texts in (("say", rule.say), ("examples", rule.examples)):
+                for position, said in enumerate(texts):
+                    with at(f"rules.{number}.{key}.{position}"):
+                        nodes.append(_parse(said, slots))
             compiled = _compile_rule(number, rule, nodes, slots, agent)
-            patterns.extend(_Pattern(compiled, said, node) for said, node in zip(rule.say, nodes, strict=True))
+            texts = [*rule.say, *rule.examples]
+            heard = len(rule.say)
+            patterns.extend(Pattern(compiled, texts[place], node, place >= heard) for place, node in enumerate(nodes))
         return cls(patterns, slots)
 
     def hear(self, text: str) -> Heard:
@@ -140,25 +177,33 @@ class Sentences:
         commands.sort(key=lambda command: command.rule)
         return commands[0] if len(commands) == 1 else Ambiguous(text, tuple(commands))
 
-    def _collect(self, pattern: _Pattern, words: list[str], commands: list[Command]) -> None:
+    def _collect(self, pattern: Pattern, words: list[str], commands: list[Command]) -> None:
         """Add what the pattern makes of the words, if it is something new, as long as there is room."""
-        for reading in readings(pattern.node, words, self._slots):
+        for reading in readings(pattern.node, words, self.slots):
             if len(commands) == COMMANDS_MAX:
                 return
-            command = self._command(pattern, reading)
+            command = self.command(pattern, reading)
             if not any(_same(command, other) for other in commands):
                 commands.append(command)
 
-    def _command(self, pattern: _Pattern, reading: Reading) -> Command:
+    def command(self, pattern: Pattern, reading: Reading) -> Command:
+        """What a pattern asks for, read like this.
+
+        Raises:
+            ExpressionError: a template of its rule has no value for it.
+        """
         rule = pattern.rule
         named: dict[str, object] = {}
         for slot, which in reading:
-            names = self._slots[slot]
-            named[slot] = names.values[which] if isinstance(names, Names) else which
+            names = self.slots[slot]
+            named[slot] = names.values[int(which)] if isinstance(names, Names) else which
         scope: Scope = {**dict.fromkeys(rule.slots), **named}
-        path, port = rule.receivers[_rendered(rule.to, scope)] if rule.to else (None, "")
+        sent = [send.made(scope) for send in rule.sends]
         answer = written(rule.answer.render(scope))
-        return Command(path, port, rule.payload.render(scope), answer, rule.number, pattern.said, named)
+        if not sent:
+            return Command(None, "", None, answer, rule.number, pattern.said, named)
+        first, *more = sent
+        return Command(first.path, first.port, first.payload, answer, rule.number, pattern.said, named, tuple(more))
 
 
 def references_of(spec: SentencesSpec) -> Iterator[tuple[int, str]]:
@@ -170,9 +215,10 @@ def references_of(spec: SentencesSpec) -> Iterator[tuple[int, str]]:
     slots = _slots_of(spec)
     for number, rule in enumerate(spec.rules):
         if rule.send is not None:
-            nodes = [_parse(said, slots) for said in rule.say]
-            for reference in _references(rule.send.to, nodes, slots)[1]:
-                yield number, reference
+            nodes = [_parse(said, slots) for said in (*rule.say, *rule.examples)]
+            for send in (rule.send, *rule.also):
+                for reference in _references(send.to, nodes, slots)[1]:
+                    yield number, reference
 
 
 def _slots_of(spec: SentencesSpec) -> dict[str, Names | Numbers]:
@@ -180,11 +226,11 @@ def _slots_of(spec: SentencesSpec) -> dict[str, Names | Numbers]:
     for name, spoken in spec.slots.items():
         with at(f"slots.{name}"):
             slots[name] = Names(spoken)
-    for name, (least, most) in spec.numbers.items():
+    for name, bounds in spec.numbers.items():
         with at(f"numbers.{name}"):
             if name in slots:
                 raise ExpressionError(f"the slot `{name}` is there already")
-            slots[name] = Numbers(least, most)
+            slots[name] = Numbers(*bounds)
     return slots
 
 
@@ -201,19 +247,22 @@ def _compile_rule(number: int, rule: SentenceRule, nodes: list[Node], slots: Map
     place = f"rules.{number}"
     if rule.send is None and not rule.answer:
         raise ExpressionError("the rule neither sends nor answers", where=place)
+    if rule.send is None and rule.also:
+        raise ExpressionError("`also` is what is sent besides, and there is no `send`", where=f"{place}.also")
     said = frozenset().union(*map(said_slots, nodes))
     names: dict[str, Shape] = dict.fromkeys(said, ANY)
-    to: list[str | Expression] = []
-    receivers: dict[str, tuple[AgentPath, str]] = {}
-    if rule.send is not None:
-        with at(f"{place}.send.to"):
-            to, references = _references(rule.send.to, nodes, slots)
+    sends = []
+    for key, send in [("send", rule.send), *((f"also.{index}", send) for index, send in enumerate(rule.also))]:
+        if send is None:
+            continue
+        with at(f"{place}.{key}.to"):
+            to, references = _references(send.to, nodes, slots)
             receivers = {reference: resolve(reference, agent, "in") for reference in references}
-    with at(f"{place}.send.payload"):
-        payload = Template.compile(rule.send.payload if rule.send else None, names)
+        with at(f"{place}.{key}.payload"):
+            sends.append(_Send(to, receivers, Template.compile(send.payload, names)))
     with at(f"{place}.answer"):
         answer = Template.compile(rule.answer, names)
-    return _Rule(number, said, to, receivers, payload, answer)
+    return _Rule(number, said, tuple(sends), answer)
 
 
 def _references(text: str, nodes: list[Node], slots: Mapping[str, Names | Numbers]) -> tuple[list[str | Expression], list[str]]:
@@ -238,7 +287,7 @@ def _same(one: Command, other: Command) -> bool:
     """Whether two commands do the same; of two that only answer, the answers count."""
     if one.path is None and other.path is None:
         return one.answer == other.answer
-    return (one.path, one.port, one.payload) == (other.path, other.port, other.payload)
+    return (one.path, one.port, one.payload, one.besides) == (other.path, other.port, other.payload, other.besides)
 
 
 def _naming(slots: Mapping[str, object]) -> str:

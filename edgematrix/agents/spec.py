@@ -15,6 +15,7 @@ __all__ = [
     "CallSpec",
     "CriticalSpec",
     "DeviceSpec",
+    "NearSpec",
     "PortSpec",
     "PublishSpec",
     "Rate",
@@ -154,15 +155,32 @@ class SentenceRule:
     """One command and the sentences that ask for it.
 
     `send` (its `to` too) and `answer` hold templates over the slots; a slot that was not said is null. What stands in
-    `to` must be said in each of the sentences.
+    `to` must be said in each of the sentences. `examples` are patterns of other sentences that ask for it: not heard as they stand,
+    but what is near them is.
     """
 
     say: Annotated[list[str], Field(min_length=1)]
+    examples: list[str] = Field(default_factory=list)
     send: SendSpec | None = None
+    also: Annotated[list[SendSpec], Field(max_length=100)] = Field(default_factory=list)
+    """What is sent besides."""
     answer: str = ""
 
 
-Bounds = Annotated[list[Whole], Field(min_length=2, max_length=2)]
+Bounds = Annotated[list[Number], Field(min_length=2, max_length=3)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=PART)
+class NearSpec:
+    """`near:` what no rule knows is compared with what the rules know, by their words; from `sure` on it is carried out.
+
+    `model` is `wordllama`, or the path of a safetensors file with one matrix, beside which its vocabulary is, as `NAME.tokenizer.json`.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=500)] = "wordllama"
+    sure: Annotated[Number, Field(ge=0, le=1)] = 0.6
+    timeout: Duration = Microseconds(5_000_000)
+    memory_mb: Annotated[Whole, Field(ge=64, le=100_000)] = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)
@@ -170,13 +188,14 @@ class SentencesSpec:
     """Exact rules from a sentence to a command, the first stage of an intent agent.
 
     `say` holds patterns: words, `[optional]` words, `(this|that)` choices, and `{slot}` for a name from `slots`, which
-    stands for its value, or for a whole number in digits, `[least, most]`, from `numbers`.
-    Input port `say`; a sentence that no rule knows leaves on `unknown`, what was done on `out`.
+    stands for its value, or for a number in digits, `[least, most]`, from `numbers`: a whole one, or with `[least, most, step]` a
+    multiple of the step. Input port `say`; a sentence that nobody understands leaves on `unknown`, what was done on `out`.
     """
 
     rules: Annotated[list[SentenceRule], Field(min_length=1)]
     slots: dict[str, dict[str, Any]] = Field(default_factory=dict)
     numbers: dict[str, Bounds] = Field(default_factory=dict)
+    near: NearSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)

@@ -96,7 +96,11 @@ class SentencesCourse:
 
     def _carry_out(self, found: Understanding) -> list[Effect]:
         self._over = True
-        sends: list[Effect] = [Send(command.path, command.port, command.payload) for command in found.commands if command.path is not None]
+        sends: list[Effect] = []
+        for command in found.commands:
+            if command.path is not None:
+                sends.append(Send(command.path, command.port, command.payload))
+            sends += [Send(more.path, more.port, more.payload) for more in command.besides]
         return [*sends, Emit("out", self._done(found)), Finish()]
 
     def _done(self, found: Understanding) -> dict[str, Any]:
@@ -137,7 +141,11 @@ class SentencesCourse:
 
 def _command(command: Command) -> dict[str, Any]:
     told: dict[str, Any] = {"said": command.said, "slots": command.slots}
-    return told if command.path is None else told | {"to": f"{command.path}.{command.port}", "payload": command.payload}
+    if command.path is None:
+        return told
+    told |= {"to": f"{command.path}.{command.port}", "payload": command.payload}
+    more = [{"to": f"{besides.path}.{besides.port}", "payload": besides.payload} for besides in command.besides]
+    return told | ({"also": more} if more else {})
 
 
 def _told(found: Understanding) -> str:

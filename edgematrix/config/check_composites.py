@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import util
 from typing import TypeAlias
 
+from edgematrix.agents.spec import SentencesSpec
 from edgematrix.agents.topic import check_foreign
 from edgematrix.composition import finding as composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
@@ -15,7 +17,7 @@ from edgematrix.config.check_members import check_members
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_replies, fields_of_request
 from edgematrix.config.yaml_position import Key
-from edgematrix.errors import TopicError
+from edgematrix.errors import EdgeMatrixError, ExpressionError, TopicError
 from edgematrix.expression.names import nearest
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.triggers.spec import SourceSpec
@@ -123,7 +125,28 @@ def _model(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
 
     if node.spec.llm is not None:
         yield from _llm(tree, node)
+    if node.spec.sentences is not None and node.spec.sentences.near is not None:
+        yield from _near_sentences(node, node.spec.sentences)
     yield from check_escalations(tree, node)
+
+
+def _near_sentences(node: AgentNode, spec: SentencesSpec) -> Iterator[Finding]:
+    from edgematrix.agents.exemplars import exemplars_of  # noqa: PLC0415 - few matrices need it
+    from edgematrix.agents.sentences import Sentences  # noqa: PLC0415
+
+    place = (*node.where, "sentences", "near")
+    with suppress(EdgeMatrixError):  # told where sentences are compiled
+        sentences = Sentences.compile(spec, node.path)
+        try:
+            exemplars_of(sentences)
+        except ExpressionError as problem:
+            yield error(place, problem.what, problem.remedy)
+    missing = [name for name in ("numpy", "wordllama") if util.find_spec(name) is None]
+    if spec.near is not None and spec.near.model == "wordllama" and missing:
+        what = (
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed here, so this agent can run on other hosts only"
+        )
+        yield warning(place, what, "pip install 'edgematrix[near]'", at_key=True)
 
 
 def _llm(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:

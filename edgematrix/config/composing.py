@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import msgspec
+
 from edgematrix.composition.course import Composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.callees import callees_of, escalation_of
 from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_request
 from edgematrix.config.tools import schema_of_tool, tools_of
 
-__all__ = ["compose", "members_of"]
+if TYPE_CHECKING:
+    from edgematrix.agents.near import NearSentences
+    from edgematrix.agents.sentences import Sentences
+    from edgematrix.agents.spec import NearSpec
+
+__all__ = ["compose", "members_of", "near_of"]
 
 
 def compose(tree: AgentTree, node: AgentNode) -> Composition:
@@ -79,7 +89,22 @@ def _sentences(tree: AgentTree, node: AgentNode) -> Composition:
     assert spec is not None  # noqa: S101 - whoever calls knows
     escalation = None if node.spec.escalate is None else Escalation.compile(node.spec.escalate)
     asks = "" if following is None else following.node.path
-    return SentencesHeard(SentencesPlan(Sentences.compile(spec, node.path), None, escalation, asks))
+    sentences = Sentences.compile(spec, node.path)
+    return SentencesHeard(SentencesPlan(sentences, None if spec.near is None else near_of(sentences, spec.near), escalation, asks))
+
+
+def near_of(sentences: Sentences, spec: NearSpec) -> NearSentences:
+    """What compares sentences with those that rules know.
+
+    Raises:
+        ExpressionError: the rules know too many.
+    """
+    from edgematrix.agents.exemplars import exemplars_of  # noqa: PLC0415 - few matrices need it
+    from edgematrix.agents.near import NearSentences  # noqa: PLC0415
+    from edgematrix.agents.near_confidence import NearConfidence  # noqa: PLC0415
+
+    weights = resources.files("edgematrix.models").joinpath("shipped", "near.json").read_bytes()
+    return NearSentences(sentences, exemplars_of(sentences), msgspec.json.decode(weights, type=NearConfidence), spec)
 
 
 def _flow(tree: AgentTree, node: AgentNode) -> Composition:

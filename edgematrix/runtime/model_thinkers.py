@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from edgematrix.composition.llm_plan import LlmPlan
 from edgematrix.composition.llm_spec import LlmSpec
+from edgematrix.composition.sentences_plan import SentencesPlan
 from edgematrix.identity.reference import fill
 from edgematrix.models.talker import Talker
 from edgematrix.protocol.ports import Clock
@@ -18,6 +19,7 @@ from edgematrix.runtime.workshop import Workshop
 
 if TYPE_CHECKING:
     from edgematrix.identity.secrets import Source
+    from edgematrix.runtime.near_thinker import NearDesk, NearThinker
 
 __all__ = ["Thinkers"]
 
@@ -51,20 +53,44 @@ class Thinkers:
         self._asks_servers = asks_servers
         self._desks: WeakValueDictionary[object, ModelDesk] = WeakValueDictionary()
         """Each lives as long as an agent that asks it."""
+        self._near_desks: WeakValueDictionary[object, NearDesk] = WeakValueDictionary()
 
-    def __call__(self, path: str, plan: LlmPlan, workshop: Workshop, ails: Callable[[str], None]) -> ModelThinker:
+    def __call__(
+        self, path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None]
+    ) -> ModelThinker | NearThinker:
         """Make one; nothing of a model is loaded yet, and no server is asked.
 
         Raises:
             ModelError: the model, or what runs it, is not installed.
         """
+        if isinstance(plan, SentencesPlan):
+            return self._near(path, plan, workshop, ails)
         return ModelThinker(path, plan, self._desk(path, plan.spec), workshop, self._clock, ails)
 
     def close(self) -> None:
         """End every model. Whoever waits for one gets an error."""
         for desk in list(self._desks.values()):
             desk.close()
+        for near in list(self._near_desks.values()):
+            near.close()
         self._desks.clear()
+        self._near_desks.clear()
+
+    def _near(self, path: str, plan: SentencesPlan, workshop: Workshop, ails: Callable[[str], None]) -> NearThinker:
+        from edgematrix.agents.near import NearSentences  # noqa: PLC0415 - few agents have one
+        from edgematrix.models.near_model import NearModel, find_near  # noqa: PLC0415
+        from edgematrix.runtime.near_thinker import NearDesk, NearThinker, ScriptedNear  # noqa: PLC0415
+
+        near = plan.near
+        assert isinstance(near, NearSentences)  # noqa: S101 - it is asked of those alone
+        script = self._scripts.get(path)
+        if script is not None:
+            return NearThinker(path, near, ScriptedNear(path, near, script), workshop, self._clock, ails)
+        files = find_near(near.spec.model, self._folder)
+        desk = self._near_desks.get(files)
+        if desk is None:
+            desk = self._near_desks[files] = NearDesk(NearModel(near.spec.model, files, int(near.spec.memory_mb) << 20))
+        return NearThinker(path, near, desk, workshop, self._clock, ails)
 
     def _desk(self, path: str, spec: LlmSpec) -> ModelDesk:
         script = self._scripts.get(path, spec.script if spec.provider == "fake" else None)

@@ -1,0 +1,77 @@
+"""Numbers as they are spoken, in digits and in English words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from edgematrix.agents.english import BEFORE_ONE, SCALES, SHARES, UNITS
+
+__all__ = ["NUMBER", "Amount", "numbered"]
+
+NUMBER: Final = "#"
+"""Stands for each number."""
+_DIGITS: Final = re.compile(r"-?[0-9]{1,9}(?:[.,][0-9]{1,3})?")
+_TENS: Final = 10
+_TWENTY: Final = 20
+_HUNDRED: Final = 100
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """A number that was said: itself, or a share of the way from the least to the most."""
+
+    value: float
+    is_share: bool = False
+
+
+def numbered(words: Sequence[str]) -> tuple[list[str], list[Amount]]:
+    """The words with each number, in digits or in words, as one `NUMBER`."""
+    found: list[str] = []
+    amounts: list[Amount] = []
+    place = 0
+    while place < len(words):
+        amount, after = _amount(words, place)
+        found.append(words[place] if amount is None else NUMBER)
+        amounts += [] if amount is None else [amount]
+        place = after
+    return found, amounts
+
+
+def _amount(words: Sequence[str], place: int) -> tuple[Amount | None, int]:
+    """The number that begins at `place`, if one does, and where what comes after it begins."""
+    word, following = words[place], words[place + 1] if place + 1 < len(words) else ""
+    if _DIGITS.fullmatch(word):
+        return Amount(float(word.replace(",", "."))), place + 1
+    if word == "three" and following in ("quarters", "quarter"):
+        return Amount(0.75, is_share=True), place + 2
+    if word in SHARES:
+        return Amount(SHARES[word], is_share=True), place + 1
+    is_one = (word in ("one", "a") and following in SCALES) or (word == "one" and place > 0 and words[place - 1] in BEFORE_ONE)
+    if word not in UNITS and not is_one:
+        return None, place + 1
+    value, after = _spelled(words, place)
+    return Amount(value), after
+
+
+def _spelled(words: Sequence[str], place: int) -> tuple[float, int]:
+    """A number in words, such as "six thousand five hundred and twenty one", as far as it goes."""
+    total, part, after = 0, 0, place
+    while after < len(words):
+        word, before = words[after], words[after - 1] if after > place else ""
+        value = UNITS.get(word, 1 if word in ("one", "a") else None)
+        if value is not None:
+            is_next = part % _HUNDRED == 0 and (after == place or before in SCALES or before == "and")
+            if not is_next and not (part % _HUNDRED >= _TWENTY and value < _TENS):
+                break
+            part += value
+        elif word in SCALES:
+            part = max(part, 1) * SCALES[word]
+            if SCALES[word] > _HUNDRED:
+                total, part = total + part, 0
+        elif word != "and" or before not in SCALES or words[after + 1 : after + 2] == [] or words[after + 1] not in UNITS:
+            break
+        after += 1
+    return float(total + part), after

@@ -1,0 +1,113 @@
+"""English as it is spoken to a house: words that say nothing, numbers in words, and words that turn a sentence around.
+
+What is here holds for every house; what a house's things are called stands in its matrix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from edgematrix.agents.amount import Amount, numbered
+from edgematrix.agents.english import (
+    AGAINST,
+    ASKING,
+    FILLERS,
+    HELD,
+    NOUNS_FOLLOW,
+    OPENERS,
+    REFERRING,
+    SUBJECTS,
+    TOLD,
+    VERBS,
+    WISHES,
+)
+from edgematrix.agents.phrase import words_of
+
+__all__ = ["Spoken", "is_plain_speech", "spoken"]
+
+_ASKED_FOR: Final = {
+    ("do", "the"),
+    ("do", "my"),
+    ("do", "our"),
+    ("do", "it"),
+    *((verb, "you") for verb in ("can", "could", "will", "would")),
+}
+_ASKING_PAIRS: Final = frozenset(
+    (verb, subject)
+    for verb in ("do", "can", "could", "have", "will", "would")
+    for subject in ("i", "we", "they", "the", "it", "my", "our", "you")
+    if (verb, subject) not in _ASKED_FOR
+)
+_NEVER_ASIDE: Final = AGAINST | TOLD | frozenset({"if", "when", "whenever", "unless", "until", "or", "whether"})
+_UNSPOKEN: Final = re.compile(r"[{}\[\]<>$=\\|^~`@*_]|\w/\w|\w\.\w*[A-Za-z]\w*(?!\S*\s*$)|::|\(.*\)")
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """What was said, without what says nothing. `words` has `NUMBER` for each of `amounts`.
+
+    `barred` are words that stand in the way of carrying it out, unless what is known has them too. A statement tells how things are.
+    """
+
+    words: tuple[str, ...]
+    amounts: tuple[Amount, ...]
+    barred: frozenset[str]
+    is_question: bool
+    is_statement: bool
+    refers: bool = False
+    """Whether it refers to what was said before, as "it" and "there" do."""
+    tails: dict[str, tuple[str, ...]] = {}
+    """Its words without what it says last, such as `for her nap`, by the word that this begins with."""
+
+
+def is_plain_speech(text: str) -> bool:
+    """Whether a text is one that somebody may have said: no braces, no paths, no signs that nobody speaks."""
+    return _UNSPOKEN.search(text) is None
+
+
+def spoken(text: str) -> Spoken:
+    """A text as it is compared."""
+    words = _levelled(words_of(text))
+    barred = frozenset(words) & (AGAINST | HELD | TOLD)
+    counted, amounts = numbered(words)
+    kept = tuple(word for word in counted if word not in FILLERS)
+    tails = {}
+    if "for" in words[1:]:
+        cut, own = numbered(words[: len(words) - 1 - words[::-1].index("for")])
+        if len(own) == len(amounts):
+            tails["for"] = tuple(word for word in cut if word not in FILLERS)
+    return Spoken(
+        kept, tuple(amounts), barred, _is_question(words, text), _is_statement(words, barred), not REFERRING.isdisjoint(words), tails
+    )
+
+
+def _levelled(words: list[str]) -> list[str]:
+    """The words without who is addressed, an `of` at the end as the `off` that it is a slip of, and no `on` of a place beside an `off`."""
+    if words[:1] == ["house"] or words[:2] in (["hey", "house"], ["ok", "house"], ["okay", "house"]):
+        words = words[1 + (words[0] != "house") :]
+    if words[-1:] == ["of"] and words[0] in {"turn", "switch", "put", "flip"}:
+        words = [*words[:-1], "off"]
+    if "off" in words:
+        words = [word for place, word in enumerate(words) if word != "on" or words[place + 1 : place + 2] not in (["my"], ["the"], ["our"])]
+    return words
+
+
+def _is_statement(words: Sequence[str], barred: frozenset[str]) -> bool:
+    """Whether it tells how things are, and wants nothing: such a clause may stand beside what is asked for."""
+    said = [word for word in words if word not in OPENERS]
+    if not said or barred & _NEVER_ASIDE or WISHES & set(said):
+        return False
+    return said[0] in SUBJECTS or (said[0] in NOUNS_FOLLOW and not VERBS.isdisjoint(said))
+
+
+def _is_question(words: Sequence[str], text: str) -> bool:
+    rest = [word for word in words if word not in OPENERS]
+    if not rest:
+        return False
+    if rest[0] in ASKING or tuple(rest[:2]) in _ASKING_PAIRS:
+        return True
+    asks_politely = rest[0] in {"could", "can", "would", "will", "mind"}
+    return text.rstrip().endswith("?") and not asks_politely and "please" not in words

@@ -1,0 +1,147 @@
+"""Which known sentences a text is nearest to, by its words. Runs in a model's process; imports numpy.
+
+Each word of one sentence is matched with the word of the other that is most like it: the share of a text that has a match among the words
+of an exemplar, and the share of the exemplar that has one in the text, words that are rare among the exemplars counting for more (as
+BERTScore does with vectors in context, Zhang et al., ICLR 2020; here a word has one vector, so that ten thousand exemplars take
+milliseconds). Shapes: exemplars are rows of word numbers, padded, (exemplars, words); a text is (words of the text, words known).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from edgematrix.models.near_wire import Match
+from edgematrix.models.word_vectors import WordVectors
+
+__all__ = ["NearIndex"]
+
+_ALIKE_MIN: Final = 0.35
+"""Cosine below which two words have nothing to do with each other."""
+_WORDS_MAX: Final = 24
+_SLIP_MIN: Final = 5
+"""Letters of a word in which a slip is looked for."""
+_NEIGHBOURS: Final = 2
+_UNKNOWN_WEIGHT: Final = 0.9
+"""What a word counts that no exemplar has, as a share of the rarest word's weight."""
+NUMBER: Final = "#"
+
+
+class NearIndex:
+    """Exemplars, to be compared with.
+
+    Args:
+        exemplars: their words, with a blank between them.
+        groups: a number for each; those of one number count as one match, which is that of the best of them.
+    """
+
+    def __init__(self, vectors: WordVectors, exemplars: Sequence[str], groups: Sequence[int]) -> None:
+        self._vectors = vectors
+        self._groups: Any = np.asarray(groups, np.int32)
+        rows = [text.split(" ")[:_WORDS_MAX] for text in exemplars]
+        self._words = sorted({word for row in rows for word in row})
+        self._place = {word: place for place, word in enumerate(self._words)}
+        self._matrix = vectors.vectors(self._words)
+        width = max(map(len, rows), default=1)
+        nothing = len(self._words)
+        self._rows: Any = np.full((len(rows), width), nothing, np.int32)
+        for number, row in enumerate(rows):
+            self._rows[number, : len(row)] = [self._place[word] for word in row]
+        counts = np.bincount(self._rows.ravel(), minlength=nothing + 1)[:nothing]
+        weights = np.log1p(len(rows) / np.maximum(counts, 1))
+        self._weights: Any = np.append(weights, 0.0).astype(np.float32)
+        self._heaviest = float(weights.max()) if len(weights) else 1.0
+        self._lengths: Any = np.maximum(self._weights[self._rows].sum(axis=1), 1e-6)
+
+    def nearest(self, text: str, count: int) -> list[Match]:
+        """The exemplars that are nearest to a text, the nearest first."""
+        words = [self._known(word) for word in text.split(" ")[:_WORDS_MAX] if word]
+        if not words or not len(self._rows):
+            return []
+        alike = self._alike(words)
+        weights = np.array([self._weight(word) for word in words], np.float32)
+        of_rows = alike[:, self._rows]  # (words of the text, exemplars, words of an exemplar)
+        covered = of_rows.max(axis=2)
+        share = (covered * weights[:, None]).sum(axis=0) / max(float(weights.sum()), 1e-6)
+        had = of_rows.max(axis=0)
+        found = (had * self._weights[self._rows]).sum(axis=1) / self._lengths
+        lacking = np.where(self._rows == len(self._words), 1.0, had).min(axis=1)
+        scores = 2 * share * found / np.maximum(share + found, 1e-6)
+        order = np.lexsort((np.arange(len(scores)), -scores))
+        _, firsts = np.unique(self._groups[order], return_index=True)
+        best = order[np.sort(firsts)[:count]]
+        return [
+            Match(
+                int(row),
+                float(scores[row]),
+                float(share[row]),
+                float(found[row]),
+                float(lacking[row]),
+                [round(float(c), 3) for c in covered[:, row]],
+            )
+            for row in best
+        ]
+
+    def _alike(self, words: list[str]) -> Any:
+        """How much each word is like each that is known, and like none in the last column."""
+        cosines = self._vectors.vectors(words) @ self._matrix.T
+        cosines[cosines < _ALIKE_MIN] = 0.0
+        for row, word in enumerate(words):
+            if word == NUMBER:
+                cosines[row] = 0.0
+            for same in (word, f"{word}s", word.removesuffix("s")):
+                if same in self._place:
+                    cosines[row, self._place[same]] = 1.0
+        if NUMBER in self._place:
+            cosines[[word != NUMBER for word in words], self._place[NUMBER]] = 0.0
+        return np.append(cosines, np.zeros((len(words), 1), np.float32), axis=1).astype(np.float32)
+
+    def _weight(self, word: str) -> float:
+        place = self._place.get(word)
+        return self._heaviest * _UNKNOWN_WEIGHT if place is None else float(self._weights[place])
+
+    def _known(self, word: str) -> str:
+        """A word as an exemplar has it: without an ending, or one slip of the tongue away."""
+        if word in self._place or word == NUMBER:
+            return word
+        for other in _forms(word):
+            if other in self._place:
+                return other
+        if len(word) >= _SLIP_MIN:
+            near = [
+                known
+                for known in self._words
+                if known[:1] == word[:1] and abs(len(known) - len(word)) <= 1 and len(known) >= _SLIP_MIN and _is_slip(word, known)
+            ]
+            if len(near) == 1:
+                return near[0]
+        return word
+
+
+def _forms(word: str) -> list[str]:
+    """The same word with another ending."""
+    found = [f"{word}s", f"{word}es"]
+    if word.endswith("s"):
+        found += [word[:-1], word[:-2] if word.endswith("es") else word[:-1]]
+    if word.endswith("ing"):
+        stem = word[:-3]
+        found += [stem, f"{stem}e", stem[:-1] if stem[-1:] == stem[-2:-1] else stem]
+    if word.endswith("ed"):
+        stem = word[:-2]
+        found += [stem, f"{stem}e", stem[:-1] if stem[-1:] == stem[-2:-1] else stem]
+    return found
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """Whether one letter is missing, added, another, or two neighbours are exchanged."""
+    if len(one) == len(other):
+        apart = [place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+        if len(apart) == 1:
+            return True
+        return (
+            len(apart) == _NEIGHBOURS and apart[1] == apart[0] + 1 and one[apart[0]] == other[apart[1]] and one[apart[1]] == other[apart[0]]
+        )
+    short, long = sorted((one, other), key=len)
+    return any(long[:place] + long[place + 1 :] == short for place in range(len(long)))
