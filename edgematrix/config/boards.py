@@ -53,12 +53,13 @@ class Boards:
             return
         from edgematrix.config.board_rules import board_rules  # noqa: PLC0415 - few matrices have boards
 
-        nodes = self._tree.nodes
+        nodes, here = self._tree.nodes, self._tree.places.here
         for found in board_rules(self._tree)[0]:
-            is_kept = found.keeper is not None and not nodes[found.keeper].is_elsewhere
+            is_kept = not here if found.keeper is None else not nodes[found.keeper].is_elsewhere
             if is_kept or any(not nodes[rule.agent].is_elsewhere for rule in found.table.rules):
                 self._desk(found.board)
-                self._parts.tables[found.board] = (found.table, found.keeper if is_kept else None)
+                keeper = found.keeper or AgentPath(self._tree.matrix.matrix)
+                self._parts.tables[found.board] = (found.table, keeper if is_kept else None)
 
     def _desk(self, board: AgentPath) -> BoardDesk:
         """Who follows a board: one that is there goes on, unless the board itself is new."""
