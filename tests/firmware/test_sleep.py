@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,16 @@ Wake = Callable[..., dict[str, Any]]
 def wake(interpreter: list[str], tmp_path: Path) -> Wake:
     """Let the board wake once, as after deep sleep: a new process, with what it kept."""
 
-    def once(port: int, reading: object, awake_ms_max: int = 5_000) -> dict[str, Any]:
-        words = [*interpreter, str(HERE / "sleeper.py"), str(port), str(tmp_path / "kept"), json.dumps(reading), str(awake_ms_max)]
+    def once(port: int, reading: object, awake_ms_max: int = 5_000, clock: int | str = 0) -> dict[str, Any]:
+        words = [
+            *interpreter,
+            str(HERE / "sleeper.py"),
+            str(port),
+            str(tmp_path / "kept"),
+            json.dumps(reading),
+            str(awake_ms_max),
+            str(clock),
+        ]
         done = subprocess.run(words, env=micropython.environment(), capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, done.stderr + done.stdout
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -92,3 +101,21 @@ def test_readings_that_nobody_took_are_told_later_the_newest_eight(broker: Broke
     assert [listener.wait_for(READING) for _ in range(9)] == [str(number).encode() for number in range(4, 13)]
     assert wake(broker.port, 13)["waiting"] == 0
     listener.close()
+
+
+def test_a_command_to_a_board_that_sleeps_for_a_week(broker: Broker, listener: Listener, wake: Wake) -> None:
+    wake(broker.port, 1)
+    now = datetime.now(UTC)
+    head = {"specversion": "1.0", "source": "/home/rule", "type": "em.in.set"}
+    for name, days in (("a day", 1), ("a month", 30)):
+        listener.publish(SET, json.dumps({**head, "id": name, "data": name, "expirytime": (now + timedelta(days=days)).isoformat()}))
+    report = wake(broker.port, 2, clock=7 * 86_400)
+    assert (report["heard"], report["expired"]) == (["a month"], 1)
+
+
+def test_a_board_whose_clock_says_1970_has_no_session(broker: Broker, listener: Listener, wake: Wake) -> None:
+    wake(broker.port, 1, clock="none")
+    listener.publish(SET, b"old")  # nobody could tell how old it is
+    report = wake(broker.port, 2, clock="none")
+    assert (report["drained"], report["heard"]) == (True, [])
+    assert json.loads(listener.wait_for(STATE))["since"] is None
