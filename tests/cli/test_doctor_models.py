@@ -22,6 +22,8 @@ agents:
   own: {llm: {model: mine.gguf}}
   heavy: {llm: {provider: openai, url: "http://127.0.0.1:1/v1", model: big}}
   told: {llm: {provider: fake, script: [yes]}}
+  helper: {sentences: {near: {}, rules: [{say: ["hello"], answer: hi}]}}
+  ears: {voice: {to: helper, site: hall}}
   council: {chat: {members: [anna], speaker: llm}, agents: {anna: {python: "a:b"}}}
 """
 
@@ -66,12 +68,23 @@ def test_the_models_that_a_matrix_names_are_looked_for(folder: Path, capsys: Cap
     code, probes = told(capsys, "model", "--matrix", "home.yaml")
     assert code == 1, "what it names is needed"
     by_agent = {probe["detail"].partition(":")[0]: probe for probe in probes}
-    assert by_agent.keys() == {"home/window", "home/mood", "home/own", "home/heavy", "home/council"}
+    assert by_agent.keys() == {"home/window", "home/mood", "home/own", "home/heavy", "home/council", "home/helper", "home/ears"}
     assert by_agent["home/window"]["health"] == ("ok" if util.find_spec("onnxruntime") else "failed")
     for agent in ("mood", "own", "council"):
         assert by_agent[f"home/{agent}"]["health"] == "failed"
         assert by_agent[f"home/{agent}"]["remedy"] == "pip install 'edgematrix[llm]'"
     assert by_agent["home/heavy"]["health"] == "absent"
+    near = util.find_spec("numpy") and util.find_spec("wordllama")
+    assert by_agent["home/helper"]["health"] == ("ok" if near else "failed")
+
+
+def test_what_a_voice_lacks_is_told_with_its_extra(folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    without("pocketsphinx", monkeypatch)
+    _, probes = told(capsys, "model", "--matrix", "home.yaml")
+    ears = next(probe for probe in probes if probe["detail"].startswith("home/ears"))
+    assert ears["health"] == "failed"
+    assert "pocketsphinx" in ears["detail"]
+    assert ears["remedy"] == "pip install 'edgematrix[voice]'"
 
 
 def test_a_matrix_without_models_or_that_is_wrong(folder: Path, capsys: Captured) -> None:

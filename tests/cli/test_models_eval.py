@@ -267,6 +267,21 @@ def test_what_is_wrong_is_told_in_a_line(folder: Path, capsys: Captured, options
     assert "Traceback" not in said
 
 
+def test_without_its_words_the_near_stage_is_left_out_and_the_others_go_on(
+    folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == "wordllama" else found(name, *rest))
+    write(RULES + "      near: {}\n", {"say": "turn on the lamp", "want": [ON]}, {"say": "lamp on, would you", "want": [ON]})
+    assert main(["models", "eval", "mine.jsonl", "--matrix", "home.yaml"]) == 0
+    told = capsys.readouterr()
+    assert "left out: home/helper: the model wordllama is in the package of that name, which is not installed" in told.err
+    assert "pip install 'edgematrix[near]'" in told.err
+    sentences, last = evaluated(capsys)
+    assert [one["verdict"] for one in sentences] == ["right", "nothing"]
+    assert last["left_out"][0]["runtime"] == "near"
+
+
 def test_servers_are_asked_on_demand_with_their_key(folder: Path, capsys: Captured) -> None:
     Path("secrets").mkdir()
     Path("secrets/llm").write_text("open sesame")
