@@ -324,3 +324,15 @@ def test_of_several_that_could_hear_one_has_to_be_named(folder: Path, capsys: Ca
     assert main(["models", "eval", "mine.jsonl", "--matrix", "home.yaml"]) == 2
     assert "home/helper, home/other" in capsys.readouterr().err
     assert evaluated(capsys, "--agent", "home/other.say")[1]["summary"]["plain"]["right"] == 1
+
+
+@pytest.mark.skipif(util.find_spec("wordllama") is None, reason="the extra `near` is not installed")
+def test_the_house_that_is_shipped_does_what_it_was_tuned_for(capsys: Captured) -> None:
+    assert main(["models", "eval", "--part", "tune", "--json"]) == 0
+    *sentences, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["part"] for one in sentences} == {"tune"}
+    plain, idle = last["summary"]["plain"], last["summary"]["idle"]
+    wrong = [one["say"] for one in sentences if one["verdict"] == "wrong"]
+    assert not wrong
+    assert plain["right"] >= 0.9 * plain["count"]
+    assert idle["right"] == idle["count"]
