@@ -58,7 +58,10 @@ def command(
             raise UsageError("the question waits for an answer", remedy=f"edgematrix approve {question.agent} {example}")
         answer = _asked(question)
     value = answer if question.choices else decode_value(answer.encode())
-    order = Order("approve", question.agent, {"run": question.run, "answer": value} if question.run else {"answer": value})
+    asked: dict[str, object] = {"run": question.run, "answer": value} if question.run else {"answer": value}
+    if question.digest:
+        asked["digest"] = question.digest
+    order = Order("approve", question.agent, asked)
     carry_out(target, order, f"answered {question.agent}: {answer}", said=("agent", "run", "answer"), as_json=as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,13 +17,22 @@ __all__ = ["WaitingQuestion", "questions_in"]
 
 @dataclass(frozen=True, slots=True)
 class WaitingQuestion:
-    """Which agent asks, in which run, what, and until when (RFC 3339). Without choices any answer will do."""
+    """Which agent asks, in which run, what, and until when (RFC 3339). Without choices any answer will do.
+
+    `action` is the command that waits for the answer, where it is one.
+    """
 
     agent: str
     run: str
     text: str
     choices: tuple[str, ...]
     until: str
+    action: Mapping[str, object] | None = None
+
+    @property
+    def digest(self) -> str:
+        """What names the action; empty where there is none."""
+        return "" if self.action is None else str(self.action.get("digest") or "")
 
     def is_meant(self, words: str) -> bool:
         """Whether these are its run, its agent, or what the agent is in."""
@@ -43,7 +52,14 @@ class WaitingQuestion:
 
     def as_data(self) -> dict[str, object]:
         """For programs."""
-        return {"agent": self.agent, "run": self.run, "question": self.text, "choices": list(self.choices), "until": self.until}
+        about: dict[str, object] = {
+            "agent": self.agent,
+            "run": self.run,
+            "question": self.text,
+            "choices": list(self.choices),
+            "until": self.until,
+        }
+        return about if self.action is None else {**about, "action": dict(self.action)}
 
 
 def questions_in(replies: Iterable[Reply]) -> list[WaitingQuestion]:
@@ -59,11 +75,12 @@ def questions_in(replies: Iterable[Reply]) -> list[WaitingQuestion]:
 
 
 def _read(about: dict[str, object]) -> WaitingQuestion:
-    choices = about.get("choices")
+    choices, action = about.get("choices"), about.get("action")
     return WaitingQuestion(
         str(about["agent"]),
         str(about.get("run") or ""),
         str(about.get("question") or ""),
         tuple(map(str, choices)) if isinstance(choices, list) else (),
         str(about.get("until") or ""),
+        action if isinstance(action, dict) else None,
     )

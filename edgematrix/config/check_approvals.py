@@ -56,14 +56,10 @@ def _critical(tree: AgentTree, node: AgentNode, port: str, spec: CriticalSpec) -
 
 
 def _published(node: AgentNode) -> Iterator[tuple[str, tuple[Key, ...]]]:
-    """The foreign topics without wildcards that an agent publishes on; others are judged when they are used."""
+    """The foreign topics without `${…}` that an agent publishes on; others are judged when they are used. A question is no answer."""
     spec = node.spec
     for name, index, publish in publishes_of(node):
         if "${" not in publish.topic:
             yield publish.topic, (*node.where, "triggers", name, "do", index, "publish", "topic")
     for name, write in spec.device.writes.items() if spec.device is not None else ():
         yield write.topic, (*node.where, "device", "writes", name, "topic")
-        if write.approval is not None and write.approval.notify is not None:
-            yield write.approval.notify, (*node.where, "device", "writes", name, "critical", "notify")
-    if spec.human is not None and spec.human.notify is not None:
-        yield spec.human.notify, (*node.where, "human", "notify")

@@ -20,36 +20,34 @@ _PAYLOADS_MAX: Final = 16
 class Echoes:
     """The newest untrusted payloads of the topics that are read here: at most 16 of each of 1,000 topics."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, OrderedDict[int, str]] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
+        self.known: OrderedDict[str, OrderedDict[int, str]] = OrderedDict()
+        """The origins by topic, and by the hash of the payload."""
 
     def note(self, topic: str, value: object, taint: str) -> None:
         """Something was published on a topic that is read here; without a taint, it is as good as its newest writer."""
-        known = self._known.get(topic)
+        known = self.known.get(topic)
         if known is None:
             if not taint:
                 return
-            known = self._known[topic] = OrderedDict()
-            if len(self._known) > _TOPICS_MAX:
-                self._known.popitem(last=False)
+            known = self.known[topic] = OrderedDict()
+            if len(self.known) > _TOPICS_MAX:
+                self.known.popitem(last=False)
         digest = _digest(value)
         known.pop(digest, None)
         if taint:
-            self._known.move_to_end(topic)
+            self.known.move_to_end(topic)
             known[digest] = taint
             if len(known) > _PAYLOADS_MAX:
                 known.popitem(last=False)
         elif not known:
-            del self._known[topic]
+            del self.known[topic]
 
     def of(self, topic: str, value: object) -> str:
         """The origins of a payload that comes back; empty where it is none of these."""
-        known = self._known.get(topic)
+        known = self.known.get(topic)
         return "" if known is None else known.get(_digest(value), "")
 
 

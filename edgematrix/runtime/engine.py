@@ -184,7 +184,7 @@ class Engine(Registry):
         ready = (message,) if message.call_inputs is None else self.remote.opens(message, now_us)
         self._queue.extend(earlier for earlier in ready if earlier is not message)
         if message in ready:
-            if self.marks.untrusted or self._echoes:
+            if self.marks.untrusted or self._echoes.known:
                 message = self._marked(message)
             for listener, hits in self._routes.of(message.topic):
                 if listener.agent == agent:
@@ -338,7 +338,7 @@ class Engine(Registry):
         if self._is_mute(agent, topic, now_us):
             return
         taint = f"{taint} {self.marks.speakers[agent]}" if agent in self.marks.speakers else taint
-        if (taint or self._echoes) and self.hears(topic):
+        if (taint or self._echoes.known) and self.hears(topic):
             self._echoes.note(topic, as_read(value), taint)
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
         if self.observers:
@@ -393,7 +393,7 @@ class Engine(Registry):
     def _marked(self, message: Message) -> Message:
         """A message as it is heard here: what comes on some topics is untrusted, and so is what of it was published and comes back."""
         taint = self.marks.origin_of(message.topic) if self.marks.untrusted else ""
-        if self._echoes and not message.source:
+        if self._echoes.known and not message.source:
             taint = f"{taint} {self._echoes.of(message.topic, message.value)}".strip()
         trail = tainted(message.trail, taint)
         return message if trail is message.trail else structs.replace(message, trail=trail)
@@ -507,7 +507,7 @@ class Engine(Registry):
                     break
                 if self.checks and not self._fits(message, now_us):
                     continue
-                if self.marks.untrusted or self._echoes:
+                if self.marks.untrusted or self._echoes.known:
                     message = self._marked(message)
                 if self.observers:
                     self._show(Received(now_us, message.topic, message.value, message.retained))

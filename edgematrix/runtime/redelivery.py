@@ -79,7 +79,8 @@ def _deliver(engine: Engine, letter: Letter, again: Redelivery, message: Message
     elif engine.hears(message.topic):
         engine.receive(message, now_us)
     else:
-        trail = structs.replace(message.trail, expiry_us=now_us + engine.command_expiry_us)
+        patience_us = engine.marks.patience.get(message.topic, 0) if message.trail.taint else 0
+        trail = structs.replace(message.trail, expiry_us=now_us + engine.command_expiry_us + patience_us)
         kind_of = f"em.{Kind.IN}.{port}"
         engine.outbox.append(
             Outbound(message.topic, message.value, engine.matrix, now_us, 1, type=kind_of, trail=trail, cause=letter.trail.id)

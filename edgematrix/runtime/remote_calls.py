@@ -23,6 +23,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.calls import Call, Calls
 from edgematrix.runtime.edges import Edges
 from edgematrix.runtime.kept_call import KeptCall
+from edgematrix.runtime.marks import Marks
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.routes import Listener
@@ -61,6 +62,7 @@ class Caller(Protocol):
     edges: Edges
     durable: set[AgentPath]
     command_expiry_us: int
+    marks: Marks
     touched: list[Any]
 
     def next_trail(self, cause: Trail, now_us: int) -> Trail:
@@ -351,8 +353,9 @@ class RemoteCalls:
         engine = self._engine
         is_delivered = self.delivers and call.caller in engine.durable and call.receiver in engine.edges.steady
         if call.sent and not is_delivered:
-            expiry_us = now_us + engine.command_expiry_us
             for outbound in call.sent:
+                patience_us = 0 if outbound.trail is None or not outbound.trail.taint else engine.marks.patience.get(outbound.topic, 0)
+                expiry_us = now_us + engine.command_expiry_us + patience_us
                 trail = None if outbound.trail is None else structs.replace(outbound.trail, expiry_us=expiry_us)
                 engine.outbox.append(structs.replace(outbound, at_us=now_us, trail=trail))
 

@@ -257,3 +257,15 @@ def test_what_nobody_untrusted_asked_for_waits_for_nobody(play: Any) -> None:
     rule = "rule: {triggers: {g: {on: {x: {topic: t/go}}, do: [{send: {to: door.lock, payload: {state: LOCK}}}]}}}"
     played = play(house(more=rule), [(1, "t/go", 1)])
     assert played.on("z/door") == [{"state": "LOCK"}]
+
+
+def test_an_agent_that_is_taken_out_asks_no_more(play: Any) -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/x", "type": "em.in.lock", "data": OPEN, "taint": "web"}
+    said = [(1, "em/in/home/door/lock", event)]
+    alone = house("true")
+    alone = alone[: alone.index("  mail:")]
+    (run,) = runs(play, alone, said)
+    played = play(alone, [*said, (2, *asked("remove", "home/door")), (3, *asked("approve", "home", answer="yes", run=run))])
+    assert not played.on("z/door")
+    listed = [data for _, topic, data in played.told if topic.startswith("em/reply/")]
+    assert any("no question waits" in str(data) for data in listed), listed
