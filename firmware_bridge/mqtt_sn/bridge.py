@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from edgematrix.errors import UsageError
 from edgematrix.protocol.topic import DEFAULT_ROOT
@@ -80,8 +80,7 @@ class Bridge(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there."""
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - a datagram endpoint makes no other
-        self._socket = transport
+        self._socket = cast("asyncio.DatagramTransport", transport)  # asyncio's own is none by its class
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """A datagram."""

@@ -85,6 +85,8 @@ class Node:
         self._new_will: Will | None = None
         self._will: Will | None = None
         """With which it is attached."""
+        self._is_clean = True
+        """Whether the broker keeps nothing of that session."""
         self._clean = True
         self._keepalive_s = 0
         self._sleep_s = 0
@@ -239,14 +241,14 @@ class Node:
 
     def _open(self, now_us: int) -> None:
         will = self._own_will or Will(self._state_topic, self._announce("offline"))
-        if self.is_attached and self._will == will and not self._clean:
+        if self.is_attached and self._will == will and self._is_clean == self._clean:
             self._welcome(now_us)
             return
         self.phase, self._asked_us = Phase.OPENING, now_us + _OPENING_US
         self._attach(will, clean=self._clean)
 
     def _attach(self, will: Will | None, *, clean: bool) -> None:
-        self._will, self.is_attached = will, True
+        self._will, self._is_clean, self.is_attached = will, clean, True
         self.effects.append(Attach(will, clean))
         self._interest.again()
 
@@ -315,7 +317,7 @@ class Node:
             payload = b"" if old is None else old.payload
             self._own_will = Will(topic, payload, min(max(packet.flags.qos, 0), 1), packet.flags.retain) if topic else None
             self._send(m.WillTopicResp(Code.ACCEPTED))
-        self._attach(self._own_will or Will(self._state_topic, self._announce("offline")), clean=False)
+        self._attach(self._own_will or Will(self._state_topic, self._announce("offline")), clean=self._clean)
 
     # Leaving
 
