@@ -38,7 +38,7 @@ def command(
     """
     paths = [str(read_path(board)) for board in boards or ()]
     target = find_target(url, root)
-    found = asyncio.run(_look(target, paths))
+    found, percents = asyncio.run(_look(target, paths))
     for path in paths:
         if path not in found:
             say(style(f"{plain(path)} has said nothing of its program", fg="yellow"))
@@ -46,40 +46,45 @@ def command(
         from msgspec import to_builtins  # noqa: PLC0415 - placed with its only use
 
         for path, told in found.items():
-            say(json_text({"path": path, **to_builtins(told)}))
+            say(json_text({"path": path, "percent": percents.get(path), **to_builtins(told)}))
     elif found:
-        _show(found)
+        _show(found, percents)
     elif not paths:
         say("no boards that can be updated")
     if len(found) < len(paths):
         raise typer.Exit(1)
 
 
-async def _look(target: Target, paths: list[str]) -> dict[str, Told]:
-    """What boards have said, by path."""
+async def _look(target: Target, paths: list[str]) -> tuple[dict[str, Told], dict[str, int]]:
+    """What boards have said, by path, and how many per cent are loaded where something is."""
     from edgematrix.cli.hosts_seen import wait_quiet  # noqa: PLC0415 - what is typed is checked first
     from edgematrix.cli.visit import visit  # noqa: PLC0415
-    from firmware_bridge.ota.desk import FIRMWARE, read_told  # noqa: PLC0415
+    from firmware_bridge.ota.desk import FIRMWARE, UPDATE, read_percent, read_told  # noqa: PLC0415
 
     found: dict[str, Told] = {}
+    percents: dict[str, int] = {}
     heard = asyncio.Event()
-    head, tail = f"{target.root}/state/", f"/{FIRMWARE}"
+    head = f"{target.root}/state/"
 
     def received(topic: str, payload: bytes, qos: int, retained: bool) -> None:
         del qos, retained
         heard.set()
-        told = read_told(payload) if topic.endswith(tail) else None
-        if told is not None and len(found) < _BOARDS_MAX:
-            found[topic[len(head) : -len(tail)]] = told
+        path, _, name = topic.removeprefix(head).rpartition("/")
+        told = read_told(payload) if name == FIRMWARE and len(found) < _BOARDS_MAX else None
+        percent = read_percent(payload) if name == UPDATE and len(percents) < _BOARDS_MAX else None
+        if told is not None:
+            found[path] = told
+        elif percent is not None:
+            percents[path] = percent
 
-    filters = [f"{head}{path}{tail}" for path in paths] or [f"{head}#"]
+    filters = [f"{head}{path}/{name}" for path in paths for name in (FIRMWARE, UPDATE)] or [f"{head}#"]
     async with visit(target.url, filters, received, qos=1):
         await wait_quiet(heard)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), percents
 
 
-def _show(found: dict[str, Told]) -> None:
-    rows = [_HEADS, *(_row(path, told) for path, told in found.items())]
+def _show(found: dict[str, Told], percents: dict[str, int]) -> None:
+    rows = [_HEADS, *(_row(path, told, percents.get(path)) for path, told in found.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
     told_of = [None, *found.values()]
     for told, row in zip(told_of, rows, strict=True):
@@ -94,8 +99,8 @@ def _show(found: dict[str, Told]) -> None:
             say(style(f"  gave up version {version}: {_reason(reason)}", fg="red"))
 
 
-def _row(path: str, told: Told) -> tuple[str, ...]:
-    percent = f" {told.percent} %" if told.phase == "loading" and told.percent is not None else ""
+def _row(path: str, told: Told, loaded: int | None) -> tuple[str, ...]:
+    percent = f" {loaded} %" if told.phase == "loading" and loaded is not None else ""
     offered = f" of {told.offered}" if told.phase != "idle" and told.offered else ""
     version = str(told.version) if told.version else "-"
     return (plain(path), plain(shorten(told.board, 40)), version, plain(told.slot) or "-", f"{plain(told.phase)}{percent}{offered}")

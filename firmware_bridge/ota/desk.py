@@ -16,12 +16,13 @@ from edgematrix.protocol.message import Publication
 from edgematrix.protocol.topic import DEFAULT_ROOT, Kind
 from firmware_bridge.ota.image import Image
 
-__all__ = ["AT_ONCE", "FIRMWARE", "Desk", "Phase", "Stand", "Told", "read_told", "withdrawals"]
+__all__ = ["AT_ONCE", "FIRMWARE", "UPDATE", "Desk", "Phase", "Stand", "Told", "read_percent", "read_told", "withdrawals"]
 
 AT_ONCE = 8
 FIRMWARE = "_firmware"
 """What a board tells of itself stands on `{root}/state/{board}/_firmware`."""
-_UPDATE = "_update"
+UPDATE = "_update"
+"""Offers stand on `{root}/in/{board}/_update`, requests come on `out`, and what Home Assistant is shown stands on `state`."""
 _CHUNK = "_chunk"
 _WINDOW_MAX = 16
 _SILENT_S = 30.0
@@ -62,7 +63,6 @@ class Told(msgspec.Struct, frozen=True):
     version: int
     phase: str
     slot: str = ""
-    percent: int | None = None
     offered: int | None = None
     offer: str = ""
     digest: str = ""
@@ -79,6 +79,19 @@ def read_told(payload: bytes) -> Told | None:
         return msgspec.json.decode(payload, type=Told)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    update_percentage: float | None = None
+
+
+def read_percent(payload: bytes) -> int | None:
+    """How much of an update is loaded, from what Home Assistant is shown; None if nothing is, or if it is something else."""
+    try:
+        shown = msgspec.json.decode(payload[:_TOLD_BYTES_MAX], type=_Shown)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return None if shown.update_percentage is None else int(shown.update_percentage)
 
 
 class Stand(msgspec.Struct):
@@ -119,7 +132,7 @@ class Desk:
         self._offer_id = hashlib.sha256(self._offer).hexdigest()[:8]
         self._served_max = _SERVED_TIMES_MAX * image.manifest.size + _WINDOW_MAX * image.manifest.chunk
         self.stands = {board: Stand(board) for board in dict.fromkeys(boards)}
-        self._asking = {f"{root}/{Kind.OUT}/{board}/{_UPDATE}": stand for board, stand in self.stands.items()}
+        self._asking = {f"{root}/{Kind.OUT}/{board}/{UPDATE}": stand for board, stand in self.stands.items()}
         self._telling = {f"{root}/{Kind.STATE}/{board}/{FIRMWARE}": stand for board, stand in self.stands.items()}
 
     @property
@@ -201,8 +214,9 @@ class Desk:
             stand.phase, stand.reason = Phase.REFUSED, f"{told.refused.code}: {told.refused.reason}"
             stand.reason += next((f" ({why})" for version, why in told.failed if version == told.refused.version), "")
         elif told.phase in ("loading", "trial") and told.offered == self._image.manifest.version:
-            stand.phase, stand.percent = Phase(told.phase), told.percent if told.percent is not None else 100
-            return self._leave(stand) if stand.phase is Phase.TRIAL else []
+            stand.phase = Phase(told.phase)
+            if stand.phase is Phase.LOADING:
+                return []
         else:
             return []
         return self._leave(stand)
@@ -220,9 +234,9 @@ class Desk:
         return [self._offered(following)]
 
     def _offered(self, stand: Stand) -> Publication:
-        return Publication(f"{self._root}/{Kind.IN}/{stand.board}/{_UPDATE}", self._offer, 1, retain=True)
+        return Publication(f"{self._root}/{Kind.IN}/{stand.board}/{UPDATE}", self._offer, 1, retain=True)
 
 
 def withdrawals(boards: Iterable[str], root: str = DEFAULT_ROOT) -> list[Publication]:
     """What takes an offer back."""
-    return [Publication(f"{root}/{Kind.IN}/{board}/{_UPDATE}", b"", 1, retain=True) for board in boards]
+    return [Publication(f"{root}/{Kind.IN}/{board}/{UPDATE}", b"", 1, retain=True) for board in boards]

@@ -293,7 +293,7 @@ class Updater:
 
     def _try(self) -> None:
         """The program on trial is this one. It is good when the broker has heard it and the application is content."""
-        if self._agent.settled and (self._ok is None or self._ok()):
+        if self._agent.settled and self._is_content():
             self._slots.confirm()
             self._settle()
             if self._later:
@@ -306,6 +306,12 @@ class Updater:
             else:
                 self._slots.fail("it did not reach the broker in %d s" % (self._trial_ms // 1_000), _TRIES_UNHEARD)
             self._leaving = True
+
+    def _is_content(self) -> bool:
+        try:
+            return self._ok is None or bool(self._ok())
+        except Exception:
+            return False
 
     # What is told
 
@@ -326,15 +332,15 @@ class Updater:
         shown["in_progress"] = phase != "idle"  # type: ignore[assignment]
         shown["update_percentage"] = self._intake.at * 100 // self._intake.size if self._intake else None  # type: ignore[assignment]
         told = {"v": 1, "board": self._board, "version": installed, "slot": running, "phase": phase, "refused": self._refused or None}
-        told["percent"] = shown["update_percentage"]
         told["offered"], told["offer"] = self._offer.get("version"), self._id
         told["digest"] = self._slots.manifest(self._slots.run).get("sha256", "")[:16]
         told["payload_max"] = self._agent.payload_bytes_max
         told["failed"] = [[entry[0], entry[3]] for entry in self._slots.bad[-3:]]
         both = (json.dumps(shown).encode(), json.dumps(told).encode())
-        for number, name in enumerate(("_update", "_firmware")):
-            if both[number] != self._told[number]:
-                self._say(name, both[number])
+        if both[0] != self._told[0]:
+            self._say("_update", both[0])
+        if both[1] != self._told[1]:
+            self._say("_firmware", both[1])
         self._told = both
 
     def _say(self, name: str, payload: bytes) -> None:

@@ -249,7 +249,7 @@ def test_chunks_of_another_image_retained_ones_and_garbage_are_passed_over(bench
     for message in (b"", b"x", other.chunk(0), offered.chunk(0)[:12], offered.chunk(0)[:-1], offered.chunk(0) + b"x", offered.chunk(CHUNK)):
         bench.chunk(message)
     bench.chunk(offered.chunk(0), retained=True)
-    assert bench.agent.said()["percent"] == 0
+    assert bench.agent.said("_update")["update_percentage"] == 0
     assert bench.files.size("b/data.bin") == -1
     bench.load(offered)
 
@@ -387,6 +387,10 @@ def test_a_program_that_is_not_content_is_given_up_and_not_tried_again(bench: Be
     assert not bench.agent.wishes()
     assert bench.agent.said("_update")["latest_version"] == "2"
     assert bench.offer(image(3).offer)["phase"] == "loading"
+
+
+def test_a_program_whose_check_raises_is_not_content(bench: Bench) -> None:
+    assert try_out(bench, 2, ok=lambda: 1 / 0)["failed"] == [[2, "it was not content in 120 s"]]
 
 
 def test_a_program_that_did_not_reach_the_broker_is_tried_again_a_few_times(bench: Bench) -> None:

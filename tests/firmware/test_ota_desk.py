@@ -12,7 +12,7 @@ from edgematrix.config.authority import principals_of
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.config.validation import validate
 from edgematrix.protocol.message import Publication
-from firmware_bridge.ota.desk import Desk, Phase, read_told, withdrawals
+from firmware_bridge.ota.desk import Desk, Phase, read_percent, read_told, withdrawals
 from firmware_bridge.ota.image import Image, make_image
 from firmware_bridge.ota.key import HmacKey
 
@@ -102,8 +102,8 @@ def test_so_many_boards_at_once_and_the_next_is_called_when_a_place_is_free() ->
     [
         ({"version": 2, "digest": image().digest}, True, Phase.DONE),
         ({"version": 2, "digest": "another"}, False, Phase.WAITING),
-        ({"phase": "loading", "offered": 2, "percent": 30}, False, Phase.LOADING),
-        ({"phase": "loading", "offered": 2, "percent": 30}, True, Phase.WAITING),
+        ({"phase": "loading", "offered": 2}, False, Phase.LOADING),
+        ({"phase": "loading", "offered": 2}, True, Phase.WAITING),
         ({"phase": "trial", "offered": 2}, False, Phase.TRIAL),
         ({"refused": {"code": "key", "reason": "no"}}, False, Phase.REFUSED),
         ({"refused": {"code": "key", "reason": "no"}}, True, Phase.WAITING),
@@ -123,6 +123,7 @@ def test_garbage_of_a_board_is_passed_over(payload: bytes) -> None:
     desk = Desk(image(), ["h/a"])
     assert say(desk, "h/a", payload) == []
     assert read_told(payload) is None
+    assert read_percent(payload) is None
 
 
 def test_a_board_whose_packets_are_too_small_is_told_and_not_offered_anything() -> None:
