@@ -11,7 +11,7 @@ from edgematrix.agents.understanding import Candidate, Understanding, described
 __all__ = ["CLAUSES_MAX", "clauses_of", "exact"]
 
 CLAUSES_MAX: Final = 8
-_WORDS: Final = r"and then|and also|and|then|also|plus|as well as|so(?! (?:that|to|much|many|far)\b)|because|since|cause|cos"
+_WORDS: Final = r"and then|and also|and|then|also|plus|as well as|so(?! (?:that|to|much|many|far|kind|good|nice)\b)|because|since|cause|cos"
 _JOINT: Final = re.compile(rf"\s*(?:;|,?\s*\b(?:{_WORDS})\b,?|,|:|\.\s|!|\s[-\u2013\u2014]\s)\s*", re.IGNORECASE)
 _RULES: Final = "rules"
 

@@ -24,16 +24,18 @@ __all__ = [
 
 # fmt: off
 FILLERS: Final = frozenset({
-    "a", "about", "actually", "again", "ahead", "also", "am", "an", "and", "approximately", "are", "around", "as", "at", "basically",
-    "be", "been", "being", "bit", "bitte", "both", "by", "can", "cheers", "computer", "could", "d", "darling", "dear", "do", "does",
-    "either", "exactly", "for", "from", "get", "getting", "give", "giving", "go", "gonna", "good", "great", "had", "has", "have",
-    "he", "hello", "her", "here", "hes", "hey", "hi", "him", "his", "hte", "i", "id", "im", "in", "into", "is", "it", "its", "ive",
-    "just", "kindly", "let", "lets", "like", "little", "ll", "love", "m", "make", "making", "maybe", "me", "mind", "my", "need",
-    "nice", "nicely", "now", "of", "oh", "ok", "okay", "onto", "our", "perhaps", "please", "pls", "put", "putting", "quickly",
-    "quite", "re", "really", "right", "roughly", "s", "she", "shes", "should", "so", "some", "somewhat", "t", "teh", "thank",
-    "thanks", "that", "thats", "the", "their", "them", "then", "there", "theres", "these", "they", "theyre", "this", "those", "thx",
-    "to", "today", "too", "u", "us", "ve", "very", "wanna", "want", "way", "we", "well", "were", "weve", "will", "with", "would",
-    "you", "your", "youre",
+    "a", "about", "across", "actually", "adjust", "ahead", "alexa", "along", "already", "also", "am", "an", "and", "anyway",
+    "approximately", "are", "around", "as", "at", "basically", "be", "been", "being", "bit", "bitte", "both", "bring", "bringing",
+    "buddy", "by", "can", "change", "cheers", "computer", "could", "d", "darling", "dear", "do", "does", "either", "er", "exactly",
+    "favor", "favour", "finally", "flip", "for", "from", "get", "getting", "give", "giving", "go", "gonna", "good", "grateful",
+    "great", "had", "has", "have", "he", "hello", "her", "here", "hes", "hey", "hi", "him", "his", "hmm", "hte", "i", "id", "im",
+    "in", "inside", "into", "is", "it", "its", "ive", "just", "kind", "kindly", "let", "lets", "like", "little", "ll", "love", "m",
+    "make", "making", "mate", "maybe", "me", "mean", "mind", "move", "my", "need", "nice", "nicely", "now", "of", "oh", "ok", "okay",
+    "onto", "our", "perhaps", "please", "pls", "possible", "put", "putting", "quickly", "quite", "re", "really", "right", "roughly",
+    "s", "say", "set", "she", "shes", "should", "so", "some", "somewhat", "sorry", "straight", "switch", "switching", "t", "ta",
+    "take", "taking", "teh", "thank", "thanks", "that", "thats", "the", "their", "them", "then", "there", "theres", "these", "they",
+    "theyre", "this", "those", "through", "thx", "to", "today", "too", "turn", "turning", "u", "uh", "um", "us", "ve", "very", "via",
+    "wanna", "want", "way", "we", "well", "were", "weve", "will", "with", "would", "you", "your", "youre",
 })
 """Words that say nothing about what is wanted."""
 AGAINST: Final = frozenset({
@@ -53,8 +55,8 @@ HELD: Final = frozenset({
 TOLD: Final = frozenset({
     "action", "admin", "administrator", "announced", "approval", "approve", "approved", "ask", "asked", "asks", "assistant", "claims",
     "command", "commands", "confidence", "confirm", "demand", "developer", "disregard", "ignore", "instruction", "instructions",
-    "mode_active", "ordered", "orders", "override", "payload", "policy", "prompt", "read", "reads", "said", "say", "says", "system",
-    "told", "writes", "written", "wrote",
+    "mode_active", "ordered", "orders", "override", "payload", "policy", "prompt", "read", "reads", "said", "says", "system", "told",
+    "writes", "written", "wrote",
 })
 """Words of reports, and of those who speak in another's name."""
 ASKING: Final = frozenset({

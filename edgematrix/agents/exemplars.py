@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from edgematrix.agents.alike import Alike
 from edgematrix.agents.amount import NUMBER
 from edgematrix.agents.heard import Names, Numbers, Reading
 from edgematrix.agents.phrase import Choice, Node, Run, Slot, Word
@@ -32,13 +33,15 @@ class Exemplar(msgspec.Struct, frozen=True):
     words: tuple[str, ...]
     raw: tuple[str, ...]
     """All its words."""
+    wanting: tuple[str, ...]
+    """Those that are no names."""
     said: str
     pattern: Pattern
     names: Reading
     numbers: tuple[str, ...]
 
 
-def exemplars_of(sentences: Sentences) -> list[Exemplar]:
+def exemplars_of(sentences: Sentences, alike: Alike) -> list[Exemplar]:
     """Every sentence that the rules know, with each name; of two that differ in what says nothing, one.
 
     Raises:
@@ -47,7 +50,7 @@ def exemplars_of(sentences: Sentences) -> list[Exemplar]:
     found: dict[tuple[frozenset[str], int, Reading, tuple[str, ...]], Exemplar] = {}
     for pattern in sentences.patterns:
         for variant in islice(_variants(pattern.node), _VARIANTS_MAX):
-            for exemplar in _filled(pattern, variant, sentences.slots):
+            for exemplar in _filled(pattern, variant, sentences.slots, alike):
                 key = (frozenset(exemplar.words), pattern.rule.number, exemplar.names, exemplar.numbers)
                 found.setdefault(key, exemplar)
                 if len(found) > EXEMPLARS_MAX:
@@ -73,7 +76,7 @@ def _variants(node: Node) -> Iterator[tuple[Word | Slot, ...]]:
             yield tuple(piece for part in parts for piece in part)
 
 
-def _filled(pattern: Pattern, variant: tuple[Word | Slot, ...], slots: Mapping[str, Names | Numbers]) -> Iterator[Exemplar]:
+def _filled(pattern: Pattern, variant: tuple[Word | Slot, ...], slots: Mapping[str, Names | Numbers], alike: Alike) -> Iterator[Exemplar]:
     named = [(piece.name, slots[piece.name]) for piece in variant if isinstance(piece, Slot)]
     numbers = tuple(name for name, slot in named if isinstance(slot, Numbers))
     choices = [[(name, which) for which in range(len(slot.values))] for name, slot in named if isinstance(slot, Names)]
@@ -89,6 +92,7 @@ def _filled(pattern: Pattern, variant: tuple[Word | Slot, ...], slots: Mapping[s
             else:
                 text.append(NUMBER)
         said = " ".join(text)
-        plain = spoken(said.replace(NUMBER, "7")).words[:_WORDS_MAX]
+        plain = spoken(said.replace(NUMBER, "7"), alike).words[:_WORDS_MAX]
         if plain:
-            yield Exemplar(plain, tuple(text), said, pattern, tuple(reading), numbers)
+            wanting = tuple(piece.text for piece in variant if isinstance(piece, Word))
+            yield Exemplar(plain, tuple(text), wanting, said, pattern, tuple(reading), numbers)

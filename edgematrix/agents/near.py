@@ -8,9 +8,11 @@ from typing import Final
 
 import msgspec
 
+from edgematrix.agents.alike import Alike
 from edgematrix.agents.amount import Amount
 from edgematrix.agents.clauses import clauses_of
-from edgematrix.agents.exemplars import Exemplar
+from edgematrix.agents.english import AGAINST
+from edgematrix.agents.exemplars import Exemplar, exemplars_of
 from edgematrix.agents.heard import Names, Numbers
 from edgematrix.agents.near_confidence import Evidence, NearConfidence
 from edgematrix.agents.sentences import SENTENCE_LENGTH_MAX, Command, Sentences
@@ -27,6 +29,9 @@ _SPAN_MAX: Final = 3
 _ASIDE_MAX: Final = 0.3
 """Confidence up to which a clause that tells how things are is taken for one that asks for nothing."""
 _EQUAL: Final = 0.02
+_SAME_MAX: Final = 2
+"""How often a sentence may have each of its words, on average."""
+_ALMOST: Final = 0.15
 """Scores that differ by less are as good as equal."""
 _FILLED_IN: Final = 0.97
 """What is left of the confidence where a clause was filled in by its neighbour."""
@@ -81,15 +86,18 @@ class NearSentences:
         spec: from which confidence on something is carried out, and which model is asked.
     """
 
-    def __init__(self, sentences: Sentences, exemplars: Sequence[Exemplar], confidence: NearConfidence, spec: NearSpec) -> None:
+    def __init__(self, sentences: Sentences, confidence: NearConfidence, spec: NearSpec) -> None:
         self._sentences = sentences
-        self._exemplars = exemplars
+        self._alike = Alike(spec.alike)
+        self._exemplars = exemplars_of(sentences, self._alike)
         self._confidence = confidence
         self.spec = spec
         self.sure = float(spec.sure)
         self.timeout_us = int(spec.timeout)
-        self._mentions = _mentions(sentences)
+        self._mentions = _mentions(sentences, self._alike)
         self._naming = frozenset(word for name in self._mentions for word in name)
+        """Words of names."""
+        self._only_naming = self._naming - {_stem(word) for exemplar in self._exemplars for word in exemplar.wanting}
 
     @property
     def exemplars(self) -> tuple[str, ...]:
@@ -101,9 +109,13 @@ class NearSentences:
         """Stands for all that is compared with."""
         return hashlib.sha256("\n".join((*self.exemplars, *map(str, self.groups))).encode()).hexdigest()[:32]
 
+    def spoken(self, text: str) -> Spoken:
+        """A text as it is compared."""
+        return spoken(text, self._alike)
+
     def places_of(self, said: str) -> list[int]:
         """The exemplars that are a sentence."""
-        words = frozenset(spoken(said).words)
+        words = frozenset(spoken(said, self._alike).words)
         return [place for place, exemplar in enumerate(self._exemplars) if frozenset(exemplar.words) == words]
 
     @property
@@ -121,7 +133,7 @@ class NearSentences:
 
     def asked(self, text: str) -> tuple[str, ...]:
         """The texts to compare: each run of clauses, and what a clause may mean with its neighbour's words."""
-        if len(text) > SENTENCE_LENGTH_MAX or not is_plain_speech(text):
+        if len(text) > SENTENCE_LENGTH_MAX or not is_plain_speech(text) or _stutters(self.spoken(text)):
             return ()
         return tuple(dict.fromkeys(" ".join(words) for span in self._spans(text) for words, _ in span.ways if words))
 
@@ -138,17 +150,18 @@ class NearSentences:
         seen = sorted((candidate for meaning in meanings.values() for candidate in meaning.candidates), key=lambda found: -found.confidence)
         candidates = {_key(found.command): found for found in reversed(seen)}
         kept = sorted(candidates.values(), key=lambda found: -found.confidence)[:_CANDIDATES_MAX]
-        return Understanding(_STAGE, best.commands, round(best.confidence, 3), best.reason, tuple(kept))
+        commands = tuple({_key(command): command for command in best.commands}.values())
+        return Understanding(_STAGE, commands, round(best.confidence, 3), best.reason, tuple(kept))
 
     # The parts of a sentence
 
     def _spans(self, text: str) -> list[_Span]:
         parts = clauses_of(text) or [text]
-        said = [spoken(part) for part in parts]
+        said = [spoken(part, self._alike) for part in parts]
         found = []
         for first in range(len(parts)):
             for after in range(first + 1, min(len(parts), first + _SPAN_MAX) + 1):
-                whole = said[first] if after == first + 1 else spoken(" ".join(parts[first:after]))
+                whole = said[first] if after == first + 1 else spoken(" ".join(parts[first:after]), self._alike)
                 ways = [(whole.words, whole.amounts)]
                 if after == first + 1:
                     ways += self._filled_in(said, first)
@@ -236,8 +249,10 @@ class NearSentences:
             return _Meaning((), 0.0, nearest)
         exemplar, command, evidence = nearest.exemplar, nearest.command, nearest.evidence
         covered = dict(zip(words, nearest.match.words, strict=False))
-        besides = [word for word, share in covered.items() if share < _COVERED_MIN and _stem(word) in self._naming]
+        besides = [word for word, share in covered.items() if share < _COVERED_MIN and _stem(word) in self._only_naming]
         stands = said.barred - set(exemplar.raw)
+        if not AGAINST.isdisjoint(exemplar.raw):
+            stands -= AGAINST  # "can't" for "cannot"
         confidence, reason = self._confidence.of(evidence), ""
         if stands:
             confidence, reason = 0.0, f"“{min(stands)}” stands in the way"
@@ -265,7 +280,8 @@ class NearSentences:
                 exemplar = self._exemplars[match.place]
                 command, wrong = self._command(exemplar, amounts)
                 key = (None, exemplar.pattern.rule.number, wrong) if command is None else _key(command)
-                groups.setdefault(key, (match, exemplar, command, wrong))
+                if len(exemplar.numbers) == len(amounts):
+                    groups.setdefault(key, (match, exemplar, command, wrong))
         if not groups:
             return _UNKNOWN
         ranked = sorted(groups.values(), key=lambda group: -group[0].score)
@@ -335,9 +351,14 @@ def _key(command: Command) -> tuple[object, ...]:
 
 
 def _rivals(match: Found, exemplar: Exemplar, other: tuple[Found, Exemplar, Command]) -> bool:
-    """Whether the same rule makes something else of the same words, as where a light is named and not which."""
-    is_same = other[1].pattern.rule.number == exemplar.pattern.rule.number
+    """Whether something else is made of the same words, as where a light is named and not which."""
+    is_same = other[1].pattern.rule.number == exemplar.pattern.rule.number or other[0].found >= match.found - _ALMOST
     return is_same and match.lacking < _COVERED_MIN and other[0].share >= match.share - _EQUAL
+
+
+def _stutters(said: Spoken) -> bool:
+    """Whether it is hardly more than one word, again and again."""
+    return len(said.words) > _SAME_MAX * len(set(said.words)) or (len(said.words) > 1 and len(set(said.words)) == 1)
 
 
 def _share(slot: Numbers, share: float) -> float:
@@ -346,10 +367,10 @@ def _share(slot: Numbers, share: float) -> float:
     return steps * slot.step
 
 
-def _mentions(sentences: Sentences) -> list[tuple[str, ...]]:
+def _mentions(sentences: Sentences, alike: Alike) -> list[tuple[str, ...]]:
     """The names of all slots that choose whom a command goes to, as they are compared, the longest first."""
     found = {
-        tuple(map(_stem, spoken(" ".join(words)).words))
+        tuple(map(_stem, spoken(" ".join(words), alike).words))
         for name, slot in sentences.slots.items()
         if isinstance(slot, Names) and name in sentences.naming
         for words in slot.spoken

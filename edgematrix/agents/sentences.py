@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from math import prod
@@ -80,6 +81,14 @@ class _Send(msgspec.Struct, frozen=True):
     to: list[str | Expression]
     receivers: dict[str, tuple[AgentPath, str]]
     payload: Template
+    given: frozenset[str]
+    """The slots that its payload has."""
+
+    def chosen_by(self) -> Iterator[str]:
+        """The slots that choose its receiver."""
+        for piece in self.to:
+            if isinstance(piece, Expression):
+                yield from piece.roots
 
     def made(self, scope: Scope) -> Besides:
         path, port = self.receivers[_rendered(self.to, scope)]
@@ -112,15 +121,10 @@ class Sentences:
     def __init__(self, patterns: list[Pattern], slots: Mapping[str, Names | Numbers]) -> None:
         self.slots = slots
         self.patterns = patterns
-        self.naming = frozenset(
-            name
-            for pattern in patterns
-            for send in pattern.rule.sends
-            for piece in send.to
-            if isinstance(piece, Expression)
-            for name in piece.roots
-        )
-        """The slots that choose whom a command goes to."""
+        sends = [send for pattern in patterns for send in pattern.rule.sends]
+        choosing, given = {name for send in sends for name in send.chosen_by()}, {name for send in sends for name in send.given}
+        self.naming = frozenset(name for name, slot in slots.items() if isinstance(slot, Names) and (name in choosing or name not in given))
+        """The slots of things: those that choose whom a command goes to, or are no part of what it says."""
         self._by_first_word: dict[str, list[Pattern]] = {}
         self._anywhere: list[Pattern] = []
         for pattern in patterns:
@@ -259,7 +263,8 @@ def _compile_rule(number: int, rule: SentenceRule, nodes: list[Node], slots: Map
             to, references = _references(send.to, nodes, slots)
             receivers = {reference: resolve(reference, agent, "in") for reference in references}
         with at(f"{place}.{key}.payload"):
-            sends.append(_Send(to, receivers, Template.compile(send.payload, names)))
+            given = frozenset(name for name in said if re.search(rf"\$\{{[^}}]*\b{name}\b", repr(send.payload)))
+            sends.append(_Send(to, receivers, Template.compile(send.payload, names), given))
     with at(f"{place}.answer"):
         answer = Template.compile(rule.answer, names)
     return _Rule(number, said, tuple(sends), answer)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from edgematrix.agents.alike import Alike
 from edgematrix.agents.amount import Amount, numbered
 from edgematrix.agents.english import (
     AGAINST,
@@ -42,6 +43,7 @@ _ASKING_PAIRS: Final = frozenset(
     for subject in ("i", "we", "they", "the", "it", "my", "our", "you")
     if (verb, subject) not in _ASKED_FOR
 )
+_NOTHING_ALIKE: Final = Alike({})
 _NEVER_ASIDE: Final = AGAINST | TOLD | frozenset({"if", "when", "whenever", "unless", "until", "or", "whether"})
 _UNSPOKEN: Final = re.compile(r"[{}\[\]<>$=\\|^~`@*_]|\w/\w|\w\.\w*[A-Za-z]\w*(?!\S*\s*$)|::|\(.*\)")
 
@@ -68,9 +70,9 @@ def is_plain_speech(text: str) -> bool:
     return _UNSPOKEN.search(text) is None
 
 
-def spoken(text: str) -> Spoken:
-    """A text as it is compared."""
-    words = _levelled(words_of(text))
+def spoken(text: str, alike: Alike = _NOTHING_ALIKE) -> Spoken:
+    """A text as it is compared, with words that mean the same taken for one another."""
+    words = alike.levelled(_levelled(words_of(text)))
     barred = frozenset(words) & (AGAINST | HELD | TOLD)
     counted, amounts = numbered(words)
     kept = tuple(word for word in counted if word not in FILLERS)

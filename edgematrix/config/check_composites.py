@@ -131,14 +131,15 @@ def _model(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
 
 
 def _near_sentences(node: AgentNode, spec: SentencesSpec) -> Iterator[Finding]:
-    from edgematrix.agents.exemplars import exemplars_of  # noqa: PLC0415 - few matrices need it
+    from edgematrix.agents.alike import Alike  # noqa: PLC0415 - few matrices need it
+    from edgematrix.agents.exemplars import exemplars_of  # noqa: PLC0415
     from edgematrix.agents.sentences import Sentences  # noqa: PLC0415
 
     place = (*node.where, "sentences", "near")
     with suppress(EdgeMatrixError):  # told where sentences are compiled
         sentences = Sentences.compile(spec, node.path)
         try:
-            exemplars_of(sentences)
+            exemplars_of(sentences, Alike(spec.near.alike if spec.near is not None else {}))
         except ExpressionError as problem:
             yield error(place, problem.what, problem.remedy)
     missing = [name for name in ("numpy", "wordllama") if util.find_spec(name) is None]

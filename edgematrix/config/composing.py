@@ -99,12 +99,11 @@ def near_of(sentences: Sentences, spec: NearSpec) -> NearSentences:
     Raises:
         ExpressionError: the rules know too many.
     """
-    from edgematrix.agents.exemplars import exemplars_of  # noqa: PLC0415 - few matrices need it
-    from edgematrix.agents.near import NearSentences  # noqa: PLC0415
+    from edgematrix.agents.near import NearSentences  # noqa: PLC0415 - few matrices need it
     from edgematrix.agents.near_confidence import NearConfidence  # noqa: PLC0415
 
     weights = resources.files("edgematrix.models").joinpath("shipped", "near.json").read_bytes()
-    return NearSentences(sentences, exemplars_of(sentences), msgspec.json.decode(weights, type=NearConfidence), spec)
+    return NearSentences(sentences, msgspec.json.decode(weights, type=NearConfidence), spec)
 
 
 def _flow(tree: AgentTree, node: AgentNode) -> Composition:

@@ -3,7 +3,7 @@
 A logistic over what speaks for a match (`edgematrix.agents.near_confidence.Evidence`), fitted on the sentences of the shipped set whose
 `part` is `tune`, with the shipped house: is what the nearest known sentence asks for what was wanted, all of it? Of plain ones those
 of one clause alone are taken, for others may tell why besides. The coefficients are kept near to a guess (a Gaussian prior), since the
-sentences are few, and none is below zero. The result is written to `edgematrix/models/shipped/near.json`. The held-out part is not read.
+sentences are few, and none is far below it. The result is written to `edgematrix/models/shipped/near.json`. The held-out part is not read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgematrix.agents.clauses import clauses_of
 from edgematrix.agents.near import Found, NearSentences
 from edgematrix.agents.near_confidence import Evidence
 from edgematrix.agents.sentences import Command, Sentences
-from edgematrix.agents.spoken_words import is_plain_speech, spoken
+from edgematrix.agents.spoken_words import is_plain_speech
 from edgematrix.config.composing import near_of
 from edgematrix.config.opening import open_matrix
 from edgematrix.models.near_model import KnownSentences, NearModel, find_near
@@ -27,6 +27,8 @@ SHIPPED = Path(__file__).parents[2] / "edgematrix" / "models" / "shipped"
 PRIOR = {"score": 4.0, "share": 6.0, "found": 4.0, "margin": 8.0, "weakest": 4.0, "lacking": 3.0, "constant": -17.0}
 STRENGTH = 0.05
 """Of the prior: a coefficient that is one away from the guess costs half of this, in nats."""
+LEAST = 0.4
+"""Of a coefficient, as a share of the guess: what no sentence here shows counts all the same."""
 ROUNDS = 20_000
 STEP = 0.05
 
@@ -49,7 +51,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         guess = 1 / (1 + np.exp(-np.clip(inputs @ weights, -30, 30)))
         weights -= STEP * (inputs.T @ (guess - right) / len(right) + STRENGTH * (weights - prior) / len(right))
-        weights[:-1] = np.maximum(weights[:-1], 0.0)
+        weights[:-1] = np.maximum(weights[:-1], LEAST * prior[:-1])
     guess = 1 / (1 + np.exp(-np.clip(inputs @ weights, -30, 30)))
     loss = -np.mean(right * np.log(guess) + (1 - right) * np.log(1 - guess))
     print(f"{len(right)} matches, {int(right.sum())} of them right; {loss:.3f} nats each")
@@ -71,7 +73,7 @@ def evidence(near: NearSentences, model: NearModel) -> tuple[np.ndarray, np.ndar
         is_one = len(clauses_of(text)) == 1 or given["kind"] not in ("plain", "paraphrase")
         if given["part"] != "tune" or not is_one or not is_plain_speech(text):
             continue
-        said = spoken(text)
+        said = near.spoken(text)
         if not said.words or said.barred or said.is_question:
             continue  # no match of these is carried out, however near it is
         (matches,) = model.nearest(known, [" ".join(said.words)], 24, 10.0)
