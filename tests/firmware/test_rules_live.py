@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from firmware_bench import WAIT_S, Board, Broker, Listener
 
+from edgematrix.errors import UsageError
+from firmware_bridge import micropython
+
 Start = Callable[..., Board]
 
 BOARD = "home/green/board"
@@ -67,6 +70,25 @@ def house(broker: Broker, tmp_path: Path) -> Iterator[House]:
     found = House(broker, tmp_path)
     yield found
     found.stop()
+
+
+@pytest.fixture
+def board(byte_code: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start a program of this folder on MicroPython, with the byte code of its parts, as boards have it."""
+    try:
+        words = micropython.command()
+    except UsageError as error:
+        pytest.skip(str(error))
+    started: list[Board] = []
+
+    def start(program: Path | str, *arguments: object) -> Board:
+        asked = [*words, str(Path(__file__).parent / program), *map(str, arguments)]
+        started.append(Board(asked, tmp_path / f"board{len(started)}.log", MICROPYPATH=f"{byte_code}:.frozen"))
+        return started[-1]
+
+    yield start
+    for found in started:
+        found.kill()
 
 
 def runs_rules(payload: bytes) -> bool:
