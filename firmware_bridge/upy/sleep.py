@@ -17,6 +17,8 @@ from .ticks import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .agent import Keep
 
 __all__ = ["Sleeper"]
@@ -41,6 +43,7 @@ class Sleeper(Agent):
         self._every_s = every_s
         self._awake_ms_max = awake_ms_max
         self._drained = False
+        self._busy_parts: "list[Callable[[], bool]]" = []
         options.setdefault("unacked_max", 2 * _UNSENT_MAX)
         super().__init__(path, host, port, keep=keep, **options)  # type: ignore[arg-type]
         self._client.pipelined = True
@@ -52,6 +55,15 @@ class Sleeper(Agent):
         self._round = _number(self._known.get("round")) + 1
         self._token = ("%d %s" % (self._round, self._session)).encode()
         self._take_up(self._known.get("unsent"))
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the broker still knew us."""
+        return self._client.resumed
+
+    def stay_while(self, is_busy: "Callable[[], bool]") -> None:
+        """Do not go to sleep while this is true. Whoever asks for it bounds how long that is."""
+        self._busy_parts.append(is_busy)
 
     def wake(self) -> "dict[str, int | bool]":
         """Tell what there is to tell, hear what waited, and leave; then keep what outlives the sleep.
@@ -72,6 +84,8 @@ class Sleeper(Agent):
         until = ticks_add(begun, self._awake_ms_max)
         while not (self._drained and self.settled) and ticks_diff(until, ticks_ms()) > 0:
             self.step(max(1, ticks_diff(until, ticks_ms())))
+        while any(is_busy() for is_busy in self._busy_parts):
+            self.step(self._awake_ms_max)
         is_clean = client.up
         self._client.close()
         waiting = self._remember_sleep(is_clean)

@@ -116,12 +116,12 @@ class Slots:
 
     `run` is the slot whose program is good, `trial` the one on trial (else empty), `left` how often it may be started yet, `load`
     the digest of what is being loaded into the other slot, and `bad` what failed: [version, digest, how often it may be tried
-    yet, reason].
+    yet, reason]. `number` counts the changes.
     """
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        self._number = 0
+        self.number = 0
         self.run, self.trial, self.left, self.load = "", "", 0, ""
         self.bad: list = []  # type: ignore[type-arg]
         for copy in (0, 1):
@@ -226,15 +226,15 @@ class Slots:
             if int(check, 16) != binascii.crc32(text):
                 return
             number, run, trial, left, load, bad = json.loads(text)
-            if number <= self._number or run not in _NAMES or trial not in ("", "b" if run == "a" else "a"):
+            if number <= self.number or run not in _NAMES or trial not in ("", "b" if run == "a" else "a"):
                 return
         except (ValueError, TypeError):
             return
-        self._number, self.run, self.trial, self.left, self.load, self.bad = number, run, trial, left, load, bad
+        self.number, self.run, self.trial, self.left, self.load, self.bad = number, run, trial, left, load, bad
 
     def _store(self, run=None, trial=None, left=None, load=None, bad=None) -> None:  # type: ignore[no-untyped-def]
         """Remember from now on. The copy that is written is the older one."""
-        number = self._number + 1
+        number = self.number + 1
         run = self.run if run is None else run
         trial = self.trial if trial is None else trial
         left = self.left if left is None else left
@@ -242,7 +242,7 @@ class Slots:
         bad = self.bad if bad is None else bad
         text = json.dumps([number, run, trial, left, load, bad]).encode()
         self.files.write("slots.%d" % (number & 1), text + b"\n%08x" % binascii.crc32(text))
-        self._number, self.run, self.trial, self.left, self.load, self.bad = number, run, trial, left, load, bad
+        self.number, self.run, self.trial, self.left, self.load, self.bad = number, run, trial, left, load, bad
 
 
 def restart() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .agent import Agent
+    from .sleep import Sleeper
 
 __all__ = ["Updater"]
 
@@ -43,7 +44,11 @@ class _RefusedError(Exception):
 
 
 class Updater:
-    """Watches for offers as long as the agent runs. `board` is what images have to be for: the agent's path, or a name of a kind."""
+    """Watches for offers as long as the agent runs. `board` is what images have to be for: the agent's path, or a name of a kind.
+
+    A board that sleeps (`sleep.Sleeper`) stays awake while something is loaded or tried, and goes on at the next time where nobody
+    answers; how it stands it says only if that has changed.
+    """
 
     def __init__(
         self,
@@ -79,6 +84,10 @@ class Updater:
         agent.take("_update", self._offered)
         agent.take("_chunk", self._received)
         agent.when_ready(self._ready)
+        self._sleeper: "Sleeper | None" = agent if hasattr(agent, "stay_while") else None  # type: ignore[assignment]
+        self._asks_max = 1 if self._sleeper else _ASKS_MAX
+        if self._sleeper:
+            self._sleeper.stay_while(self._stays)
         if self._slots.trial:
             self._offer = self._slots.manifest(self._slots.trial)
             agent.every(_TICK_MS, self._ticking)
@@ -89,6 +98,13 @@ class Updater:
     def busy(self) -> bool:
         """Whether something is being loaded or on trial: a board had better not go to sleep."""
         return bool(self._intake or self._slots.trial or self._leaving)
+
+    def _stays(self) -> bool:
+        if self._slots.trial or self._leaving:
+            return True
+        is_asked = self._agent.online and self._asks < self._asks_max
+        waited_ms = ticks_diff(ticks_ms(), self._since)
+        return self._intake is not None and (is_asked or (self._agent.online and waited_ms < _QUIET_MS))
 
     # Offers
 
@@ -285,7 +301,7 @@ class Updater:
     def _go_on(self, intake: Intake) -> None:
         if intake.at >= intake.size:
             self._complete(intake)
-        elif self._agent.online and self._asks < _ASKS_MAX:
+        elif self._agent.online and self._asks < self._asks_max:
             patience_ms = min(_QUIET_MS_MAX, _QUIET_MS << min(self._asks, 8))
             if ticks_diff(ticks_ms(), self._since) >= patience_ms:
                 self._asks += 1
@@ -316,8 +332,10 @@ class Updater:
     # What is told
 
     def _ready(self) -> None:
-        self._told = (b"", b"")
-        self._tell()
+        sleeper = self._sleeper
+        if not (sleeper and sleeper.resumed and sleeper.memory.get("_update") == self._slots.number):
+            self._told = (b"", b"")
+            self._tell()
         if self._intake:
             self._begin_to_ask(self._intake)
 
@@ -342,6 +360,8 @@ class Updater:
         if both[1] != self._told[1]:
             self._say("_firmware", both[1])
         self._told = both
+        if self._sleeper:
+            self._sleeper.memory["_update"] = self._slots.number
 
     def _say(self, name: str, payload: bytes) -> None:
         try:

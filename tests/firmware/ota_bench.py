@@ -38,10 +38,27 @@ agent.run()
 """
 
 
-def program(folder: Path, version: int, *, more: str = "", size: int = 0) -> Path:
+SLEEPER = """
+import json, sys, time
+from upy.keep import FileKeep
+from upy.sleep import Sleeper
+from upy.update import Updater
+
+with open("device.json") as file:
+    told = json.load(file)
+probe = Sleeper(told["path"], "127.0.0.1", told["port"], every_s=1, keep=FileKeep("kept"), log=lambda _: None)
+Updater(probe, "greenhouse")
+probe.emit("version", {version}, qos=1)
+print("version {version} woke", probe.wake()["drained"])
+time.sleep(0.2)
+sys.exit()
+"""
+
+
+def program(folder: Path, version: int, *, more: str = "", size: int = 0, text: str = PROGRAM) -> Path:
     """An application that tells its version; with `size` a file of noise is with it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "main.py").write_text(PROGRAM.format(version=version, more=more))
+    (folder / "main.py").write_text(text.format(version=version, more=more))
     if size:
         (folder / "noise.bin").write_bytes(random.Random(version).randbytes(size))
     return folder

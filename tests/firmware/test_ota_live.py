@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from firmware_bench import WAIT_S, Broker, Listener, free_port
-from ota_bench import PATH, Powered, image_of, program, until
+from ota_bench import PATH, SLEEPER, Powered, image_of, program, until
 
 from edgematrix.cli.main import main
 from edgematrix.errors import UsageError
@@ -219,3 +219,24 @@ def test_a_board_that_is_not_there_is_told(
     late.publish("t/end", "1")
     late.wait_for("t/end")
     late.close()
+
+
+def test_a_board_that_sleeps_stays_awake_for_an_update_and_is_quiet_else(
+    chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, listener: Listener, tmp_path: Path
+) -> None:
+    board = put(chip, image_of(program(tmp_path / "1", 1, text=SLEEPER), 1, key), [key.line], broker.port)
+    until(lambda: board.said().count("version 1 woke True") >= 3, "it does not sleep and wake")
+    code, said = end_of(pushing(image_of(program(tmp_path / "2", 2, text=SLEEPER, size=20_000), 2, key)))
+    assert code == 0, said + board.said()
+    board.wait_for("version 2 woke True")
+    before = board.said().count("version 2 woke True")
+    until(lambda: board.said().count("version 2 woke True") >= before + 3, "it does not sleep and wake")
+    board.off()
+    listener.publish("t/end", "1")
+    told, topic = [], ""
+    while topic != "t/end":
+        topic, payload, _ = listener._heard.get(timeout=WAIT_S)
+        if topic == FIRMWARE:
+            told.append(json.loads(payload)["phase"])
+    # The offer that stands may come once more, and is answered. What has not changed is not said at each wake.
+    assert " ".join(told) in ("idle loading trial trial idle", "idle loading trial trial idle idle")
