@@ -129,8 +129,8 @@ class RuleBody:
     def _carry_out(self, effect: Effect, position: _Position, now_us: int) -> None:
         engine, run = self._engine, position.run
         agent = run.runner.agent
-        trail = self._trail_of(effect, run)
         if isinstance(effect, Publish):
+            trail = run.trail if not run.firing.trail.taint else _trail_of(effect, run)
             refusal = engine.refuses(effect.topic)
             if refusal is not None:
                 engine.dead_letter(agent, effect.topic, effect.value, refusal, now_us, Origin(trail, is_output=True))
@@ -138,7 +138,7 @@ class RuleBody:
                 engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain, taint=trail.taint)
             return
         run.trail = engine.begin_trail(run.trail, now_us)
-        trail = self._trail_of(effect, run)
+        trail = run.trail if not run.firing.trail.taint else _trail_of(effect, run)
         if isinstance(effect, Emit) and (wrong := engine.misfit(agent, effect.port, effect.value)):
             run.end(Outcome.FAILED, now_us, wrong)
         elif isinstance(effect, Emit):
@@ -155,14 +155,6 @@ class RuleBody:
                 position.step += 1
                 call.by = run if run.runner.keeps else None
                 engine.observe(StepBegan(now_us, agent, run.trail.runid, position.step, effect.path, call.runid, inputs))
-
-    def _trail_of(self, effect: Effect, run: Run) -> Trail:
-        """Of what reads the request itself, and not a person's answer alone, the request's taint is never cleared."""
-        return (
-            run.trail
-            if isinstance(effect, (Publish, Emit, Send, CallEffect)) and not effect.of_request
-            else tainted(run.trail, run.firing.trail.taint)
-        )
 
 
 class _Position:
@@ -209,3 +201,9 @@ class _Position:
                 self.run.trail = tainted(self.run.trail, call.taint)
             answer = Answer(call.outputs.get(ANSWER), call.failure)
             self.body._go_on(self, now_us, answer)  # noqa: SLF001 - its own body
+
+
+def _trail_of(effect: Effect, run: Run) -> Trail:
+    """Of what reads the request itself, and not a person's answer alone, the request's taint is never cleared."""
+    is_of_answer = isinstance(effect, (Publish, Emit, Send, CallEffect)) and not effect.of_request
+    return run.trail if is_of_answer else tainted(run.trail, run.firing.trail.taint)

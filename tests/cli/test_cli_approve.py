@@ -176,3 +176,15 @@ def test_a_question_from_anywhere_is_shown_harmlessly():
     assert "a\\x1b[2J" in agent
     assert (first, second) == ("  \\x07one", "  two")
     assert choices.endswith(" \\x1b")
+
+
+def test_an_answer_about_a_command_names_the_action_that_was_shown(host: FakeHost, steer: Steer):
+    action = {"agent": "home/door", "port": "lock", "payload": "UNLOCK", "origins": ["web"], "run": SECOND, "digest": "0123456789abcdef"}
+    asks(host, EDITOR | {"agent": "home/door", "choices": ["yes", "no"], "action": action})
+
+    assert json.loads(steer("approve", "--json").out)["action"] == action
+    assert steer("approve", "home/door", "yes").code == 0
+    orders = [host.next_asked()[1]["data"] for _ in range(3)]
+    assert [order for order in orders if "answer" in order] == [
+        {"session": orders[-1]["session"], "run": FIRST, "answer": "yes", "digest": "0123456789abcdef"}
+    ]
