@@ -76,6 +76,10 @@ class SnClient:
             self._topics[answer.topic_id] = topic
         return answer
 
+    def settled(self, path: str) -> None:
+        """Wait until the broker has the subscriptions too: it takes what comes on one connection in order."""
+        assert self.publish(f"em/ack/{path}", b"{}").code == 0
+
     def sleep(self, seconds: int) -> None:
         self.ask(m.Disconnect(seconds), lambda p: isinstance(p, m.Disconnect))
 
