@@ -40,7 +40,7 @@ def origin_named(node: AgentNode) -> str:
     if spec.sentences is not None:
         return f"{node.path}.say"
     speaker = None if spec.chat is None else spec.chat.speaker
-    speaks = spec.llm is not None or getattr(spec, "voice", None) is not None
+    speaks = spec.llm is not None or spec.voice is not None
     return node.path if speaks or speaker == "llm" or isinstance(speaker, ModelSpeaker) else ""
 
 

@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
+from edgematrix.config.agent_tree import AgentTree
+from edgematrix.config.marks import marks_of
+from edgematrix.config.opening import open_matrix
 from edgematrix.runtime.observation import DeadLettered
 from edgematrix.testing.simulator import Restart
 
@@ -121,3 +124,10 @@ def test_a_dead_letter_is_as_untrusted_when_it_is_handed_in_again(play: Any) -> 
         (2, "em/op/anna/dead/home", {"do": "retry", "all": True}),
     ]
     assert held_back(play(matrix_of(agents), inputs))
+
+
+def test_what_a_microphone_hears_is_untrusted(tmp_path: Path) -> None:
+    agents = {"h": {"sentences": {"rules": [{"say": ["hello"], "answer": "hi"}]}}, "ear": {"voice": {"to": "h"}}}
+    (tmp_path / "m.yaml").write_text(matrix_of(agents))
+    marks = marks_of(AgentTree.of(open_matrix(tmp_path / "m.yaml").spec))
+    assert dict(marks.speakers) == {"home/h": "home/h.say", "home/ear": "home/ear"}
