@@ -226,7 +226,10 @@ class NearSentences:
 
     def _is_said_elsewhere(self, own: _Meaning, meanings: Mapping[tuple[int, int], _Meaning]) -> bool:
         """Whether what a clause hints at is asked for by another one, which is sure."""
-        return any(other is not own and other.commands == own.commands and other.confidence >= self.sure for other in meanings.values())
+        keys = list(map(_key, own.commands))
+        return any(
+            other is not own and list(map(_key, other.commands)) == keys and other.confidence >= self.sure for other in meanings.values()
+        )
 
     def _meaning(self, span: _Span, matches: Mapping[str, Sequence[Found]]) -> _Meaning:
         """What one clause asks for."""

@@ -43,6 +43,8 @@ _ASKING_PAIRS: Final = frozenset(
     for subject in ("i", "we", "they", "the", "it", "my", "our", "you")
     if (verb, subject) not in _ASKED_FOR
 )
+_SHORTENED: Final = re.compile(r"(?<=\w)['\u2019](?:re|ll|ve|m)\b", re.IGNORECASE)
+"""Verbs that are a part of the word before; without the apostrophe "we're" would be "were"."""
 _NOTHING_ALIKE: Final = Alike({})
 _NEVER_ASIDE: Final = AGAINST | TOLD | frozenset({"if", "when", "whenever", "unless", "until", "or", "whether"})
 _UNSPOKEN: Final = re.compile(r"[{}\[\]<>$=\\|^~`@*_]|\w/\w|\w\.\w*[A-Za-z]\w*(?!\S*\s*$)|::|\(.*\)")
@@ -72,7 +74,7 @@ def is_plain_speech(text: str) -> bool:
 
 def spoken(text: str, alike: Alike = _NOTHING_ALIKE) -> Spoken:
     """A text as it is compared, with words that mean the same taken for one another."""
-    words = alike.levelled(_levelled(words_of(text)))
+    words = alike.levelled(_levelled(words_of(_SHORTENED.sub("", text))))
     barred = frozenset(words) & (AGAINST | HELD | TOLD)
     counted, amounts = numbered(words)
     kept = tuple(word for word in counted if word not in FILLERS)

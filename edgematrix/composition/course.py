@@ -144,12 +144,16 @@ class Choose(NamedTuple):
 
 
 class Think(NamedTuple):
-    """Let the agent's language model go on with a talk, within so many tokens and so much time. A `Failed` or a `Thought` follows."""
+    """Let the agent's language model go on with a talk, within so many tokens and so much time. A `Failed` or a `Thought` follows.
+
+    `tools` are the names of those that it may use; None for all that it has.
+    """
 
     step: int
     turns: tuple[Turn, ...]
     tokens_max: int
     time_us_max: int
+    tools: tuple[str, ...] | None = None
 
 
 class Ask(NamedTuple):

@@ -42,6 +42,7 @@ class LlmCourse:
         "_tokens",
         "_told",
         "_took_us",
+        "_tools",
         "_turns",
         "_used",
         "_waiting",
@@ -52,6 +53,8 @@ class LlmCourse:
         self._plan = plan
         self._turns: list[Turn] = []
         self._request: object = None
+        self._tools: tuple[str, ...] | None = None
+        """The tools that it may use; None for all."""
         self._asking = 0
         """The step in which somebody else is asked in the model's place; 0 before."""
         self._deadline_us: int | None = None
@@ -88,6 +91,17 @@ class LlmCourse:
             return self._fail(f"the prompt cannot be made: {error}")
         if plan.spec.system is not None:
             self._turns.append(Turn("system", plan.spec.system))
+        if plan.spec.among is not None:
+            candidates = plan.candidates(inputs)
+            if not candidates:
+                return self._none("the request names nothing that it may do")
+            self._tools = tuple(dict.fromkeys(candidate.tool for candidate in candidates))
+            if plan.spec.provider == "llama_cpp":
+                for candidate in reversed(candidates):  # what is nearest to the question counts most
+                    self._turns += [
+                        Turn("user", candidate.said),
+                        Turn("assistant", "", (ToolCall("", candidate.tool, candidate.arguments),)),
+                    ]
         self._turns.append(Turn("user", prompt))
         return self._think()
 
@@ -131,7 +145,7 @@ class LlmCourse:
             return self._none(f"the model has used up its budget of {what} for a run")
         self._step += 1
         self._thinking = self._step
-        return [Think(self._step, tuple(self._turns), tokens, time_us)]
+        return [Think(self._step, tuple(self._turns), tokens, time_us, self._tools)]
 
     def _thought(self, event: Thought) -> list[Effect]:
         self._thinking = 0
@@ -172,9 +186,10 @@ class LlmCourse:
 
     def _use(self, calls: Sequence[ToolCall]) -> list[Effect]:
         plan = self._plan
-        stranger = next((call.name for call in calls if call.name not in plan.tools), None)
+        known = plan.tools if self._tools is None else self._tools
+        stranger = next((call.name for call in calls if call.name not in known), None)
         if stranger is not None:
-            return self._wrong("", f"there is no tool {stranger[:80]!r}; there are {', '.join(plan.tools) or 'none'}")
+            return self._wrong("", f"there is no tool {stranger[:80]!r}; there are {', '.join(known) or 'none'}")
         if self._used + len(calls) > plan.spec.tool_calls_max:
             return self._none(f"the model wants more than its {plan.spec.tool_calls_max} calls of tools")
         self._used += len(calls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ __all__ = ["LlmPlan", "LlmTool", "check_llm"]
 
 _WHOLE: Final = "value"
 _SHOWN_MAX: Final = 200
+_CANDIDATES_MAX: Final = 8
 
 
 class LlmTool:
@@ -47,9 +48,23 @@ class LlmTool:
         """Why these are no arguments for it; empty where they are."""
         return self._check.reason(dict(arguments))
 
+    def arguments(self, value: object) -> dict[str, object]:
+        """A value of the port as arguments."""
+        if not self._is_object:
+            return {_WHOLE: value}
+        return dict(value) if isinstance(value, Mapping) else {}
+
     def value(self, arguments: Mapping[str, object]) -> object:
         """What goes to the port: the arguments, or, where the port takes no object, the only one."""
         return dict(arguments) if self._is_object else arguments[_WHOLE]
+
+
+class Candidate(NamedTuple):
+    """What somebody may have meant: in words, and as the call of a tool."""
+
+    said: str
+    tool: str
+    arguments: dict[str, object]
 
 
 class LlmPlan:
@@ -59,10 +74,12 @@ class LlmPlan:
         tools: by the names by which the model calls them.
     """
 
-    __slots__ = ("_check", "_names", "_template", "asks", "escalation", "fields", "spec", "tools")
+    __slots__ = ("_check", "_names", "_template", "asks", "escalation", "fields", "named", "spec", "tools")
 
     def __init__(self, spec: LlmSpec, template: Template, names: Collection[str], tools: Mapping[str, LlmTool]) -> None:
         self.escalation: Escalation | None = None
+        self.named: Mapping[str, str] = {}
+        """The names of the tools by the ports that they are, as `path.port`."""
         self.asks = ""
         """The path of whoever is asked where the model is not sure."""
         self.spec = spec
@@ -99,6 +116,17 @@ class LlmPlan:
         scope = {name: whole[name] for name in self._names if name in whole}
         scope[_WHOLE] = request
         return written(self._template.render(scope))
+
+    def candidates(self, inputs: Mapping[str, object]) -> list[Candidate]:
+        """The tools that the request's candidates name, with what each of them would be given, the likeliest first."""
+        request, found = request_of(inputs), []
+        listed = request.get(self.spec.among) if isinstance(request, Mapping) and self.spec.among is not None else None
+        for candidate in listed if isinstance(listed, (list, tuple)) else ():
+            if isinstance(candidate, Mapping) and (name := self.named.get(str(candidate.get("to")))) is not None:
+                arguments = self.tools[name].arguments(candidate.get("payload"))
+                if not self.tools[name].refusal(arguments):
+                    found.append(Candidate(str(candidate.get("said", "")), name, arguments))
+        return found[:_CANDIDATES_MAX]
 
     def refusal(self, value: object) -> str:
         """Why a value is no answer; empty where it is one."""

@@ -88,6 +88,9 @@ class LlmSpec:
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
     deadline: Duration | None = None
     fallback: Any = None
+    among: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """The field of the request with candidates, `[{said, to, payload}]`, as a stage before gives them: the model may use those tools
+    alone that one of them names. A local model is shown them as examples."""
     tool_calls_max: Annotated[Whole, Field(ge=1, le=100)] = 8
     """Of one run."""
     parallel: Annotated[Whole, Field(ge=1, le=64)] = 4

@@ -69,7 +69,9 @@ def _llm(tree: AgentTree, node: AgentNode) -> Composition:
         name: LlmTool(name, f"The input {target.port} of {target.node.path}.", schema_of_tool(tree, target))
         for name, target in tools_of(tree, node).items()
     }
+    named = {f"{target.node.path}.{target.port}": name for name, target in tools_of(tree, node).items()}
     plan = LlmPlan.compile(node.spec.llm, tools, fields_of_request(tree, node), tree.ports(node).inputs)
+    plan.named = named
     if node.spec.escalate is not None:
         from edgematrix.composition.escalation import Escalation  # noqa: PLC0415
 

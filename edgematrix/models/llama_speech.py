@@ -19,6 +19,7 @@ from edgematrix.models.fitting import halves, longest
 from edgematrix.models.llama_grammar import grammar_of
 from edgematrix.models.llama_prefixes import LlamaPrefixes
 from edgematrix.models.llama_text import LlamaText
+from edgematrix.models.llama_weights import TokenWeights
 from edgematrix.models.serving import Asking
 from edgematrix.models.talk import Reply, Saying, Talk, Turn
 
@@ -66,8 +67,8 @@ class LlamaSpeech:
         prompt, head, note = self._fitted(turns, self._context - talk.tokens_max)
         self._warm(prompt[:head], asking)
         self._read(prompt[:-1], asking)
-        text, tokens, is_cut = self._say(prompt, talk, grammar, asking)
-        return opened(Reply(text, (), tokens, is_cut, note), talk, len(turns))
+        text, tokens, is_cut, confidence = self._say(prompt, talk, grammar, asking)
+        return opened(Reply(text, (), tokens, is_cut, note, confidence), talk, len(turns))
 
     # Reading
 
@@ -125,15 +126,18 @@ class LlamaSpeech:
 
     # Saying
 
-    def _say(self, prompt: list[int], talk: Talk, grammar: Any, asking: Asking) -> tuple[str, int, bool]:
+    def _say(self, prompt: list[int], talk: Talk, grammar: Any, asking: Asking) -> tuple[str, int, bool, float | None]:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         said: list[str] = []
         count = 0
         streams = talk.streams and grammar is None
+        weights = TokenWeights(self._llama) if talk.is_weighed else None
         for token in self._llama.generate(prompt, temp=talk.temperature, top_k=40, top_p=0.95, min_p=0.05, grammar=grammar):
             if self._text.is_end(token):
-                return "".join(said) + decoder.decode(b"", final=True), count, False
+                return "".join(said) + decoder.decode(b"", final=True), count, False, None if weights is None else weights.confidence
             count += 1
+            if weights is not None:
+                weights.add(token)
             piece = decoder.decode(self._text.bytes_of(token))
             if piece:
                 said.append(piece)
@@ -143,7 +147,7 @@ class LlamaSpeech:
                 break
             if asking.is_stopped:
                 raise ValueError("it was stopped")
-        return "".join(said), count, True
+        return "".join(said), count, True, None if weights is None else weights.confidence
 
     def _grammar(self, schema: dict[str, Any]) -> Any:
         text = json.dumps(schema)

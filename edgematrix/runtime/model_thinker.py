@@ -129,7 +129,7 @@ class ModelThinker:
         plan, loop, clock = self._plan, asyncio.get_running_loop(), self._clock
         talk = Talk(
             asked.turns,
-            tuple(tool.told for tool in plan.tools.values()),
+            tuple(tool.told for name, tool in plan.tools.items() if asked.tools is None or name in asked.tools),
             plan.spec.output,
             asked.tokens_max,
             plan.spec.temperature,

@@ -212,3 +212,42 @@ def test_whatever_a_model_says_it_ends_once_calls_only_its_tools_within_their_bo
     assert ends in ([], [len(effects) - 1])
     for value in emitted(effects).values():
         assert value in ("good", "bad") or isinstance(value, int) or (isinstance(value, dict) and value["mood"] in ("good", "bad"))
+
+
+CANDIDATES = [
+    {"said": "turn on the lamp", "to": "home/lamp.set", "payload": {"brightness": 254}, "confidence": 0.5},
+    {"said": "unlock the door", "to": "home/door.unlock", "payload": True, "confidence": 0.3},
+    {"said": "very bright", "to": "home/lamp.set", "payload": {"brightness": 999}, "confidence": 0.1},
+    "nonsense",
+]
+
+
+def among(**fields: Any) -> LlmCourse:
+    plan = LlmPlan.compile(read(LlmSpec, **{"provider": "fake", "among": "candidates", "prompt": "${text}", **fields}), TOOLS)
+    plan.named = {"home/lamp.set": "lamp_set", "home/heater.set": "heater_set"}
+    return LlmCourse(plan)
+
+
+def test_among_candidates_it_may_use_those_tools_alone_that_they_name() -> None:
+    run = among()
+    asked = think(run.begin({"in": {"text": "bright, please", "candidates": CANDIDATES}}, 0))
+    assert asked.tools == ("lamp_set",)
+    assert [turn.content for turn in asked.turns] == ["bright, please"]
+    refused = said(run, asked.step, "", ("1", "heater_set", {"value": 20}))
+    assert "there is no tool 'heater_set'; there are lamp_set" in think(refused).turns[-1].content
+    called = said(run, think(refused).step, "", ("2", "lamp_set", {"brightness": 254}))
+    assert [effect.member for effect in called if isinstance(effect, Invoke)] == ["lamp_set"]
+
+
+def test_a_local_model_is_shown_the_candidates_that_it_could_carry_out() -> None:
+    asked = think(among(provider="llama_cpp").begin({"in": {"text": "bright, please", "candidates": CANDIDATES}}, 0))
+    assert [(turn.role, turn.content, [call.arguments for call in turn.calls]) for turn in asked.turns] == [
+        ("user", "turn on the lamp", []),
+        ("assistant", "", [{"brightness": 254}]),
+        ("user", "bright, please", []),
+    ]
+
+
+@pytest.mark.parametrize("request_", [{"text": "x"}, {"text": "x", "candidates": "none"}, {"text": "x", "candidates": [{"to": 7}]}])
+def test_without_candidates_it_is_not_even_asked(request_: dict[str, Any]) -> None:
+    assert "names nothing that it may do" in failure(among().begin({"in": request_}, 0)).reason
