@@ -80,20 +80,17 @@ def image_of(folder: Path, version: int, key: RsaKey | HmacKey, *, board: str = 
     return image.signed(key.sign(image.manifest_bytes))
 
 
-class Powered:
-    """A board at its power: when it restarts it is started again, as a chip is by itself."""
+class Keeper:
+    """Starts a board's program, and again whenever it ends, as a chip does by itself."""
 
-    def __init__(self, folder: Path, words: list[str], image: Image, keys: list[str], port: int, trial_s: int = 20) -> None:
+    def __init__(self, folder: Path, words: list[str]) -> None:
         self.folder = folder
         self.starts = 0
         self._words = words
-        write_tree(folder, image, keys, [])
-        (folder / "device.json").write_text(json.dumps({"path": PATH, "port": port, "trial_s": trial_s}))
         self._log = folder.parent / f"{folder.name}.log"
         self._log.write_bytes(b"")
         self._off = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._ends: list[int] = []
         self._thread = threading.Thread(target=self._keep_on, daemon=True)
         self._thread.start()
 
@@ -101,10 +98,7 @@ class Powered:
         return self._log.read_text(errors="replace")
 
     def wait_for(self, words: str, wait_s: float = 3 * WAIT_S) -> None:
-        until = time.monotonic() + wait_s
-        while words not in self.said():
-            assert time.monotonic() < until, f"the board did not say {words!r}, but {self.said()[-2000:]!r}"
-            time.sleep(0.02)
+        until(lambda: words in self.said(), f"the board did not say {words!r}, but {self.said()[-2000:]!r}", wait_s)
 
     def cut(self) -> None:
         """The power fails for a moment."""
@@ -114,8 +108,9 @@ class Powered:
 
     def off(self) -> None:
         self._off.set()
-        self.cut()
-        self._thread.join(WAIT_S)
+        while self._thread.is_alive():
+            self.cut()
+            self._thread.join(0.1)
 
     def _keep_on(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in ("MICROPYPATH", "PYTHONPATH")}
@@ -126,9 +121,16 @@ class Powered:
                 self._process = subprocess.Popen(
                     [*self._words, "main.py"], cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT
                 )
-            if self._off.is_set():
-                self._process.kill()
-            self._ends.append(self._process.wait())
+            self._process.wait()
+
+
+class Powered(Keeper):
+    """A board with an image in its first slot, as it comes from whoever made it."""
+
+    def __init__(self, folder: Path, words: list[str], image: Image, keys: list[str], port: int, trial_s: int = 20) -> None:
+        write_tree(folder, image, keys, [])
+        (folder / "device.json").write_text(json.dumps({"path": PATH, "port": port, "trial_s": trial_s}))
+        super().__init__(folder, words)
 
 
 def until(holds: Callable[[], bool], what: str, wait_s: float = 3 * WAIT_S) -> None:
