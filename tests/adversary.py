@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any, NamedTuple
 
@@ -258,14 +258,11 @@ LIMITS = {
 }
 
 
-def violations(
-    told: Iterable[tuple[float, str, Any]], approved: Iterable[tuple[str, object]] = (), restarts_s: Sequence[float] = ()
-) -> list[Violation]:
+def violations(told: Iterable[tuple[float, str, Any]], approved: Iterable[tuple[str, object]] = ()) -> list[Violation]:
     """What devices were told and should not have been, among all that was published: `(at_s, topic, payload)`.
 
     Args:
         approved: the topics and payloads of critical commands that a person has said yes to.
-        restarts_s: when the host was killed: rates and dwells begin anew.
     """
     found: list[Violation] = []
     allowed = Counter((topic, json.dumps(payload, sort_keys=True)) for topic, payload in approved)
@@ -274,8 +271,7 @@ def violations(
         limit = LIMITS.get(topic)
         if limit is None:
             continue
-        since_s = max((moment for moment in restarts_s if moment <= at_s), default=0.0)
-        before = moments[topic] = [moment for moment in moments.get(topic, ()) if moment >= since_s]
+        before = moments.setdefault(topic, [])
         if not limit.may_be(_read(payload)):
             found.append(Violation(at_s, topic, payload, "it is beyond its schema or range"))
         if sum(at_s - moment < limit.per_s for moment in before) >= limit.count:

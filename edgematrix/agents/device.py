@@ -69,6 +69,11 @@ class Device:
         """The input ports."""
         return tuple(self._capabilities)
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether it counts how often it is told something."""
+        return any(write.rate is not None or write.dwell is not None for write in self._spec.writes.values())
+
     def start(self) -> DeviceState:
         """A fresh state."""
         paces = {port: Pace(write.dwell, write.rate) for port, write in self._spec.writes.items()}

@@ -73,6 +73,15 @@ class Pace:
             return None, [(held, f"the command expired within the dwell of {format_duration(self._dwell_us)}")]
         return self._pass(held, now_us, [])
 
+    def kept(self) -> tuple[list[int], int | None]:
+        """What a restart may not forget: the moments of its commands within the rate, and the last one's."""
+        return list(self._sent), self._last_us
+
+    def go_on(self, sent: list[int], last_us: int | None, now_us: int) -> None:
+        """Take up what was kept. A moment that is yet to come, by a clock that was set back, counts as now."""
+        self._sent.extend(min(moment, now_us) for moment in sent)
+        self._last_us = None if last_us is None else min(last_us, now_us)
+
     @property
     def _free_us(self) -> int:
         return 0 if self._last_us is None else self._last_us + self._dwell_us

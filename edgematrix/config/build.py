@@ -271,6 +271,8 @@ class Builder:
             self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, path, port)), runner, index)
         for write in spec.writes.values():
             self._site.guard(write.topic, path)
+        if device.is_paced:
+            self.parts.devices.append(runner)
         critical = {port: approval for port, write in spec.writes.items() if (approval := write.approval) is not None}
         if critical:
             self._approvals(runner, critical, own)

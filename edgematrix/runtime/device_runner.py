@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from edgematrix.agents.device import Device
 from edgematrix.agents.effect import Effect, Emit, Hold, Publish, Refuse
+from edgematrix.errors import StateError
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import NO_TRAIL, Message
@@ -14,6 +15,7 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
+from edgematrix.runtime.stored_form import pack, unpack
 
 if TYPE_CHECKING:
     from edgematrix.runtime.approval_runner import ApprovalRunner
@@ -27,7 +29,7 @@ class DeviceRunner:
     Its inputs are numbered: the reads in written order, then the availability, then the writes.
     """
 
-    __slots__ = ("_deadline_us", "_device", "_engine", "_state", "agent", "approvals", "order")
+    __slots__ = ("_deadline_us", "_device", "_dirty", "_engine", "_is_paced", "_state", "agent", "approvals", "order")
 
     def __init__(self, engine: Engine, agent: AgentPath, device: Device, order: int) -> None:
         self._engine = engine
@@ -35,9 +37,32 @@ class DeviceRunner:
         self._device = device
         self._state = device.start()
         self._deadline_us: int | None = None
+        self._is_paced = device.is_paced
+        self._dirty = False
         self.order = order
         self.approvals: ApprovalRunner | None = None
         """Where critical commands wait for a person; None where nothing is critical."""
+
+    @property
+    def store_key(self) -> str:
+        """Under which it is stored how often the device was told something."""
+        return f"{self.agent}#pace"
+
+    def save(self) -> dict[str, bytes | None]:
+        """The paces: a restart lets nobody tell it more."""
+        self._dirty = False
+        return {"": pack({port: pace.kept() for port, pace in self._state.paces.items()})}
+
+    def load(self, parts: Mapping[str, bytes], now_us: int, damaged: Callable[[str, Exception], None]) -> None:
+        """Take up what was stored. What is of no use is told, and forgotten."""
+        try:
+            stored = unpack(parts.get("", b""), dict[str, tuple[list[int], int | None]])
+        except StateError as error:
+            damaged(self.store_key, error)
+            return
+        for port, (sent, last_us) in stored.items():
+            if port in self._state.paces:
+                self._state.paces[port].go_on(sent, last_us, now_us)
 
     def foreign_inputs(self) -> Iterator[tuple[TopicFilter, int, int]]:
         """The filters of foreign topics, each with its QoS and the number of the input."""
@@ -110,6 +135,9 @@ class DeviceRunner:
                 engine.emit(agent, effect.port, effect.value, trail, now_us, retained=effect.retained)
             elif isinstance(effect, Publish):
                 engine.publish(agent, effect.topic, effect.value, now_us, qos=effect.qos, retain=effect.retain, taint=effect.taint)
+                if self._is_paced and not self._dirty:
+                    self._dirty = True
+                    engine.touched.append(self)
             elif isinstance(effect, Refuse):
                 kind = Kind.IN if effect.port in self._device.writes else Kind.OUT
                 came = trail if effect.cause in ("", trail.id) else Trail(effect.cause)  # it may have been held meanwhile

@@ -65,7 +65,7 @@ def tried(seen: Iterable[Any]) -> int:
 @pytest.mark.parametrize("kills", [False, True])
 def test_an_adversary_moves_nothing_beyond_its_limits_and_nothing_critical(attack: Play, seed: int, kills: bool) -> None:
     told, seen = attack(seed, kills=kills)
-    assert not violations(told, restarts_s=KILLS_S if kills else ()), f"seed {seed}"
+    assert not violations(told), f"seed {seed}"
     assert sum(topic == "z/lamp" for _, topic, _ in told) + sum(topic == "z/heater" for _, topic, _ in told) > 5, "it is let do what it may"
     assert any(topic == "phone/ask" for _, topic, _ in told), "a person is asked"
     assert not any(topic in ("z/lock", "z/oven") for _, topic, _ in told)

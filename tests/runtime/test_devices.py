@@ -1,6 +1,7 @@
 """Devices in a matrix: what they report, and what they may be told."""
 
 from edgematrix.runtime.observation import DeadLettered
+from edgematrix.testing.simulator import Restart
 
 HOUSE = """
 matrix: home
@@ -91,3 +92,19 @@ def test_nobody_but_its_agent_publishes_to_a_device(play) -> None:
     assert played.on("z/lamp/set") == []
     assert played.on("z/fan/set") == ["on"]
     assert "belongs to the agent of a device" in played.of(DeadLettered)[0].reason
+
+
+def test_a_restart_lets_nobody_tell_a_device_more(play) -> None:
+    matrix = """
+matrix: home
+agents:
+  bell: {device: {writes: {ring: {topic: z/bell, rate: {count: 2, per: 1m}}}}}
+  blind: {device: {writes: {set: {topic: z/blind, dwell: 20s}}}}
+"""
+    rings = [(at, "em/in/home/bell/ring", at) for at in (1, 2, 12, 13, 70)]
+    moves = [(at, "em/in/home/blind/set", at) for at in (1, 12)]
+    said = sorted([*rings, *moves], key=lambda one: one[0])
+    for restarts in ([], [Restart(10_000_000)], [Restart(5_000_000), Restart(11_000_000, 500_000)]):
+        played = play(matrix, said, 100, restarts=restarts)
+        assert played.on("z/bell") == [1, 2, 70]
+        assert [(at, payload) for at, topic, payload in played.told if topic == "z/blind"] == [(1, 1), (21, 12)]
