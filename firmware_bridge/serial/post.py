@@ -65,7 +65,7 @@ class Post:
         self._is_online = False
         self._ended = False
         self._status = ""
-        self._said = ""
+        self._said = self._describe()
         self._since = format_moment(clock.wall_us())
         self._kept: dict[str, bytes] = {}
         """The last values of outputs that are retained."""
@@ -232,8 +232,7 @@ class Post:
         if device.phase.status != self._status:
             self._status = device.phase.status
             self._since = format_moment(self._clock.wall_us())
-        why = f" ({device.reason})" if device.reason else ""
-        said = f"{device.path} is {device.phase.status}{why}"
+        said = self._describe()
         if said != self._said:
             self._said = said
             self._told(said)
@@ -243,8 +242,14 @@ class Post:
             payload = state_message(device, self._place, self._host, session, self._since)
             self._send(Publication(topic_for(self._root, Kind.STATE, device.path), payload, 1, retain=True))
 
+    def _describe(self) -> str:
+        device = self.device
+        return f"{device.path} is {device.phase.status}{f' ({device.reason})' if device.reason else ''}"
+
     def _command(self, topic: str, payload: bytes, receipt: int, *, retained: bool) -> Command | None:
         port = topic.rpartition("/")[2]
+        if retained and port.startswith("_"):
+            return None  # for parts of a firmware that this device has not (topics.md, "Settled while building")
         if retained:
             self._told(f"{self.device.path}: a retained command on {port} is refused")
             return None

@@ -149,7 +149,11 @@ class SerialAgent:
         self._running = False
 
     def step(self, wait_ms: int = 0) -> None:
-        """Do what is due, and wait at most `wait_ms` for something to do."""
+        """Do what is due, and wait at most `wait_ms` for something to do.
+
+        Raises:
+            OSError: the line is gone.
+        """
         for _ in self._poller.poll(max(0, min(wait_ms, self._rest_ms()))):
             data = self._read()
             for frame in self._reader.feed(data):
@@ -164,9 +168,16 @@ class SerialAgent:
                 timer[2]()
 
     def _read(self) -> bytes:
-        """What is there, without waiting for more."""
+        """What is there, without waiting for more.
+
+        Raises:
+            OSError: there is nothing, and will be nothing: a pipe or a socket in place of the line was closed.
+        """
         count = self._stream.any() if hasattr(self._stream, "any") else 1
-        return self._stream.read(count) or b""
+        data = self._stream.read(count)
+        if data == b"" and count:
+            raise OSError("the line was closed")
+        return data or b""
 
     def _rest_ms(self) -> int:
         now = ticks_ms()

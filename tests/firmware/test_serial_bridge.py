@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from firmware_bench import WAIT_S, Board, Broker, Listener
 from serial_bench import GREETING, Noise
 from serial_line import BridgeProcess, PtyLine, event, is_offline, is_ready, status
 
+from edgematrix.errors import UsageError
 from firmware_bridge.serial.kind import Kind
+from firmware_bridge.serial.place import read_places
 from firmware_bridge.upy.serial_frame import pack
 
 Start = Callable[..., Board]
@@ -126,6 +129,7 @@ def test_a_line_that_is_unplugged_is_opened_again_and_commands_wait(listener: Li
     assert done_by(process) == ["waited"]
 
 
+@pytest.mark.parametrize("interpreter", ["micropython"], indirect=True)
 def test_a_bridge_that_is_killed_loses_no_command_and_repeats_none(listener: Listener, board: Start, plug: Plug, bridge: Bridge) -> None:
     """Three times kill -9, while 300 commands are on their way: those that the device did are not done again."""
     seed, count = 7, 300
@@ -146,6 +150,7 @@ def test_a_bridge_that_is_killed_loses_no_command_and_repeats_none(listener: Lis
     listener.wait_for(ACK, lambda payload: json.loads(payload)["id"] == f"c{count - 1}")
 
 
+@pytest.mark.parametrize("interpreter", ["micropython"], indirect=True)
 def test_a_broker_that_is_gone_finds_everything_again(broker: Broker, listener: Listener, board: Start, plug: Plug, bridge: Bridge) -> None:
     """It forgets what it retained; the state and the last retained value are there again, and an event that was pressed meanwhile."""
     line = plug()
@@ -167,6 +172,7 @@ def test_a_broker_that_is_gone_finds_everything_again(broker: Broker, listener: 
         late.close()
 
 
+@pytest.mark.parametrize("interpreter", ["cpython"], indirect=True)
 def test_two_boards_on_one_line_are_two_agents(broker: Broker, listener: Listener, board: Start, plug: Plug, bridge: Bridge) -> None:
     line = plug(boards=2)
     process = bridge(f"home/one={line.path}#1", f"home/two={line.path}#2")
@@ -182,6 +188,7 @@ def test_two_boards_on_one_line_are_two_agents(broker: Broker, listener: Listene
         late.close()
 
 
+@pytest.mark.parametrize("interpreter", ["cpython"], indirect=True)
 def test_one_that_says_it_is_another_is_failed(listener: Listener, board: Start, plug: Plug, bridge: Bridge) -> None:
     line = plug()
     process = board("serial_board.py", line.boards[0], "pump")
@@ -223,6 +230,7 @@ def test_whatever_is_on_the_line_is_counted_on_the_state(listener: Listener, plu
     assert process.end() == 0
 
 
+@pytest.mark.parametrize("interpreter", ["cpython"], indirect=True)
 def test_a_retained_command_and_a_malformed_one_are_refused(listener: Listener, board: Start, plug: Plug, bridge: Bridge) -> None:
     listener.publish(SET, "old", retain=True)
     line = plug()
@@ -253,7 +261,22 @@ def test_a_retained_command_and_a_malformed_one_are_refused(listener: Listener, 
         (["home/a=/dev/x#1", "home/b=/dev/x@9600#2"], "has two speeds"),
     ],
 )
-def test_a_wrong_line_is_said(bridge: Bridge, lines: list[str], said: str) -> None:
-    process = bridge(*lines)
+def test_a_wrong_line_is_refused(lines: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        read_places(lines)
+
+
+def test_a_wrong_line_is_said_and_nothing_is_begun(bridge: Bridge) -> None:
+    process = bridge("home/a")
     assert process.process.wait(WAIT_S) == 2
-    assert said in process.said()
+    assert "--line home/a: error: after the device's path, = and its line are missing" in process.said()
+
+
+def test_a_right_one_is_read() -> None:
+    found = read_places(["home/a=/dev/ttyS0", "home/b=/dev/ttyS0#7", "home/c=COM3@9600", "home/d=socket://[::1]:4000#1"])
+    assert [(place.port, place.baud, place.address, place.line) for place in found] == [
+        ("/dev/ttyS0", 115_200, 0, "/dev/ttyS0@115200"),
+        ("/dev/ttyS0", 115_200, 7, "/dev/ttyS0@115200"),
+        ("COM3", 9_600, 0, "COM3@9600"),
+        ("socket://[::1]:4000", 0, 1, "socket://[::1]:4000"),
+    ]
