@@ -38,3 +38,26 @@ def test_an_adversary_on_a_real_broker_moves_nothing_beyond_its_limits(on_bus: O
             assert not violations([(0.0, topic, payload) for topic, payload, _ in ear.heard], approved)
 
     on_bus(test)
+
+
+DOOR = """
+matrix: home
+agents:
+  door: {delivery: durable, device: {writes: {lock: {topic: z/door, critical: {notify: phone/ask, answers: phone/answer}}}}}
+  mail: {triggers: {m: {mode: parallel, on: {x: {topic: mail/in, untrusted: true}}, do: [{send: {to: door.lock, payload: "${x.value}"}}]}}}
+"""
+
+
+def test_a_question_of_a_durable_device_waits_for_its_answer_through_a_restart(on_bus: OnBus) -> None:
+    async def test(bus: Bus) -> None:
+        async with bus.ear("z/door", "phone/ask", "em/state/home/door") as ear:
+            async with bus.host(DOOR, store=True):
+                ear.say("mail/in", "UNLOCK")
+                await ear.until(lambda: any(state.get("waiting") == 1 for state in ear.on("em/state/home/door")))
+            async with bus.host(DOOR, store=True) as (host, _):
+                assert host.engine.waiting == {"home/door": 1}
+                assert not ear.on("z/door")
+                ear.say("phone/answer", {"answer": "yes", "run": ear.on("phone/ask")[0]["run"]})
+                await ear.until(lambda: ear.on("z/door") == ["UNLOCK"] and "waiting" not in ear.on("em/state/home/door")[-1])
+
+    on_bus(test)
