@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from edgematrix.cli import firmware_build, firmware_esphome, firmware_key, firmware_push, firmware_sign, firmware_status
+from edgematrix.cli import firmware_build, firmware_esphome, firmware_key, firmware_push, firmware_sign, firmware_status, firmware_tasmota
 from edgematrix.cli.help import CommandWithExample
 
 __all__ = ["EXAMPLE", "SUBCOMMANDS"]
@@ -24,6 +24,7 @@ _COMMANDS = {
     "sign": (firmware_sign, "Sign an image."),
     "push": (firmware_push, "Offer an image to boards, and serve it until they run it."),
     "esphome": (firmware_esphome, firmware_esphome.SUMMARY),
+    "tasmota": (firmware_tasmota, firmware_tasmota.SUMMARY),
     "status": (firmware_status, "Show what boards run, load, and refused."),
 }
 
