@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import blake2s
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -20,7 +20,7 @@ from edgematrix.errors import EdgeMatrixError, PathError
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.board_table import RULES_PORT, BoardTable, PushedRule
-from edgematrix.triggers.pushdown import BYTES_MAX, RULES_MAX, VERSION, Form, rule_form
+from edgematrix.triggers.pushdown import BYTES_MAX, RULES_MAX, SOURCES_MAX, VERSION, Form, rule_form, sieve_form
 
 __all__ = ["RULES_PORT", "BoardRules", "Verdict", "board_rules"]
 
@@ -30,7 +30,8 @@ _READ_WHOLE: Final = re.compile(r"\$\{\s*([A-Za-z_][A-Za-z0-9_]*)\.value\s*\}")
 class Verdict(msgspec.Struct, frozen=True):
     """What became of one group that reads a board. `reason` says why it stays with the host; empty where it is pushed down.
 
-    `acts` are the actions that the board carries out itself, by their places in `do:`; `why_not` says why it carries out none.
+    `acts` are the actions that the board carries out itself, by their places in `do:`; `why_not` says why it carries out none. `sieved`
+    are sources of which the host hears only the values that make a difference.
     """
 
     agent: AgentPath
@@ -39,12 +40,14 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str = ""
     acts: tuple[int, ...] = ()
     why_not: str = ""
+    sieved: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """One line for people."""
         name = f"{self.agent}: `{self.group}`"
         if self.reason:
-            return f"{name} stays with the host: {self.reason}"
+            less = f"; of {', '.join(self.sieved)} it hears what makes a difference" if self.sieved else ""
+            return f"{name} stays with the host: {self.reason}{less}"
         acts = "which acts by itself" if self.acts else f"and the host acts: {self.why_not}"
         return f"{name} is pushed down to {self.board}, {acts}"
 
@@ -66,7 +69,8 @@ def board_rules(tree: AgentTree) -> tuple[list[BoardRules], list[Verdict]]:
     found: dict[AgentPath, list[tuple[PushedRule, Form]]] = {node.path: [] for node in boards}
     sizes = dict.fromkeys(found, 0)
     marks = marks_of(tree)
-    loud: set[tuple[AgentPath, str]] = set()
+    loud = set(_read_otherwise(tree))
+    sieves: dict[_Place, dict[str, Form]] = {}
     for node in tree:
         for name, trigger in node.spec.triggers.items():
             sources = _board_sources(tree, node, trigger)
@@ -80,19 +84,60 @@ def board_rules(tree: AgentTree) -> tuple[list[BoardRules], list[Verdict]]:
                 sizes[verdict.board] += len(json.dumps(made[1])) + 1
                 if len(found[verdict.board]) >= RULES_MAX or sizes[verdict.board] > BYTES_MAX - _SPARE:
                     verdict, made = msgspec.structs.replace(verdict, reason=_FULL), None
-            verdicts.append(verdict)
             if made is not None:
                 found[verdict.board].append(made)
             else:
-                loud.update((target.node.path, target.port) for target in sources.values())
-    loud |= set(_read_otherwise(tree))
-    return [BoardRules(node.path, _keeper(tree, node, found[node.path]), _table(node, found[node.path], loud)) for node in boards], verdicts
+                verdict = msgspec.structs.replace(verdict, sieved=_sift(trigger, sources, sieves, loud))
+            verdicts.append(verdict)
+    made_rules = [_made(tree, node, found[node.path], sieves, loud) for node in boards]
+    quiet = {(rules.board, port) for rules in made_rules for port, _ in rules.table.form[2]}
+    return made_rules, [_told(tree, verdict, quiet) for verdict in verdicts]
+
+
+_Place: TypeAlias = tuple[AgentPath, str]
+"""A board and one of its ports."""
+
+
+def _sift(trigger: TriggerSpec, sources: dict[str, Target], sieves: dict[_Place, dict[str, Form]], loud: set[_Place]) -> tuple[str, ...]:
+    """Note which values of its boards a group of the host needs: the sources of which not all do."""
+    texts = json.dumps(
+        [trigger.if_, [[action.when, action.stop, action.publish, action.emit, action.send, action.call] for action in trigger.do]],
+        default=repr,
+    )
+    sifted = []
+    for name, target in sources.items():
+        is_read = not trigger.do or re.search(rf"\b{re.escape(name)}\b", texts) is not None
+        form = sieve_form(name, trigger.on[name], target.port, is_read=is_read)
+        if form is None:
+            loud.add((target.node.path, target.port))
+        else:
+            sieves.setdefault((target.node.path, target.port), {})[json.dumps(form)] = form
+            sifted.append(name)
+    return tuple(sifted)
+
+
+def _told(tree: AgentTree, verdict: Verdict, quiet: set[_Place]) -> Verdict:
+    """A verdict that names those sources alone whose port is not told for others anyway."""
+    if not verdict.sieved:
+        return verdict
+    trigger = tree.nodes[verdict.agent].spec.triggers[verdict.group]
+    sources = _board_sources(tree, tree.nodes[verdict.agent], trigger)
+    kept = tuple(name for name in verdict.sieved if (sources[name].node.path, sources[name].port) in quiet)
+    return msgspec.structs.replace(verdict, sieved=kept)
+
+
+def _made(
+    tree: AgentTree, board: AgentNode, rules: list[tuple[PushedRule, Form]], sieves: dict[_Place, dict[str, Form]], loud: set[_Place]
+) -> BoardRules:
+    return BoardRules(board.path, _keeper(tree, board, rules), _table(board, rules, sieves, loud))
 
 
 def _topic(tree: AgentTree, target: Target) -> str:
     return topic_for(tree.matrix.root, target.kind, target.node.path, target.port)
 
 
+_HEAD: Final = 32
+"""Bytes of a table besides its ports and rules."""
 _SPARE: Final = 512
 """For the names of ports that the board keeps to itself."""
 _FULL: Final = f"the board has {RULES_MAX} rules, or {BYTES_MAX} bytes of them"
@@ -206,11 +251,18 @@ def _keeper(tree: AgentTree, board: AgentNode, rules: list[tuple[PushedRule, For
     return next((node.path for node in tree if not node.is_board), None)
 
 
-def _table(board: AgentNode, rules: list[tuple[PushedRule, Form]], loud: set[tuple[AgentPath, str]]) -> BoardTable:
-    """A port is quiet if rules alone read it, and nobody wants its last value."""
-    read = {port for rule, _ in rules for port in rule.ports}
+def _table(board: AgentNode, rules: list[tuple[PushedRule, Form]], sieves: dict[_Place, dict[str, Form]], loud: set[_Place]) -> BoardTable:
+    """A port is quiet if all who read it are rules, or want only what makes a difference, and nobody wants its last value."""
+    read = {port for rule, _ in rules for port in rule.ports} | {port for path, port in sieves if path == board.path}
     outputs = board.spec.outputs
-    quiet = sorted(port for port in read if (board.path, port) not in loud and not (port in outputs and outputs[port].retain))
+    quiet: list[Any] = []
+    for port in sorted(read):
+        wanted = list(sieves.get((board.path, port), {}).values())
+        is_kept = port in outputs and outputs[port].retain
+        if (board.path, port) not in loud and not is_kept and len(wanted) <= SOURCES_MAX and len(quiet) < RULES_MAX:
+            quiet.append([port, wanted])
     forms: list[Any] = [form for _, form in rules]
+    while len(json.dumps([quiet, forms])) > BYTES_MAX - _HEAD:
+        quiet.pop()
     name = blake2s(json.dumps([VERSION, quiet, forms]).encode(), digest_size=4).hexdigest()
     return BoardTable(name, [VERSION, name, quiet, forms], tuple(rule for rule, _ in rules))

@@ -114,8 +114,8 @@ class BoardDesk:
         table = self._table
         if self._keeper is None or self._running is None or not table.name or table.name in (self._running, self._refused):
             return
-        if not table.rules and not self._running:
-            return
+        if not any(table.form[2:]) and not self._running:
+            return  # nothing to judge, as it does
         outbound = Outbound(self._in_topic, table.form, self._keeper, now_us, 1, retain=True)
         size = len(outbound.publication(lambda at_us: at_us).payload)
         if size > self._bytes_max:

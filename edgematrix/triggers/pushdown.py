@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from edgematrix.triggers.detector import sum_as_written
 from edgematrix.triggers.spec import Changes, GroupSpec, SourceSpec
 
-__all__ = ["BYTES_MAX", "RULES_MAX", "SAMPLES_MAX", "SOURCES_MAX", "VERSION", "Form", "rule_form"]
+__all__ = ["BYTES_MAX", "RULES_MAX", "SAMPLES_MAX", "SOURCES_MAX", "VERSION", "Form", "rule_form", "sieve_form"]
 
 Form: TypeAlias = list[Any]
 """`[need, sources, stages]`, as JSON knows it: a rule of a table without its id and its actions."""
@@ -58,6 +58,28 @@ def rule_form(spec: GroupSpec, ports: Mapping[str, str]) -> Form:
     need = _NEEDS[spec.need] if isinstance(spec.need, str) else spec.need
     stages = None if spec.if_ is not None else _stages(spec)
     return [need, sources, stages]
+
+
+def sieve_form(name: str, spec: SourceSpec, port: str, *, is_read: bool) -> Form | None:
+    """A source of a group that the host judges, as a board knows which values make a difference to it. None where all of them do.
+
+    Args:
+        name: the source's.
+        spec: the source.
+        port: the board's, which it reads.
+        is_read: whether anybody may read the value itself: of a level only the side is told then.
+    """
+    is_level = spec.above is not None or spec.below is not None or spec.equals is not None or spec.not_ is not None
+    tells = spec.is_ is not None or spec.changes is not None or (is_level and not is_read)
+    others = (spec.where, spec.as_, spec.expires, spec.aggregate, spec.max_age)
+    if not tells or any(part is not None for part in others) or isinstance(spec.value, dict):
+        return None
+    try:
+        kind, asked = _detector(name, spec)
+        flags = (_NUMBER if _needs_number(spec) else 0) | (_BREAKS if spec.unknown == "break" else 0)
+        return [port, _path(name, spec), 0, kind, [None, None] if kind == _CHANGES else asked, 0, flags, None]
+    except ValueError:
+        return None
 
 
 def _check_group(spec: GroupSpec) -> None:

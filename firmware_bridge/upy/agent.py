@@ -183,11 +183,16 @@ class Agent:
         payload = encode(value)
         if retain:
             self._kept[port] = payload
-        if self._judge is not None and not self._judge.hears(port, value, payload) and not retain:
-            return True  # it is judged here, and nobody else wants it
+        if self._judge is not None:
+            wanted = self._judge.hears(port, value, payload)
+            if not wanted and not retain:
+                return True  # it is judged here, and nobody else wants it
+            qos = 1 if wanted > 1 else qos
         sent = self._client.publish(self._topic("out", port), payload, qos, retain)
         if not sent and not retain:
             self._counts["unsent"] += 1
+            if self._judge is not None:
+                self._judge.unsent(port)
         return sent or retain
 
     def every(self, period_ms: int, function: "Callable[[], object]") -> None:

@@ -87,16 +87,21 @@ class Judge:
             about["refused"] = self._refused
         return about
 
-    def hears(self, port: str, value: object, payload: bytes) -> bool:
-        """Judge a value that is put out. Whether it is to be published."""
+    def hears(self, port: str, value: object, payload: bytes) -> int:
+        """Judge a value that is put out. Whether it is to be published: 0 if not, 1 if it is, 2 if it must not be lost."""
         rules = self._rules
         if rules is None:
-            return True
+            return 1
         plain = value if isinstance(value, (bool, int)) else decode(payload)  # what a host would read
         self._heard.append((port, plain))
         self._work()
         judging = self._rules  # it may be none by now
-        return judging is None or port not in judging.quiet
+        return 1 if judging is None else judging.wants(port, plain, self._now())
+
+    def unsent(self, port: str) -> None:
+        """A value of a port was lost for want of a connection."""
+        if self._rules is not None:
+            self._rules.unsent(port)
 
     def step(self) -> None:
         """Do what is due, and tell what waits."""

@@ -15,6 +15,7 @@ SAMPLES_MAX = 32
 _RULES_MAX = 32
 _SOURCES_MAX = 8
 _FIRED_MAX = 64
+_HOUR_MS = 3_600_000
 _STEPS_MAX = 64
 """Timers of one moment; more of them wait for the next call."""
 
@@ -46,11 +47,12 @@ class Rules:
         self.fired: "list[list[Any]]" = []
         self.now = 0
         try:
-            version, self.id, self.quiet, forms = table
+            version, self.id, quiet, forms = table
             if version != VERSION:
                 raise RulesError("the table is of version %s, known is %d" % (version, VERSION))
-            if len(forms) > _RULES_MAX:
-                raise RulesError("%d rules, at most %d fit" % (len(forms), _RULES_MAX))
+            if len(forms) > _RULES_MAX or len(quiet) > _RULES_MAX:
+                raise RulesError("%d rules for %d ports, at most %d fit" % (len(forms), len(quiet), _RULES_MAX))
+            self._sieves = {port: _Sieve(wanted) for port, wanted in quiet}
             self.rules = [_Rule(form) for form in forms]
         except (TypeError, AttributeError, IndexError, KeyError):
             raise RulesError("the table is malformed") from None
@@ -66,6 +68,17 @@ class Rules:
         self.advance(now)
         for rule in self.rules:
             rule.feed(port, payload, now, self.fired)
+
+    def wants(self, port: str, payload: "Any", now: int) -> int:
+        """Whether a value is to be published: 0 if not, 1 if somebody wants all of this port, 2 if this value makes a difference."""
+        if port not in self._sieves:
+            return 1
+        return 2 if self._sieves[port].lets_through(payload, now) else 0
+
+    def unsent(self, port: str) -> None:
+        """A value that was to be published was lost: the next one is to be."""
+        if port in self._sieves:
+            self._sieves[port].begin()
 
     def advance(self, now: int) -> None:
         """Do what is due, oldest first, ties in written order."""
@@ -207,6 +220,32 @@ class _Source:
 
     def load(self, state: "list[Any]") -> None:
         self.ready, self.side, self.newest, self.token, self.due, self.memory, self.samples = state
+
+
+class _Sieve:
+    """Lets through what makes a difference to sources that the host judges; and one value an hour, for who has come anew."""
+
+    def __init__(self, wanted: "list[Any]") -> None:
+        self._wanted = wanted
+        self.begin()
+
+    def begin(self) -> None:
+        self._sources = [_Source(form) for form in self._wanted]
+        self._last: int | None = None
+
+    def lets_through(self, payload: "Any", now: int) -> bool:
+        through = False
+        for source in self._sources:
+            before, first = source.side, source.newest is None and source.memory is None
+            token = source.take(payload, now)
+            if source.is_level:
+                through = through or source.side is not before
+            else:
+                through = through or token is not None or (first and (source.newest is not None or source.memory is not None))
+        if self._wanted and (through or self._last is None or now - self._last >= _HOUR_MS):
+            self._last = now
+            return True
+        return False
 
 
 class _Rule:

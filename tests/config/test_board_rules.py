@@ -74,7 +74,7 @@ def table_of(spec: MatrixSpec) -> list[Any]:
 )
 def test_what_stays_with_the_host_says_why(group: str, reason: str) -> None:
     found = lines(house(f"g: {{{group}, do: [{{emit: {{o: 1}}}}]}}", more="  other: {host: c, outputs: {t: number}}\n"))
-    assert found == [f"stays with the host: {reason}"]
+    assert [line.partition("; of ")[0] for line in found] == [f"stays with the host: {reason}"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_who_acts(rest: str, told: str) -> None:
 def test_the_table() -> None:
     group = f"g: {{on: {{a: {{from: board.t, above: 27, hysteresis: 0.5, for: 2m}}}}, throttle: 1m, do: {SEND}}}"
     version, name, quiet, rules = table_of(house(group))
-    assert (version, len(name), quiet) == (1, 8, ["t"])
+    assert (version, len(name), quiet) == (1, 8, [["t", []]])
     ((rule, *form),) = rules
     source = ["t", None, 0, 0, [27, 26.5, None, None], 120_000, 1, None]
     assert form == [0, [source], [0, 0, 0, 60_000, 0], [[0, "set", 0, "on"]]]
@@ -124,7 +124,47 @@ def test_the_table() -> None:
     ],
 )
 def test_only_what_nobody_else_reads_is_quiet(groups: str, more: str, quiet: list[str]) -> None:
-    assert table_of(house(groups, more))[2] == quiet
+    assert [port for port, _ in table_of(house(groups, more))[2]] == quiet
+
+
+@pytest.mark.parametrize(
+    ("source", "sieve"),
+    [
+        ("above: 27, hysteresis: 1, for: 5m", [0, [27, 26, None, None], 0, 1]),
+        ("equals: [on, 1], unknown: break", [1, [1, ["on", 1]], 0, 2]),
+        ("is: on", [4, ["on"], 0, 0]),
+        ("changes: {from: off, to: on}", [5, [None, None], 0, 0]),
+        ("changes: {by: 0.5}", [6, 0.5, 0, 1]),
+        ("above: 27, role: condition", [0, [27, 27, None, None], 0, 1]),
+        ("above: 27, expires: 5m", None),
+        ("above: 27, where: 'value < 99'", None),
+        ("above: 27, aggregate: {fn: mean, over: 5m}", None),
+        ("role: live", None),
+        ("count: {at_least: 3, within: 1m}", None),
+        ("absent: 5m", None),
+    ],
+)
+def test_of_a_group_that_stays_the_host_hears_what_makes_a_difference(source: str, sieve: Any) -> None:
+    spec = house(f"g: {{on: {{warm: {{from: board.u, {source}}}, b: {{topic: x}}}}, within: 5s, {EMIT}}}")
+    less = "; of warm it hears what makes a difference" if sieve else ""
+    assert lines(spec) == [f"stays with the host: boards do not know `within`{less}"]
+    expected = [] if sieve is None else [["u", [["u", None, 0, *sieve, None]]]]
+    assert table_of(spec)[2:] == [expected, []]
+
+
+def test_a_level_whose_value_is_read_is_told_whole() -> None:
+    emit = "do: [{emit: {o: '${warm.value}'}}]"
+    spec = house(f"g: {{on: {{warm: {{from: board.u, above: 3}}, b: {{topic: x}}}}, {emit}}}")
+    assert table_of(spec)[2] == []
+    assert table_of(house(f"g: {{on: {{warm: {{from: board.u, is: 3}}, b: {{topic: x}}}}, {emit}}}"))[2] != []
+
+
+def test_several_groups_that_want_different_values() -> None:
+    wants = ", ".join(f"g{n}: {{on: {{warm: {{from: board.u, above: {n}}}, b: {{topic: x}}}}, {EMIT}}}" for n in range(4))
+    ((port, sieves),) = table_of(house(wants))[2]
+    assert (port, len(sieves)) == ("u", 4)
+    many = ", ".join(f"g{n}: {{on: {{warm: {{from: board.u, above: {n}}}, b: {{topic: x}}}}, {EMIT}}}" for n in range(9))
+    assert table_of(house(many))[2] == []
 
 
 def test_what_a_composite_passes_on_is_not_quiet() -> None:
@@ -137,7 +177,10 @@ def test_a_full_board_says_so() -> None:
     groups = ", ".join(f"g{n}: {{on: {{a: {{from: board.t, above: {n}}}}}, {EMIT}}}" for n in range(40))
     found = lines(house(groups))
     assert sum("is pushed down" in line for line in found) == 32
-    assert found[-1] == "home/rule: `g39` stays with the host: the board has 32 rules, or 4096 bytes of them"
+    assert (
+        found[-1]
+        == "home/rule: `g39` stays with the host: the board has 32 rules, or 4096 bytes of them; of a it hears what makes a difference"
+    )
     long = ", ".join(f"g{n}: {{on: {{a: {{from: board.u, is: {[f'{m}' + 'x' * 60 for m in range(16)]}}}}}, {EMIT}}}" for n in range(6))
     spec = house(long)
     assert sum("is pushed down" in line for line in lines(spec)) == 3

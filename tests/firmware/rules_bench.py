@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
 from edgematrix.triggers import Arrival, Calendar, Group, GroupSpec, RunEnded, Start, Tick
-from edgematrix.triggers.pushdown import Form, rule_form
+from edgematrix.triggers.pushdown import Form, rule_form, sieve_form
 from firmware_bridge import micropython
 
 JUDGE = Path(__file__).parent / "judge.py"
@@ -38,6 +38,26 @@ def form_of(group: Mapping[str, Any]) -> Form:
     form = rule_form(spec, {name: source.topic for name, source in spec.on.items() if source.topic is not None})
     found: Form = json.loads(json.dumps(form))
     return found
+
+
+def sieves_of(group: Mapping[str, Any]) -> list[Any]:
+    """What a board sifts for a group that the host judges, and whose values of levels nobody reads."""
+    ports: dict[str, list[Any]] = {}
+    for name, source in spec_of(group).on.items():
+        form = sieve_form(name, source, source.topic or "", is_read=False)
+        assert form is not None
+        ports.setdefault(source.topic or "", []).append(form)
+    found: list[Any] = json.loads(json.dumps([[port, forms] for port, forms in ports.items()]))
+    return found
+
+
+def without_levels(case: Case, fired: Sequence[Any]) -> list[Any]:
+    """Firings without the values of levels, of which a host that hears less knows the side alone."""
+    plain = [not {"above", "below", "equals", "not"} & set(source) for source in case.group["on"].values()]
+    return [
+        [moment, at, [one if is_plain or one is None else "level" for one, is_plain in zip(readings, plain, strict=True)]]
+        for moment, at, readings in fired
+    ]
 
 
 def on_host(case: Case) -> list[Any]:
@@ -81,13 +101,16 @@ def _reading(spec: GroupSpec, name: str, reading: Any) -> Any:
 
 
 def on_board(
-    cases: Sequence[Case], interpreter: Sequence[str], file: Path, *, sleeps: bool = False, forms: Sequence[Form] | None = None
+    cases: Sequence[Case], interpreter: Sequence[str], file: Path, *, how: str = "", forms: Sequence[Form] | None = None
 ) -> list[Any]:
-    """The same from `judge.py` under an interpreter: all cases in one process. A text says why a case could not be judged."""
+    """The same from `judge.py` under an interpreter: all cases in one process. A text says why a case could not be judged.
+
+    `how` is `sleeps` where the rules are stored and read again after each value, `sieve` for what is let out in place of firings.
+    """
     made = [form_of(case.group) for case in cases] if forms is None else forms
     lines = (json.dumps([form, case.steps, case.until]) for form, case in zip(made, cases, strict=True))
     file.write_text("".join(f"{line}\n" for line in lines))
-    words = [*interpreter, str(JUDGE), str(file), *(["sleeps"] if sleeps else [])]
+    words = [*interpreter, str(JUDGE), str(file), *([how] if how else [])]
     done = subprocess.run(words, env=micropython.environment(), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]

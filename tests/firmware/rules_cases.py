@@ -28,6 +28,30 @@ def random_case(chance: Random) -> Case:
     return Case(group, steps, moment + 60_000)
 
 
+def sieved_case(chance: Random) -> Case:
+    """A group that the host judges, of sources of which not every value makes a difference, and values for it."""
+    names = ["a", "b", "c", "d"][: chance.choice((1, 2, 2, 3, 4))]
+    sources: dict[str, Any] = {}
+    for name in names:
+        role = "regular" if name == "a" else chance.choice(("regular", "regular", "condition", "gate", "optional", "reset"))
+        found = _level(chance) if role == "condition" or chance.random() < 0.5 else _event(chance)
+        if not found or "count" in found:
+            found = {"is": chance.choice(("on", 1, [True, 20]))}
+        sources[name] = {"topic": chance.choice(PORTS), "role": role, **found}
+    group: dict[str, Any] = {"on": sources} | _stages(chance)
+    regular = sum(source["role"] == "regular" for source in sources.values())
+    group["need"] = chance.choice(("all", "all", "any", "sequence", chance.randint(1, regular)))
+    if chance.random() < 0.5:
+        group["within"] = chance.choice(("2s", "5s"))
+    if chance.random() < 0.3:
+        group |= {"timeout": "4s", "on_timeout": chance.choice(("fire", "drop"))}
+    moment, steps = 0, []
+    for _ in range(chance.randint(20, 80)):
+        moment += chance.choice((0, 1, 250, 500, 1000, 1000, 2000))
+        steps.append((moment, chance.choice(PORTS), _value(chance)))
+    return Case(group, steps, moment + 60_000)
+
+
 def _source(chance: Random, is_first: bool) -> dict[str, Any]:
     source: dict[str, Any] = {"topic": chance.choice(PORTS)}
     role = "regular" if is_first else chance.choice(("regular", "regular", "condition", "live"))

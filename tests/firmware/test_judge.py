@@ -20,7 +20,7 @@ Play = Callable[..., list[Any]]
 
 def table_of(*rules: tuple[dict[str, Any], list[Any]], quiet: tuple[str, ...] = ("t",), name: str = "one") -> list[Any]:
     """A table: each rule a group and its actions."""
-    return [1, name, list(quiet), [[f"r{place}", *form_of(group), acts] for place, (group, acts) in enumerate(rules)]]
+    return [1, name, [[port, []] for port in quiet], [[f"r{place}", *form_of(group), acts] for place, (group, acts) in enumerate(rules)]]
 
 
 HOT = {"on": {"t": {"topic": "t", "above": 27, "hysteresis": 1}}}

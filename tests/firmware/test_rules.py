@@ -12,8 +12,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from rules_bench import Case, form_of, on_board, on_host
-from rules_cases import random_case
+from rules_bench import Case, form_of, on_board, on_host, sieves_of, without_levels
+from rules_cases import random_case, sieved_case
 
 from firmware_bridge import micropython
 
@@ -23,22 +23,43 @@ _CASES = 250
 _MPY_BYTES_MAX = 7 * 1024
 
 
-@pytest.mark.parametrize("sleeps", [False, True], ids=["awake", "asleep between values"])
-def test_whatever_comes_the_same_fires(interpreter: list[str], tmp_path: Path, sleeps: bool) -> None:
+@pytest.mark.parametrize("how", ["", "sleeps"])
+def test_whatever_comes_the_same_fires(interpreter: list[str], tmp_path: Path, how: str) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
     cases = [random_case(Random(seed + number)) for number in range(_CASES)]
-    told = on_board(cases, interpreter, tmp_path / "cases", sleeps=sleeps)
+    told = on_board(cases, interpreter, tmp_path / "cases", how=how)
     expected = [on_host(case) for case in cases]
     assert sum(map(len, expected)) > _CASES // 4, "so few firings prove nothing"
     for number, (case, here, there) in enumerate(zip(cases, expected, told, strict=True)):
         assert there == here, f"seed {seed + number}: {json.dumps(case)}"
 
 
+def test_what_is_not_let_out_makes_no_difference(interpreter: list[str], tmp_path: Path) -> None:
+    seed = int.from_bytes(os.urandom(4), "big")
+    cases = [sieved_case(Random(seed + number)) for number in range(_CASES)]
+    let_out = on_board(cases, interpreter, tmp_path / "cases", how="sieve", forms=[sieves_of(case.group) for case in cases])
+    fired = kept = 0
+    for number, (case, places) in enumerate(zip(cases, let_out, strict=True)):
+        less = case._replace(steps=[case.steps[place] for place in places])
+        expected = without_levels(case, on_host(case))
+        assert without_levels(less, on_host(less)) == expected, f"seed {seed + number}: {json.dumps(case)}"
+        fired += len(expected)
+        kept += len(case.steps) - len(places)
+    assert fired > _CASES // 4
+    assert kept > 5 * _CASES
+
+
+def test_once_an_hour_a_value_is_let_out(interpreter: list[str], tmp_path: Path) -> None:
+    case = Case({"on": {"a": {"topic": "p", "above": 5}}}, [(1_000 * second, "p", 1) for second in range(0, 9_000, 100)], 0)
+    (places,) = on_board([case], interpreter, tmp_path / "cases", how="sieve", forms=[sieves_of(case.group)])
+    assert [case.steps[place][0] // 1_000 for place in places] == [0, 3_600, 7_200]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_many_more(interpreter: list[str], tmp_path: Path, seed: int) -> None:
     cases = [random_case(Random(seed << 20 | number)) for number in range(10_000)]
-    told = on_board(cases, interpreter, tmp_path / "cases", sleeps=bool(seed % 2))
+    told = on_board(cases, interpreter, tmp_path / "cases", how="sleeps" if seed % 2 else "")
     for number, (case, there) in enumerate(zip(cases, told, strict=True)):
         assert there == on_host(case), f"case {seed << 20 | number}"
 
@@ -75,7 +96,7 @@ _REFUSED = [
     ([1, "t", [], [1]], "the table is malformed"),
     ([1, "t", [], [["r", 0, [["p"]], None, []]]], "the table is malformed"),
     ([1, "t", [], [["r", 0, [_LIVE], [1], []]]], "a rule of 1 stages"),
-    ([1, "t", [], [["r", 0, [_LIVE], None, []]] * 33], "33 rules, at most 32 fit"),
+    ([1, "t", [], [["r", 0, [_LIVE], None, []]] * 33], "33 rules for 0 ports, at most 32 fit"),
     ("table", "the table is malformed"),
     (None, "the table is malformed"),
     ({"v": 1}, "the table is malformed"),

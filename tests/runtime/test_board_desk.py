@@ -103,7 +103,7 @@ def test_a_board_that_knows_rules_gets_them_and_others_do_not() -> None:
     site = Site()
     assert site.hear(0, STATE, {"v": 1, "status": "ready", "host": "b", "session": "s"}) == []
     ((topic, table),) = site.hear(1, STATE, birth())
-    assert (topic, table[0], table[2]) == (IN, 1, ["t", "u"])
+    assert (topic, table[0], table[2]) == (IN, 1, [["t", []], ["u", []]])
     assert [len(rule[2]) for rule in table[3]] == [1, 1, 1]
     assert site.hear(2, STATE, birth(table[1])) == [], "it has them"
 
@@ -247,7 +247,7 @@ def test_a_new_reader_makes_a_quiet_port_speak_and_its_end_makes_it_quiet() -> N
         "triggers": {"g": {"on": {"t": {"from": "board.t"}, "x": {"topic": "x"}}, "do": [{"publish": {"topic": "t/new", "payload": 1}}]}}
     }
     found = dict(site.change(1, "home/reader", Create(reader)))
-    assert (found[IN][2], found[IN][3]) == (["u"], table[3])
+    assert (found[IN][2], found[IN][3]) == ([["u", []]], table[3])
     site.hear(2, STATE, birth(found[IN][1]))
     assert site.hear(3, f"{OUT}/t", 30) == [], "the rules are judged there as before"
     again = dict(site.change(4, "home/reader", Remove()))
