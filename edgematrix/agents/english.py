@@ -9,6 +9,7 @@ __all__ = [
     "ASKING",
     "BEFORE_ONE",
     "FILLERS",
+    "GREETINGS",
     "HELD",
     "NOUNS_FOLLOW",
     "OPENERS",
@@ -32,10 +33,10 @@ FILLERS: Final = frozenset({
     "in", "inside", "into", "is", "it", "its", "ive", "just", "kind", "kindly", "let", "lets", "like", "little", "ll", "love", "m",
     "make", "making", "mate", "maybe", "me", "mean", "mind", "move", "my", "need", "nice", "nicely", "now", "of", "oh", "ok", "okay",
     "onto", "our", "perhaps", "please", "pls", "possible", "put", "putting", "quickly", "quite", "re", "really", "right", "roughly",
-    "s", "say", "set", "she", "shes", "should", "so", "some", "somewhat", "sorry", "straight", "switch", "switching", "t", "ta",
-    "take", "taking", "teh", "thank", "thanks", "that", "thats", "the", "their", "them", "then", "there", "theres", "these", "they",
-    "theyre", "this", "those", "through", "thx", "to", "today", "too", "turn", "turning", "u", "uh", "um", "us", "ve", "very", "via",
-    "wanna", "want", "way", "we", "well", "were", "weve", "will", "with", "would", "you", "your", "youre",
+    "s", "say", "set", "she", "shes", "should", "so", "some", "somewhat", "sorry", "straight", "sure", "switch", "switching", "t",
+    "ta", "take", "taking", "teh", "thank", "thanks", "that", "thats", "the", "their", "them", "then", "there", "theres", "these",
+    "they", "theyre", "this", "those", "through", "thx", "to", "today", "too", "turn", "turning", "u", "uh", "um", "us", "ve", "very",
+    "via", "wanna", "want", "way", "we", "well", "were", "weve", "will", "with", "would", "you", "your", "youre",
 })
 """Words that say nothing about what is wanted."""
 AGAINST: Final = frozenset({
@@ -55,7 +56,7 @@ HELD: Final = frozenset({
 TOLD: Final = frozenset({
     "action", "admin", "administrator", "announced", "approval", "approve", "approved", "ask", "asked", "asks", "assistant", "claims",
     "command", "commands", "confidence", "confirm", "demand", "developer", "disregard", "ignore", "instruction", "instructions",
-    "mode_active", "ordered", "orders", "override", "payload", "policy", "prompt", "read", "reads", "said", "says", "system", "told",
+    "mode_active", "ordered", "orders", "override", "payload", "policy", "prompt", "reads", "said", "says", "system", "told",
     "writes", "written", "wrote",
 })
 """Words of reports, and of those who speak in another's name."""
@@ -81,6 +82,10 @@ VERBS: Final = frozenset({
     "are", "came", "feels", "gets", "got", "had", "has", "have", "is", "looks", "seems", "smells", "was", "went", "were",
 })
 """Verbs of such clauses."""
+GREETINGS: Final = frozenset({
+    "good", "morning", "evening", "afternoon", "day", "hello", "hi", "hey", "welcome", "thanks", "thank", "you", "everybody", "everyone", "all",
+})
+"""Words of greetings, which want nothing."""
 WISHES: Final = frozenset({
     "can", "could", "id", "like", "must", "need", "shall", "should", "want", "will", "wish", "would",
 })

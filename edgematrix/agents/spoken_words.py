@@ -17,6 +17,7 @@ from edgematrix.agents.english import (
     AGAINST,
     ASKING,
     FILLERS,
+    GREETINGS,
     HELD,
     NOUNS_FOLLOW,
     OPENERS,
@@ -102,9 +103,17 @@ def _levelled(words: list[str]) -> list[str]:
 def _is_statement(words: Sequence[str], barred: frozenset[str]) -> bool:
     """Whether it tells how things are, and wants nothing: such a clause may stand beside what is asked for."""
     said = [word for word in words if word not in OPENERS]
-    if not said or barred & _NEVER_ASIDE or WISHES & set(said):
+    if said and GREETINGS.issuperset(said):
+        return True
+    if not said or barred & _NEVER_ASIDE or _wishes(said):
         return False
     return said[0] in SUBJECTS or (said[0] in NOUNS_FOLLOW and not VERBS.isdisjoint(said))
+
+
+def _wishes(said: Sequence[str]) -> bool:
+    """Whether somebody is to do something; what somebody wants to do himself is his own affair."""
+    places = [place for place, word in enumerate(said) if word in WISHES]
+    return any(said[place + 1 : place + 2] != ["to"] or said[0] != "i" for place in places)
 
 
 def _is_question(words: Sequence[str], text: str) -> bool:
