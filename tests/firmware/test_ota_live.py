@@ -25,6 +25,7 @@ pytest.importorskip("cryptography", reason="the extra `access` is not installed"
 
 Put = Callable[..., Powered]
 Push = Callable[..., "subprocess.Popen[str]"]
+Done = Callable[..., tuple[int, str]]
 FIRMWARE = f"em/state/{PATH}/_firmware"
 
 
@@ -74,6 +75,21 @@ def pushing(broker: Broker, tmp_path: Path) -> Iterator[Push]:
         process.communicate()
 
 
+@pytest.fixture
+def push(broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Done:
+    """Push an image as the command does, to its end: the exit code and what it said."""
+
+    def done(image: Image, *more: str) -> tuple[int, str]:
+        file = tmp_path / f"{image.manifest.version}.emfw"
+        file.write_bytes(image.to_bytes())
+        capsys.readouterr()
+        code = main(["firmware", "push", str(file), PATH, "--url", f"mqtt://127.0.0.1:{broker.port}", "--for", "80s", *more])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return done
+
+
 def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
     said, _ = process.communicate(timeout=4 * WAIT_S)
     assert "Traceback" not in said, said
@@ -81,14 +97,14 @@ def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def test_a_hundred_kilobytes_reach_a_chip_and_run(
-    chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    chip: list[str], key: RsaKey, put: Put, push: Done, broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """64 KiB of memory, an RSA signature, A to B; afterwards the command line knows."""
     board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port)
     board.wait_for("version 1 runs")
     image = image_of(program(tmp_path / "2", 2, size=80_000), 2, key)
     assert image.manifest.size > 100_000
-    code, said = end_of(pushing(image))
+    code, said = push(image)
     assert code == 0, said
     assert said.count(f"{PATH}  loading ") >= 8, "a line for each tenth or so"
     assert said.endswith(f"{PATH}  runs it\n")
@@ -103,11 +119,11 @@ def test_a_hundred_kilobytes_reach_a_chip_and_run(
 
 
 def test_a_program_that_raises_is_given_up(
-    chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    chip: list[str], key: RsaKey, put: Put, push: Done, broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port)
     board.wait_for("version 1 runs")
-    code, said = end_of(pushing(image_of(program(tmp_path / "2", 2, more="1 / 0"), 2, key)))
+    code, said = push(image_of(program(tmp_path / "2", 2, more="1 / 0"), 2, key))
     assert code == 1
     assert "does not take it: failed: 2 failed here before (ZeroDivisionError" in said
     assert board.said().count("version 1 runs") == 2
@@ -116,17 +132,15 @@ def test_a_program_that_raises_is_given_up(
     assert f"{PATH}  greenhouse  1        a     idle" in told
     assert "gave up version 2: ZeroDivisionError" in told
     # It is not tried again, and the next version is.
-    code, said = end_of(pushing(image_of(program(tmp_path / "2", 2, more="1 / 0"), 2, key)))
+    code, said = push(image_of(program(tmp_path / "2", 2, more="1 / 0"), 2, key))
     assert code == 1
     assert "2 failed here before" in said
     assert board.starts == 3
-    assert end_of(pushing(image_of(program(tmp_path / "3", 3), 3, key)))[0] == 0
+    assert push(image_of(program(tmp_path / "3", 3), 3, key))[0] == 0
 
 
-def test_a_program_that_hangs_or_finds_no_broker_is_given_up(
-    chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, listener: Listener, tmp_path: Path
-) -> None:
-    board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port, trial_s=2)
+def test_a_program_that_hangs_is_given_up(chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, tmp_path: Path) -> None:
+    board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port)
     board.wait_for("version 1 runs")
     hangs = image_of(program(tmp_path / "2", 2, more='print("it hangs")\nwhile True:\n    pass'), 2, key)
     process = pushing(hangs)
@@ -137,6 +151,14 @@ def test_a_program_that_hangs_or_finds_no_broker_is_given_up(
     code, said = end_of(process)
     assert code == 1
     assert "it was started 3 times" in said
+
+
+@pytest.mark.slow
+def test_a_program_that_finds_no_broker_is_given_up(
+    chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, listener: Listener, tmp_path: Path
+) -> None:
+    board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port, trial_s=2)
+    board.wait_for("version 1 runs")
     lost = image_of(program(tmp_path / "3", 3, more=f'agent._client._server = ("127.0.0.1", {free_port()})'), 3, key)
     process = pushing(lost)
     told = listener.wait_for(FIRMWARE, lambda payload: bool(json.loads(payload)["failed"]) and json.loads(payload)["failed"][-1][0] == 3)
@@ -166,14 +188,15 @@ def test_loading_survives_power_cuts_and_a_broker_that_forgets(
     assert (board.folder / "b" / "noise.bin").read_bytes() == (tmp_path / "2" / "noise.bin").read_bytes(), f"seed {seed}"
 
 
-def test_a_board_on_cpython_takes_an_image_with_a_secret(put: Put, pushing: Push, broker: Broker, tmp_path: Path) -> None:
+def test_a_board_on_cpython_takes_an_image_with_a_secret(put: Put, push: Done, broker: Broker, tmp_path: Path) -> None:
     secret = make_key(tmp_path / "secret", is_hmac=True)
     board = put([sys.executable], image_of(program(tmp_path / "1", 1), 1, secret, is_source=True), [secret.line], broker.port)
     board.wait_for("version 1 runs")
-    assert end_of(pushing(image_of(program(tmp_path / "2", 2), 2, secret, is_source=True)))[0] == 0
+    assert push(image_of(program(tmp_path / "2", 2), 2, secret, is_source=True))[0] == 0
     board.wait_for("version 2 runs")
 
 
+@pytest.mark.slow
 def test_a_push_that_is_stopped_goes_on_later(
     chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, tmp_path: Path
 ) -> None:
@@ -191,24 +214,24 @@ def test_a_push_that_is_stopped_goes_on_later(
 
 
 def test_what_nobody_signed_whom_the_board_knows_is_refused(
-    chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, tmp_path: Path
+    chip: list[str], key: RsaKey, put: Put, push: Done, broker: Broker, tmp_path: Path
 ) -> None:
     other = make_key(tmp_path / "other", is_hmac=True)
     board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port)
     board.wait_for("version 1 runs")
-    code, said = end_of(pushing(image_of(program(tmp_path / "2", 2), 2, other)))
+    code, said = push(image_of(program(tmp_path / "2", 2), 2, other))
     assert code == 1
     assert f"does not take it: key: the key {other.key_id.hex()} is not known here" in said
-    code, said = end_of(pushing(image_of(program(tmp_path / "3", 3), 3, key, board="somebody-else")))
+    code, said = push(image_of(program(tmp_path / "3", 3), 3, key, board="somebody-else"))
     assert code == 1
     assert "board: it is for somebody-else, this is greenhouse" in said
 
 
 def test_a_board_that_is_not_there_is_told(
-    pushing: Push, broker: Broker, key: RsaKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    push: Done, broker: Broker, key: RsaKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = image_of(program(tmp_path / "2", 2), 2, key, is_source=True)
-    code, said = end_of(pushing(image, "--for", "1s"))
+    code, said = push(image, "--for", "1s")
     assert code == 1
     assert f"{PATH}  not heard of: the offer stands" in said
     url = f"mqtt://127.0.0.1:{broker.port}"
@@ -222,11 +245,11 @@ def test_a_board_that_is_not_there_is_told(
 
 
 def test_a_board_that_sleeps_stays_awake_for_an_update_and_is_quiet_else(
-    chip: list[str], key: RsaKey, put: Put, pushing: Push, broker: Broker, listener: Listener, tmp_path: Path
+    chip: list[str], key: RsaKey, put: Put, push: Done, broker: Broker, listener: Listener, tmp_path: Path
 ) -> None:
     board = put(chip, image_of(program(tmp_path / "1", 1, text=SLEEPER), 1, key), [key.line], broker.port)
     until(lambda: board.said().count("version 1 woke True") >= 3, "it does not sleep and wake")
-    code, said = end_of(pushing(image_of(program(tmp_path / "2", 2, text=SLEEPER, size=20_000), 2, key)))
+    code, said = push(image_of(program(tmp_path / "2", 2, text=SLEEPER, size=20_000), 2, key))
     assert code == 0, said + board.said()
     board.wait_for("version 2 woke True")
     before = board.said().count("version 2 woke True")
