@@ -22,7 +22,8 @@ class Command:
     """One of them.
 
     `id` is empty for a bare payload, `wire` is what stands for it on the line. `receipt` is the broker's message that it came in,
-    0 if the broker does not keep it. `sent` counts how often it went over the line.
+    0 if the broker does not keep it. `sent` counts how often it went over the line. On a durable edge `edge` is its name, and `sequence`
+    counts from 1 in `epoch`.
     """
 
     id: str
@@ -32,6 +33,9 @@ class Command:
     expires_us: int
     receipt: int = 0
     sent: int = 0
+    edge: str = ""
+    epoch: int = 0
+    sequence: int = 0
 
 
 class Commands:

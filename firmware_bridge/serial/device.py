@@ -153,9 +153,11 @@ class Device:
             self._tell()
         self._noticed(now_us)
 
-    def expiry_us(self, wanted_us: int | None, now_us: int) -> int:
+    def expiry_us(self, wanted_us: int | None, now_us: int, *, durable: bool = False) -> int:
         """Until when a command is worth something."""
-        return now_us + self._pace.command_us if wanted_us is None else wanted_us
+        if wanted_us is not None:
+            return wanted_us
+        return now_us + (self._pace.durable_us if durable else self._pace.command_us)
 
     # Who it is
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Answer", "Effect", "Finished", "Publish", "Send", "Tell"]
+__all__ = ["Answer", "Committed", "Effect", "Finished", "Publish", "Send", "Tell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """A command of a durable edge has come to its end."""
+
+    edge: str
+    epoch: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The broker need not keep the message of this receipt any more."""
 
@@ -45,4 +54,4 @@ class Tell:
     """The device's state, or its counts, have changed."""
 
 
-Effect: TypeAlias = Send | Publish | Answer | Finished | Tell
+Effect: TypeAlias = Send | Publish | Answer | Committed | Finished | Tell

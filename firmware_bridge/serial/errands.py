@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from firmware_bridge.serial.command import WIRE_ID_BYTES, Command, Commands
-from firmware_bridge.serial.effect import Answer, Effect, Finished
+from firmware_bridge.serial.effect import Answer, Committed, Effect, Finished
 from firmware_bridge.serial.hello import Port
 from firmware_bridge.serial.kind import Kind, Result
 from firmware_bridge.serial.pace import Pace
@@ -82,9 +82,9 @@ class Errands:
             command.receipt = 0
 
     def begin(self) -> None:
-        """The device began anew: whether it had done what was under way, nobody knows."""
+        """The device began anew: whether it had done what was under way, nobody knows. On a durable edge it is sent again."""
         first = self._commands.first
-        if first is not None and first.sent:
+        if first is not None and first.sent and not first.edge:
             self._commands.take(first)
             self._refuse(first, "the device began anew before it answered; it may have been done")
         self.again_us = None
@@ -156,7 +156,9 @@ class Errands:
         self._end(command, reason)
 
     def _end(self, command: Command, error: str) -> None:
-        if command.id:
+        if command.edge:
+            self._do(Committed(command.edge, command.epoch, command.sequence))
+        if command.id and (error or not command.edge):
             self._do(Answer(command.id, error[:_ERROR_LENGTH_MAX]))
         if command.receipt:
             self._do(Finished(command.receipt))

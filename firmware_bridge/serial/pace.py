@@ -24,6 +24,8 @@ class Pace:
     """Pings, or welcomes, without an answer; then the device is gone."""
     command_us: int = 30 * _SECOND_US
     """A command that says nothing else is worth nothing after so long."""
+    durable_us: int = 7 * 24 * 3_600 * _SECOND_US
+    """One of a durable edge waits so long, unless it says otherwise."""
     commands_max: int = 1_000
     """Commands that wait; beyond it they are refused. Brokers hand over more at once than they were asked to, after an outage."""
     ids_max: int = 64

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+from edgematrix.delivery.ack import Ack, encode_ack
 from edgematrix.errors import CodecError, EdgeMatrixError
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.message import Message, Publication
@@ -14,7 +15,8 @@ from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
 from firmware_bridge.serial.command import WIRE_ID_BYTES, Command, wire_id
 from firmware_bridge.serial.device import Device, Phase
-from firmware_bridge.serial.effect import Answer, Effect, Finished, Publish, Send
+from firmware_bridge.serial.edges import Edges
+from firmware_bridge.serial.effect import Answer, Committed, Effect, Finished, Publish, Send
 from firmware_bridge.serial.place import Place
 
 __all__ = ["Post", "state_message"]
@@ -69,6 +71,9 @@ class Post:
         self._since = format_moment(clock.wall_us())
         self._kept: dict[str, bytes] = {}
         """The last values of outputs that are retained."""
+        self._edges = Edges()
+        self._base = 0
+        """`edgebase` of the command that came in last."""
         self._receipts: dict[int, bool] = {}
         """Messages that the broker keeps for us, in order, and whether they are finished."""
 
@@ -128,6 +133,10 @@ class Post:
         if command is None:
             self.device.noise("commands_malformed", 1, self._clock.now_us())
             self._finish(receipt)
+        elif command.edge and not self._edges.take(command.edge, command.epoch, command.sequence, self._base):
+            self.device.noise("commands_repeated", 1, self._clock.now_us())
+            self._acknowledge(self._edges.ack(command.edge, command.epoch))
+            self._finish(receipt)
         else:
             self.device.command(command, self._clock.now_us())
         self.settle()
@@ -141,6 +150,8 @@ class Post:
         self._tell_state()
         for port, value in self._kept.items():
             self._publish(port, value, retain=True)
+        for ack in self._edges.all():
+            self._acknowledge(ack)
         self.settle()
 
     def disconnected(self, reason: str) -> None:
@@ -194,12 +205,19 @@ class Post:
             elif not effect.retain:
                 self.device.counts["unsent_values"] += 1
         elif isinstance(effect, Answer):
-            answer = {"id": effect.id, "error": effect.error} if effect.error else {"id": effect.id}
-            self._send(Publication(topic_for(self._root, Kind.ACK, self.device.path), encode_value(answer)))
+            self._answer(encode_value({"id": effect.id, "error": effect.error} if effect.error else {"id": effect.id}))
+        elif isinstance(effect, Committed):
+            self._acknowledge(self._edges.done(effect.edge, effect.epoch, effect.sequence))
         elif isinstance(effect, Finished):
             self._finish(effect.receipt)
         else:
             self._tell_state()
+
+    def _acknowledge(self, ack: Ack) -> None:
+        self._answer(encode_ack(ack))
+
+    def _answer(self, payload: bytes) -> None:
+        self._send(Publication(topic_for(self._root, Kind.ACK, self.device.path), payload))
 
     def _publish(self, port: str, value: bytes, *, retain: bool, number: int = 0) -> None:
         topic = topic_for(self._root, Kind.OUT, self.device.path, port)
@@ -264,6 +282,11 @@ class Post:
     def _made(self, port: str, value: bytes, message: Message, receipt: int) -> Command:
         wall_us = message.trail.expiry_us
         wanted_us = None if wall_us is None else self._clock.from_wall_us(wall_us)
-        expires_us = self.device.expiry_us(wanted_us, self._clock.now_us())
+        is_durable = message.sequence is not None
+        expires_us = self.device.expiry_us(wanted_us, self._clock.now_us(), durable=is_durable)
         found = message.trail.id
-        return Command(found, wire_id(found) if found else secrets.token_bytes(WIRE_ID_BYTES), port, value, expires_us, receipt)
+        command = Command(found, wire_id(found) if found else secrets.token_bytes(WIRE_ID_BYTES), port, value, expires_us, receipt)
+        if is_durable:
+            command.edge = f"{message.source}>{self.device.path}.{port}"
+            command.epoch, command.sequence, self._base = message.epoch or 0, message.sequence or 0, message.base or 0
+        return command

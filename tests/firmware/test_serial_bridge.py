@@ -246,6 +246,29 @@ def test_a_retained_command_and_a_malformed_one_are_refused(listener: Listener, 
     assert found.said().count("is refused") == 2
 
 
+@pytest.mark.parametrize("interpreter", ["cpython"], indirect=True)
+def test_a_durable_edge_is_acknowledged_once_it_is_done(listener: Listener, board: Start, plug: Plug, bridge: Bridge) -> None:
+    """Each once and in order; what comes early or again is not done, and its sender hears how far it is; also after a kill -9."""
+    line = plug()
+    process = board("serial_board.py", line.boards[0])
+    found = bridge(str(line.path))
+    listener.wait_for(STATE, is_ready)
+
+    def send(sequence: int, **more: int) -> int:
+        about = {**json.loads(event(f"d{sequence}", sequence)), "edgeepoch": 3, "sequence": sequence, **more}
+        listener.publish(SET, json.dumps(about))
+        ack = json.loads(listener.wait_for(ACK, lambda payload: b"edge" in payload))
+        assert ack.items() >= {"v": 1, "edge": f"home/rule>{PATH}.set", "epoch": 3}.items()
+        return int(ack["seq"])
+
+    assert [send(1), send(2), send(2), send(5), send(3)] == [1, 2, 2, 2, 3]
+    found.kill()
+    found.restart()
+    listener.wait_for(STATE, is_ready)
+    assert [send(4), send(3, edgebase=3), send(4)] == [0, 3, 4]
+    assert done_by(process) == ["1", "2", "3", "4"]
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

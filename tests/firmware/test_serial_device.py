@@ -299,6 +299,16 @@ def test_what_was_under_way_when_the_device_began_anew_is_not_done_twice(device:
     assert cut(sent[-1])[3][5:] == b"next"
 
 
+def test_of_a_durable_edge_it_is_sent_again(device: Device, bus: Bus, sent: list[bytes]) -> None:
+    welcome(device, bus)
+    one = command(1, b"on")
+    one.edge, one.epoch, one.sequence = "home/a>home/pump.set", 1, 1
+    device.command(one, 1)
+    bus.settle(1)
+    welcome(device, bus, 2)
+    assert (bus.answers, cut(sent[-1])[3][5:]) == ([], b"on")
+
+
 def test_what_was_under_way_when_the_line_was_gone_is_sent_again(device: Device, bus: Bus, sent: list[bytes]) -> None:
     welcome(device, bus)
     device.command(command(1, b"on"), 1)
