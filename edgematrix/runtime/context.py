@@ -22,6 +22,7 @@ from edgematrix.runtime.code_journal import CallEnd, CodeJournal
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.order import (
+    DEFINES,
     Answer,
     Cancel,
     Connect,
@@ -352,6 +353,9 @@ class Context:
         self._check_alive()
         if self._secrets is not None:
             self._refuse_secrets((path, *(getattr(asked, field) for field in asked.__struct_fields__)), f"what `{verb}` asks for")
+        if self._run.trail.taint and isinstance(asked, DEFINES):  # what a rule says in it would not be untrusted any more
+            told_of = f"what follows from untrusted text ({self._run.trail.taint[:100]}) changes no agents"
+            raise RunError(told_of, where=self.path, remedy="let a `human` be asked, and work on the answer")
         order = Order(verb, self._below(path), asked, f"/{self.path}", self._run.trail)
         desk, now_us = self._engine.desk, self._clock.now_us()
         if desk is None:

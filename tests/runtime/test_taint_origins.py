@@ -131,3 +131,17 @@ def test_what_a_microphone_hears_is_untrusted(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(matrix_of(agents))
     marks = marks_of(AgentTree.of(open_matrix(tmp_path / "m.yaml").spec))
     assert dict(marks.speakers) == {"home/h": "home/h.say", "home/ear": "home/ear"}
+
+
+def test_what_follows_from_untrusted_text_makes_no_agents(play: Any) -> None:
+    code = """
+import edgematrix as em
+async def make(firing: em.Firing, context: em.Context) -> None:
+    rule = {"triggers": {"g": {"on": {"x": {"topic": "t/go"}}, "do": [{"emit": {"out": 1}}]}}}
+    await context.create("made", rule)
+"""
+    for untrusted in (True, False):
+        agents = {"c": {"python": "maker:make", "triggers": {"g": {"on": {"x": {"topic": "mail/x", "untrusted": untrusted}}}}}}
+        played = play(matrix_of(agents), [(1, "mail/x", 1), (5, "t/go", 1)], modules={"maker": code})
+        assert bool(played.on("em/out/home/c/made/out")) is not untrusted
+        assert untrusted is any("changes no agents" in letter.reason for letter in played.of(DeadLettered))
