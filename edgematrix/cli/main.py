@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trace": ("edgematrix.cli.trace", "Run", "Show what fired, and why the rest did not."),
     "record": ("edgematrix.cli.record", "Run", "Record what is published, for simulate and replay."),
     "replay": ("edgematrix.cli.replay", "Run", "Publish what was recorded, at its pace or faster."),
+    "voice": ("edgematrix.cli.voice", "Run", "Publish what a microphone hears, or a WAV file."),
     "acl": ("edgematrix.cli.acl", "Run", "Write the access list of a broker, which follows from the tree."),
     "provision": ("edgematrix.cli.provision", "Make", "Give everybody in a matrix an identity for the broker."),
     "broker": ("edgematrix.cli.broker", "Run", "Start a broker, or a cluster of them."),

@@ -334,6 +334,7 @@ class Builder:
         self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, "listen")), runner, LISTEN)
         for answers in made.answers:
             self._ears.read(answers, runner, ANSWERS, qos=own.qos or 0)
+        self.parts.openings.append(runner.open)
 
     def _wire(self, path: AgentPath, reference: str) -> None:
         target = self._tree.destination(reference, path)

@@ -1,7 +1,7 @@
 """Speech to any English text, by the model whisper tiny.en. Runs in a voice's process.
 
-What the model is given is a spectrogram, as "Robust Speech Recognition via Large-Scale Weak Supervision" (Radford et al., 2022) has it: 80 mel bands
-(Slaney's) of 25 ms each 10 ms, over 30 s. It computes once somebody has spoken, some 0.7 s of processor time.
+What the model is given is a spectrogram, as Radford et al. (Robust Speech Recognition via Large-Scale Weak Supervision, 2022) have it:
+80 mel bands (Slaney's) of 25 ms each 10 ms, over 30 s. It computes once somebody has spoken, some 0.7 s of processor time.
 """
 
 from __future__ import annotations

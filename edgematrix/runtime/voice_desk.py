@@ -66,6 +66,8 @@ class VoiceDesk:
         self._workshop = workshop
         self._clock = clock
         self.is_scripted = is_scripted
+        self.listens = False
+        """Whether the models are loaded, and have not failed since."""
         self._ears = ThreadPoolExecutor(1, thread_name_prefix="voice")
         self._mouth = ThreadPoolExecutor(1, thread_name_prefix="speech")
         self._finish = weakref.finalize(self, _end, listener, self._ears, self._mouth)
@@ -77,7 +79,12 @@ class VoiceDesk:
 
     def listen(self, sound: Sound, told: Told[Sounded]) -> None:
         """Hand in the next piece; `told(sounded, error, now_us)` is called once. One is under way at a time."""
-        self._start(partial(self._listener.listen, sound, self._wanted.timeout_s), self._ears, told)
+
+        def heard(sounded: Sounded | None, error: str, now_us: int) -> None:
+            self.listens = sounded is not None
+            told(sounded, error, now_us)
+
+        self._start(partial(self._listener.listen, sound, self._wanted.timeout_s), self._ears, heard)
 
     def speak(self, text: str, speaker: str, told: Told[bytes]) -> None:
         """Make speech of a text; `told(wav, error, now_us)` is called once."""
@@ -158,6 +165,11 @@ class VoiceDesks:
     def pids(self) -> tuple[int, ...]:
         """The processes of the models that run."""
         return tuple(desk.pid for desk in self._desks if desk.pid is not None)
+
+    @property
+    def are_ready(self) -> bool:
+        """Whether all of them are loaded."""
+        return bool(self._desks) and all(desk.listens for desk in self._desks)
 
     def close(self) -> None:
         """End all models."""

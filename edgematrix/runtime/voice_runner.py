@@ -84,6 +84,12 @@ class VoiceRunner:
         self._asked: OrderedDict[str, int] = OrderedDict()
         """The runs of what was told, each with its moment."""
 
+    def open(self, now_us: int) -> None:  # noqa: ARG002 - the signature of all openings
+        """Load the models: what is said first is to be heard."""
+        if self._desk is not None and not self._desk.is_scripted:
+            self._is_busy = True
+            self._desk.listen(Sound(b""), self._heard)
+
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:
         """Take a frame, an order to listen, or an answer."""
         for index, _ in hits:

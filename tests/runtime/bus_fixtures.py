@@ -29,6 +29,7 @@ from edgematrix.runtime.observation import Observation
 from edgematrix.runtime.scorer import Scorers
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
+from edgematrix.runtime.voice_desk import VoiceDesks
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.transport.connection import Backoff
 from edgematrix.transport.endpoint import Endpoint
@@ -55,7 +56,10 @@ class Ear:
         try:
             value = json.loads(payload)
         except ValueError:
-            value = payload.decode()
+            try:
+                value = payload.decode()
+            except UnicodeDecodeError:
+                value = payload
         self.heard.append((topic, value, retained))
         self._tell()
 
@@ -101,7 +105,7 @@ class Bus:
         self.folder = folder
         self.said: list[str] = []
         """What hosts told whoever started them."""
-        self.models: list[Thinkers | Scorers] = []
+        self.models: list[Thinkers | Scorers | VoiceDesks] = []
 
     @asynccontextmanager
     async def ear(self, *filters: str, client_id: str = "ear") -> AsyncIterator[Ear]:
@@ -137,6 +141,12 @@ class Bus:
         self.models.append(scorers)
         return scorers
 
+    def voices(self, clock: Clock) -> VoiceDesks:
+        """What listens for a host."""
+        voices = VoiceDesks(clock)
+        self.models.append(voices)
+        return voices
+
     def make(
         self,
         matrix: str,
@@ -161,6 +171,7 @@ class Bus:
             places=places,
             thinker=self.thinkers(clock),
             scorer=self.scorers(clock),
+            voices=self.voices(clock),
         )
         kept = SqliteStore(self.folder / f"{name}.sqlite") if store else None
         restored = restore(opened.spec, None if kept is None else kept.read(LiveRecord.STORE_KEY + PART_SEPARATOR))
