@@ -19,7 +19,7 @@ from edgematrix.config.wires import Wires
 from edgematrix.errors import EdgeMatrixError, PathError
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.board_table import RULES_PORT, BoardTable, PushedRule
+from edgematrix.runtime.board_table import RULES_PORT, BoardTable, PushedRule, named
 from edgematrix.triggers.pushdown import BYTES_MAX, RULES_MAX, SOURCES_MAX, VERSION, Form, rule_form, sieve_form
 
 __all__ = ["RULES_PORT", "BoardRules", "Verdict", "board_rules"]
@@ -264,5 +264,4 @@ def _table(board: AgentNode, rules: list[tuple[PushedRule, Form]], sieves: dict[
     forms: list[Any] = [form for _, form in rules]
     while len(json.dumps([quiet, forms])) > BYTES_MAX - _HEAD:
         quiet.pop()
-    name = blake2s(json.dumps([VERSION, quiet, forms]).encode(), digest_size=4).hexdigest()
-    return BoardTable(name, [VERSION, name, quiet, forms], tuple(rule for rule, _ in rules))
+    return named(VERSION, quiet, forms, tuple(rule for rule, _ in rules))

@@ -22,6 +22,8 @@ from edgematrix.triggers import Reason, Trace
 __all__ = ["BoardDesk", "BoardGate"]
 
 _BOOTS_MAX: Final = 4
+_AGAIN_US: Final = 60 * SECOND_US
+"""So often a board that goes back to other rules gets the same ones."""
 
 
 class BoardDesk:
@@ -34,7 +36,9 @@ class BoardDesk:
     def __init__(self, engine: Engine, agent: AgentPath) -> None:
         self._engine = engine
         self.agent = agent
+        self._given = EMPTY
         self._table = EMPTY
+        """That which was given, without what paused agents would do."""
         self._keeper: AgentPath | None = None
         self._rules: dict[str, PushedRule] = {}
         self._judged: frozenset[tuple[AgentPath, str]] = frozenset()
@@ -43,6 +47,7 @@ class BoardDesk:
         self._refused = ""
         self._bytes_max = 0
         self._told_of = ""
+        self._offered: tuple[str, int] | None = None
         self._numbers: dict[str, int] = {}
         self._lost: dict[str, int] = {}
         self._state_topic = topic_for(engine.root, Kind.STATE, agent)
@@ -60,6 +65,13 @@ class BoardDesk:
     def update(self, table: BoardTable, keeper: AgentPath | None, now_us: int) -> None:
         """Take note of the table that is right from now on; `keeper` hands it out, None where another host does."""
         self._keeper = keeper
+        self._given = table
+        self.heed_pauses(now_us)
+
+    def heed_pauses(self, now_us: int) -> None:
+        """Let rules of paused agents do nothing by themselves on the board."""
+        pauses = self._engine.pauses
+        table = self._given.without_acts(pauses.covers) if pauses.parts and self._given.rules else self._given
         if table != self._table:
             self._table = table
             self._rules = {rule.name: rule for rule in table.rules}
@@ -91,7 +103,7 @@ class BoardDesk:
         elif about.get("status") != "offline":
             self._running = None  # other firmware, which knows no rules
         self._settle(now_us)
-        self._offer(now_us)
+        self.heed_pauses(now_us)
 
     def _say_refused(self, refused: Mapping[str, Any], now_us: int) -> None:
         table = str(refused.get("table", ""))[:64]
@@ -123,6 +135,9 @@ class BoardDesk:
                 self._fail(f"the rules of the board {self.agent} take {size} bytes, it takes {self._bytes_max}", now_us)
             self._told_of = table.name
             return
+        if self._offered is not None and self._offered[0] == table.name and now_us - self._offered[1] < _AGAIN_US:
+            return  # it is retained; somebody else may hand out another one
+        self._offered = (table.name, now_us)
         self._engine.outbox.append(outbound)
 
     def _fail(self, reason: str, now_us: int) -> None:

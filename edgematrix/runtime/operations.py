@@ -277,6 +277,8 @@ class Operations:
         agents = self._assembly.agents
         touched = [agent for agent in agents if engine.pauses.covers(agent) != _covered(before, agent)]
         applied = Applied(self._topology.revision, agents, engine.elsewhere, changed=touched)
+        for desk in self._assembly.desks.values():
+            desk.heed_pauses(self._now_us())
         self._changed(applied)
         return {"agents": len(touched)}
 

@@ -234,10 +234,33 @@ def test_what_the_host_had_begun_to_wait_for_is_the_boards() -> None:
     site.hear(5, STATE, birth(table[1]))
     site.to(20)
     assert site.said() == [], "the board waits for the ten seconds now"
-    assert site.hear(21, STATE, birth("older")) != [], "it gets its table anew"
-    assert site.hear(22, f"{OUT}/t", 3) == []
-    site.to(40)
+    assert site.hear(70, STATE, birth("older")) != [], "it gets its table anew"
+    assert site.hear(71, f"{OUT}/t", 3) == []
+    site.to(90)
     assert site.said() == [("t/long", 3)], "the host judges until it has"
+
+
+def test_what_a_paused_agent_would_do_its_board_does_not_do() -> None:
+    site = Site()
+    table = site.begin()
+    site.engine.pauses.parts.add(AgentPath("home/rule"))
+    site.assembly.desks[AgentPath("home/board")].heed_pauses(site.to(1))
+    ((topic, paused),) = site.said()
+    assert (topic, [rule[-1] for rule in paused[3]]) == (IN, [[], [], []])
+    assert [rule[:-1] for rule in paused[3]] == [rule[:-1] for rule in table[3]]
+    site.hear(2, STATE, birth(paused[1]))
+    assert site.hear(3, f"{OUT}/_rules", report(rule_of(table, 0), [[28, 0]])) == [], "nor does the host"
+    site.engine.pauses.parts.clear()
+    site.assembly.desks[AgentPath("home/board")].heed_pauses(site.to(4))
+    assert site.said() == [(IN, table)]
+
+
+def test_a_board_that_goes_back_to_other_rules_gets_ours_once_a_minute() -> None:
+    site = Site()
+    ((_, table),) = site.hear(0, STATE, birth())
+    for second in range(1, 59):
+        assert site.hear(second, STATE, birth(f"other{second}")) == []
+    assert site.hear(61, STATE, birth("other")) == [(IN, table)]
 
 
 def test_a_new_reader_makes_a_quiet_port_speak_and_its_end_makes_it_quiet() -> None:
