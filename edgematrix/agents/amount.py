@@ -61,10 +61,10 @@ def _spelled(words: Sequence[str], place: int) -> tuple[float, int]:
     total, part, after = 0, 0, place
     while after < len(words):
         word, before = words[after], words[after - 1] if after > place else ""
-        value = UNITS.get(word, 1 if word in ("one", "a") else None)
+        value = UNITS.get(word, 1 if word == "one" or (word == "a" and after == place) else None)
         if value is not None:
             is_next = part % _HUNDRED == 0 and (after == place or before in SCALES or before == "and")
-            if not is_next and not (part % _HUNDRED >= _TWENTY and value < _TENS):
+            if not is_next and not (part % _HUNDRED >= _TWENTY and part % _TENS == 0 and value < _TENS):
                 break
             part += value
         elif word in SCALES:

@@ -83,7 +83,8 @@ VERBS: Final = frozenset({
 })
 """Verbs of such clauses."""
 GREETINGS: Final = frozenset({
-    "good", "morning", "evening", "afternoon", "day", "hello", "hi", "hey", "welcome", "thanks", "thank", "you", "everybody", "everyone", "all",
+    "good", "morning", "evening", "afternoon", "day", "hello", "hi", "hey", "welcome", "thanks", "thank", "you", "everybody",
+    "everyone", "all",
 })
 """Words of greetings, which want nothing."""
 WISHES: Final = frozenset({

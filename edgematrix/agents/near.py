@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from edgematrix.agents.alike import Alike
-from edgematrix.agents.amount import Amount
+from edgematrix.agents.amount import NUMBER, Amount
 from edgematrix.agents.clauses import clauses_of
 from edgematrix.agents.english import AGAINST
 from edgematrix.agents.exemplars import Exemplar, exemplars_of
@@ -20,6 +20,7 @@ from edgematrix.agents.spec import NearSpec
 from edgematrix.agents.spoken_words import Spoken, is_plain_speech, spoken
 from edgematrix.agents.understanding import Candidate, Understanding
 from edgematrix.errors import ExpressionError
+from edgematrix.expression import written
 
 __all__ = ["Found", "NearSentences", "Nearest"]
 
@@ -148,8 +149,10 @@ class NearSentences:
         meanings = {(span.first, span.after): self._meaning(span, matches) for span in spans}
         best = self._whole(meanings, max(span.after for span in spans), spans)
         seen = sorted((candidate for meaning in meanings.values() for candidate in meaning.candidates), key=lambda found: -found.confidence)
-        candidates = {_key(found.command): found for found in reversed(seen)}
-        kept = sorted(candidates.values(), key=lambda found: -found.confidence)[:_CANDIDATES_MAX]
+        candidates: dict[tuple[object, ...], Candidate] = {}
+        for candidate in seen:
+            candidates.setdefault(_key(candidate.command), candidate)
+        kept = list(candidates.values())[:_CANDIDATES_MAX]
         commands = tuple({_key(command): command for command in best.commands}.values())
         return Understanding(_STAGE, commands, round(best.confidence, 3), best.reason, tuple(kept))
 
@@ -267,10 +270,10 @@ class NearSentences:
             confidence, reason = min(confidence, _ASIDE_MAX / 2), f"it names “{besides[0]}” besides"
         elif confidence < self.sure:
             reason = f"the nearest that is known is “{exemplar.said}”"
-        candidates = [Candidate(exemplar.said, command, round(confidence, 3))]
+        candidates = [Candidate(_counted(exemplar, command), command, round(confidence, 3))]
         for match, other, its in nearest.others[: _CANDIDATES_MAX - 1]:
             share = min(confidence, 1 - confidence, self._confidence.of_other(match.score))
-            candidates.append(Candidate(other.said, its, round(share, 3)))
+            candidates.append(Candidate(_counted(other, its), its, round(share, 3)))
         return _Meaning((command,), confidence, reason, tuple(candidates))
 
     def nearest(self, words: Sequence[str], amounts: Sequence[Amount], matches: Sequence[Found]) -> Nearest | str:
@@ -357,6 +360,14 @@ def _rivals(match: Found, exemplar: Exemplar, other: tuple[Found, Exemplar, Comm
     """Whether something else is made of the same words, as where a light is named and not which."""
     is_same = other[1].pattern.rule.number == exemplar.pattern.rule.number or other[0].found >= match.found - _ALMOST
     return is_same and match.lacking < _COVERED_MIN and other[0].share >= match.share - _EQUAL
+
+
+def _counted(exemplar: Exemplar, command: Command) -> str:
+    """An exemplar in words, with the numbers that were heard."""
+    said = exemplar.said
+    for name in exemplar.numbers:
+        said = said.replace(NUMBER, written(command.slots[name]), 1)
+    return said
 
 
 def _stutters(said: Spoken) -> bool:

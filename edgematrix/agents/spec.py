@@ -174,8 +174,8 @@ Bounds = Annotated[list[Number], Field(min_length=2, max_length=3)]
 class NearSpec:
     """`near:` what no rule knows is compared with what the rules know, by their words; from `sure` on it is carried out.
 
-    `alike` are words that mean the same in this house, by what they are taken for: `{study: office}`. `model` is `wordllama`, or the path of
-    a safetensors file with one matrix, beside which its vocabulary is, as `NAME.tokenizer.json`.
+    `alike` are words that mean the same in this house, by what they are taken for: `{study: office}`. `model` is `wordllama`, or the path
+    of a safetensors file with one matrix, beside which its vocabulary is, as `NAME.tokenizer.json`.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=500)] = "wordllama"

@@ -26,6 +26,8 @@ from edgematrix.agents.spoken_words import is_plain_speech, spoken
         ("minus nothing", []),
         ("-5 degrees", [-5]),
         ("five six", [5, 6]),
+        ("twenty one a lamp", [21]),
+        ("twenty one two", [21, 2]),
         ("about a third", [1 / 3]),
         ("three quarters open", [0.75]),
         ("the lowest setting", [0.0]),
