@@ -228,7 +228,7 @@ class Agent:
             function()
         except Exception as error:
             self._counts["failed"] += 1
-            self._log("a timer failed: %s: %s" % (type(error).__name__, error))
+            self._log("a timer or a part failed: %s: %s" % (type(error).__name__, error))
 
     def run(self) -> None:
         """Work until `stop` or Ctrl-C, then leave cleanly."""
@@ -309,7 +309,7 @@ class Agent:
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:
         port = topic[len(self._in_prefix) :]
         if port in self._parts and topic.startswith(self._in_prefix):
-            self._parts[port](payload, retained)
+            self._call(lambda: self._parts[port](payload, retained))
             return
         handler = self._handlers.get(port) if topic.startswith(self._in_prefix) else None
         self._counts["received"] += 1

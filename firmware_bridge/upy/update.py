@@ -309,19 +309,26 @@ class Updater:
 
     def _try(self) -> None:
         """The program on trial is this one. It is good when the broker has heard it and the application is content."""
-        if self._agent.settled and self._is_content():
-            self._slots.confirm()
+        if self._agent.settled and self._is_content() and self._confirmed():
             self._settle()
             if self._later:
                 self._offered(self._later, True)
                 self._later = b""
             self._tell()
         elif ticks_diff(ticks_ms(), self._since) >= self._trial_ms:
+            self._leaving = True
             if self._agent.online:
                 self._slots.fail("it was not content in %d s" % (self._trial_ms // 1_000))
             else:
                 self._slots.fail("it did not reach the broker in %d s" % (self._trial_ms // 1_000), _TRIES_UNHEARD)
-            self._leaving = True
+
+    def _confirmed(self) -> bool:
+        """Whether it could be written down; else it is given up in time."""
+        try:
+            self._slots.confirm()
+        except OSError:
+            return False
+        return True
 
     def _is_content(self) -> bool:
         try:

@@ -127,9 +127,11 @@ class Keeper:
 class Powered(Keeper):
     """A board with an image in its first slot, as it comes from whoever made it."""
 
-    def __init__(self, folder: Path, words: list[str], image: Image, keys: list[str], port: int, trial_s: int = 20) -> None:
+    def __init__(
+        self, folder: Path, words: list[str], image: Image, keys: list[str], port: int, trial_s: int = 20, path: str = PATH
+    ) -> None:
         write_tree(folder, image, keys, [])
-        (folder / "device.json").write_text(json.dumps({"path": PATH, "port": port, "trial_s": trial_s}))
+        (folder / "device.json").write_text(json.dumps({"path": path, "port": port, "trial_s": trial_s}))
         super().__init__(folder, words)
 
 

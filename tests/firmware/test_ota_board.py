@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from firmware_bridge import micropython
 from firmware_bridge.ota.image import Image, Proof, make_image
@@ -272,6 +276,25 @@ def test_bytes_that_were_not_signed_are_never_run(bench: Bench) -> None:
     bench.load(offered)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_offer_and_no_chunk_raises(bench: Bench, data: st.DataObject) -> None:
+    """Bytes of any kind, manifests of any content with a good signature, and chunks of any content for what is loaded."""
+    value = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2) | st.floats()
+    manifest = json.loads(image(2).manifest_bytes)
+    changes = data.draw(st.dictionaries(st.sampled_from([*manifest, "other"]), value, max_size=2))
+    written = json.dumps(manifest | changes).encode()
+    offers = [data.draw(st.binary(max_size=40)), Image(image(2).manifest, written, KEY.sign(written), b"").offer]
+    for offer in offers:
+        told = bench.offer(offer)
+        assert told["phase"] in ("idle", "loading")
+    for _ in range(4):
+        bench.chunk(data.draw(st.binary(max_size=30)))
+        bench.chunk(bytes.fromhex(image(2).digest) + data.draw(st.binary(max_size=4)) + data.draw(st.binary(max_size=300)))
+        bench.agent.tick()
+    bench.offer(b"")
+
+
 TABLES = [
     b'[["../main.py",90]]',
     b'[["main.py",-1],["x",1]]',
@@ -461,3 +484,65 @@ def test_one_damaged_copy_of_what_is_remembered_does_not_matter(copy: int, bench
 def test_a_board_without_a_program_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     boot(str(tmp_path))
     assert "there is no program" in capsys.readouterr().out
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "no room")
+
+
+def test_a_flash_that_takes_nothing_leaves_the_former_program(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.offer(image(2).offer)
+    bench.load(image(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.files, "write", full)
+        assert Slots(bench.files).start() == "a", "what cannot be counted is not tried"
+    assert bench.start() == "b"
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.files, "write", full)
+        for _ in range(130):
+            bench.clock_ms += 1_000
+            with contextlib.suppress(OSError, rig.Restarted):
+                bench.agent.tick()
+        assert bench.updater._leaving
+        assert Slots(bench.files).start() == "a"
+    assert Slots(bench.files).version() == 1
+
+
+MACHINE = """
+import sys
+
+
+class Timer:
+    ONE_SHOT = 0
+    callback = None
+
+    def __init__(self, number):
+        if number < 0:
+            raise ValueError("there are timers of the hardware alone")
+
+    def init(self, mode, period, callback):
+        print("timer", period)
+        Timer.callback = callback
+
+
+def reset():
+    print("reset")
+    sys.exit(3)
+"""
+
+
+def test_a_timer_ends_a_trial_that_hangs(bench: Bench, tmp_path: Path) -> None:
+    """A stand-in for a chip's module `machine`."""
+    bench.offer(image(2).offer)
+    bench.load(image(2))
+    (tmp_path / "b" / "main.py").write_text("import machine\nmachine.Timer.callback(None)\nprint('never')\n")
+    (tmp_path / "a" / "main.py").write_text("print('the former one')\n")
+    (tmp_path / "machine.py").write_text(MACHINE)
+    (tmp_path / "main.py").write_text("import slots\n\nslots.boot()\n")
+    (tmp_path / "slots.py").write_text((Path(micropython.__file__).parent / "upy" / "slots.py").read_text())
+    said = [subprocess.run([sys.executable, "main.py"], cwd=tmp_path, check=False, capture_output=True, text=True) for _ in range(2)]
+    assert [one.returncode for one in said] == [3, 3], said
+    assert said[0].stdout.split("\n")[:2] == ["timer 300000", "reset"]
+    assert "never" not in said[0].stdout
+    assert said[1].stdout.startswith("the former one\n")
+    assert Slots(bench.files).bad[0][3] == "it said nothing for 300 s"

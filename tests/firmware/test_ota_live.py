@@ -263,3 +263,24 @@ def test_a_board_that_sleeps_stays_awake_for_an_update_and_is_quiet_else(
             told.append(json.loads(payload)["phase"])
     # The offer that stands may come once more, and is answered. What has not changed is not said at each wake.
     assert " ".join(told) in ("idle loading trial trial idle", "idle loading trial trial idle idle")
+
+
+@pytest.mark.slow
+def test_many_boards_two_at_a_time(
+    chip: list[str], key: RsaKey, broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = image_of(program(tmp_path / "1", 1), 1, key)
+    (tmp_path / "2.emfw").write_bytes(image_of(program(tmp_path / "2", 2, size=20_000), 2, key).to_bytes())
+    paths = [f"home/b{number}" for number in range(6)]
+    boards = [Powered(tmp_path / path.replace("/", "-"), chip, old, [key.line], broker.port, path=path) for path in paths]
+    try:
+        for board in boards:
+            board.wait_for("version 1 runs")
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        assert main(["firmware", "push", str(tmp_path / "2.emfw"), *paths, "--url", url, "--at-once", "2", "--for", "80s"]) == 0
+        assert capsys.readouterr().out.count("  runs it") == len(paths)
+        for board in boards:
+            assert (board.folder / "b" / "noise.bin").read_bytes() == (tmp_path / "2" / "noise.bin").read_bytes()
+    finally:
+        for board in boards:
+            board.off()
