@@ -15,6 +15,7 @@ enum { EVERY_MS = 1000, LAMP_PIN = PB5, RING = 64 };
 
 static volatile uint8_t ring[RING], ring_in;
 static uint8_t ring_out;
+static bool lit;
 static volatile uint16_t clock_ms;
 
 ISR(USART_RX_vect) {
@@ -58,13 +59,10 @@ static uint8_t command(uint8_t port, const char *value, uint8_t size) {
     (void)size;
     if (port != LAMP)
         return EM_NO_PORT;
-    if (strcmp(value, "on") == 0)
-        PORTB |= 1 << LAMP_PIN;
-    else if (strcmp(value, "off") == 0)
-        PORTB &= ~(1 << LAMP_PIN);
-    else
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
         return EM_WRONG_VALUE;
-    em_event(LIT, value);
+    lit = value[1] == 'n';
+    PORTB = lit ? PORTB | 1 << LAMP_PIN : PORTB & ~(1 << LAMP_PIN);
     return EM_DONE;
 }
 
@@ -80,6 +78,7 @@ int main(void) {
     TIMSK1 = 1 << OCIE1A;
     em_begin(&device);
     sei();
+    uint8_t told = 2; /* neither on nor off */
     for (uint16_t due_ms = EVERY_MS, uptime_s = 0;;) {
         while (ring_out != ring_in) {
             em_take(ring[ring_out]);
@@ -87,6 +86,8 @@ int main(void) {
         }
         uint16_t now = now_ms();
         em_tick(now);
+        if (lit != told && em_event(LIT, lit ? "on" : "off"))
+            told = lit; /* while another one waits, this is tried again: the last state is always told */
         if ((int16_t)(now - due_ms) >= 0) {
             due_ms += EVERY_MS;
             tell(++uptime_s);

@@ -36,7 +36,8 @@ class SerialAgent:
 
     `stream` is a UART, or anything with `read(n)`, `write(bytes)` and a place in `select.poll`. `name` is the last part of its path,
     or empty for any. `address` tells it from others on the same line. `ids_max` is how many commands are remembered so that one that
-    comes again is not carried out again; `again_ms` how long an event, or a greeting, waits for its answer.
+    comes again is not carried out again, `events_max` how many events wait; `again_ms` is how long one,
+    or a greeting, waits for its answer.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class SerialAgent:
         address: int = 0,
         ports_max: int = 16,
         ids_max: int = 8,
+        events_max: int = 8,
         again_ms: int = 500,
         room: int = PAYLOAD_MAX,
     ) -> None:
@@ -55,6 +57,7 @@ class SerialAgent:
         self._address = address
         self._ports_max = ports_max
         self._ids_max = ids_max
+        self._events_max = events_max
         self._again_ms = again_ms
         self._room = room
         self._ports: "list[str]" = []
@@ -65,7 +68,7 @@ class SerialAgent:
         self._session = 0
         self._emitted = 0
         self._events = 0
-        self._event: "bytes | None" = None
+        self._waiting: "list[bytes]" = []  # events; the first one is being sent
         self._again = ticks_ms()
         self._running = False
         self._poller = select.poll()
@@ -79,9 +82,9 @@ class SerialAgent:
         return self._session != 0
 
     @property
-    def pending(self) -> bool:
-        """Whether an event waits to be taken; meanwhile there can be no other."""
-        return self._event is not None
+    def pending(self) -> int:
+        """How many events wait to be taken."""
+        return len(self._waiting)
 
     def on(self, port: str, handler: "Callable[[object], object]") -> None:
         """Call `handler(value)` for each command on the input port; one that raises has refused it.
@@ -114,19 +117,23 @@ class SerialAgent:
         return True
 
     def event(self, port: str, value: object) -> bool:
-        """Send a value again and again until the bridge says that the broker has it; False while another one waits.
+        """Send a value again and again until the bridge says that the broker has it, one after the other; False if too many wait.
 
         Raises:
             ValueError: as `emit`.
         """
         payload = self._payload(port, value)
-        if self._event is not None:
+        if len(self._waiting) >= self._events_max:
             return False
+        self._waiting.append(payload)
+        if len(self._waiting) == 1:
+            self._next_event()
+        return True
+
+    def _next_event(self) -> None:
         self._events = (self._events + 1) & 0xFF
-        self._event = payload
         if self._session:
             self._repeat()
-        return True
 
     def every(self, period_ms: int, function: "Callable[[], object]") -> None:
         """Call a function on a grid of `period_ms` from now on; missed calls are not made up.
@@ -182,7 +189,7 @@ class SerialAgent:
     def _rest_ms(self) -> int:
         now = ticks_ms()
         rest_ms = _STEP_MS_MAX
-        if not self._session or self._event is not None:
+        if not self._session or self._waiting:
             rest_ms = ticks_diff(self._again, now)
         for timer in self._timers:
             rest_ms = min(rest_ms, ticks_diff(timer[0], now))
@@ -192,8 +199,8 @@ class SerialAgent:
         """Say once more what was not answered."""
         if not self._session:
             self._hello()
-        elif self._event is not None:
-            self._write(_EVENT, self._event, self._events)
+        elif self._waiting:
+            self._write(_EVENT, self._waiting[0], self._events)
         self._again = ticks_add(ticks_ms(), self._again_ms)
 
     def _hello(self) -> None:
@@ -208,7 +215,7 @@ class SerialAgent:
         elif kind == _WELCOME and len(payload) == 2:
             self._session = payload[0] << 8 | payload[1]
             self._here()
-            if self._event is not None:
+            if self._waiting:
                 self._repeat()
         elif not self._session:
             return
@@ -217,8 +224,10 @@ class SerialAgent:
                 self._here()
             else:
                 self._hello()
-        elif kind == _TAKEN and number == self._events:
-            self._event = None
+        elif kind == _TAKEN and number == self._events and self._waiting:
+            del self._waiting[0]
+            if self._waiting:
+                self._next_event()
         elif kind == _COMMAND and len(payload) > _ID:
             self._command(bytes(payload[:_ID]), payload[_ID], payload[_ID + 1 :])
 

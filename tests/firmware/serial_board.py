@@ -21,8 +21,8 @@ def main(path: str, name: str = "board", address: str = "0", tick_ms: str = "50"
     def tick() -> None:
         ticks[0] += 1
         agent.emit("tick", ticks[0])
-        if presses and not agent.pending:
-            agent.event("press", presses.pop(0))
+        while presses and agent.event("press", presses[0]):
+            del presses[0]
 
     def act(value: object) -> None:
         sys.stdout.write("did %s\n" % value)  # noqa: UP031 - MicroPython has no better
