@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -203,3 +204,18 @@ def test_another_log_is_refused(maker: ModuleType, tmp_path: Path) -> None:
 def test_lines_are_json_that_anyone_can_read() -> None:
     for line in DAY.read_text().splitlines()[:50]:
         assert set(json.loads(line)) == {"at", "topic", "payload", "retain", "qos"}
+
+
+def test_a_thermometer_that_is_six_degrees_off_is_noticed_and_one_that_is_right_is_not(day: list[Seen]) -> None:
+    question = "Is the thermometer in the study broken?"
+    assert question not in [text for _, text in told(day, "notify/phone")]
+    opened = open_matrix(HOME / "home.yaml")
+    recorded = [
+        replace(one, payload=float(str(one.payload)) + 6)
+        if one.topic == "study/sensor/temperature/state" and local(one.at_us) > "09:20"
+        else one
+        for one in read_recording(DAY)
+    ]
+    simulation = Simulation(opened.spec, loader=opened.loader, start_us=START_US)
+    noticed = told(list(simulation.play(recorded, recorded[-1].at_us)), "notify/phone")
+    assert [moment for moment, text in noticed if text == question] == ["10:35"], "an hour after it was sure"
