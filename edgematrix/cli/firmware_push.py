@@ -97,10 +97,13 @@ async def _push(target: Target, image: Image, boards: list[str], at_once: int, s
 
     async with visit(target.url, desk.filters, received, qos=1, changed=changed) as guest:
         await wait_quiet(heard)
-        for publication in desk.offers():
+        offers = desk.offers()
+        for publication in offers:
             await guest.assure(publication)
         guests.append(guest)
-        say(f"version {image.manifest.version} is offered to {len(boards)} board{'s' if len(boards) > 1 else ''}; Ctrl-C leaves the offer")
+        if offers:
+            told = f"{len(offers)} board{'s' if len(offers) > 1 else ''}"
+            say(f"version {image.manifest.version} is offered to {told}; Ctrl-C leaves the offer")
         await _serve(desk, board, guests, heard, None if seconds is None else time.monotonic() + seconds)
         if guest.trouble:
             complain(style(plain(guest.trouble[0]), fg="red"))
