@@ -141,9 +141,8 @@ def test_what_cannot_be_is_told(call: Call, words: list[str], what: str) -> None
 
 
 def test_what_an_esphome_device_cannot_do_is_told(call: Call) -> None:
-    Path("home.yaml").write_text(
-        "matrix: home\nagents: {tank: {host: t, delivery: durable, inputs: {a: any}}, bare: {host: b}, two: {host: c, inputs: {a-b: any, a_b: any}}}"
-    )
+    agents = "{tank: {host: t, delivery: durable, inputs: {a: any}}, bare: {host: b}, two: {host: c, inputs: {a-b: any, a_b: any}}}"
+    Path("home.yaml").write_text(f"matrix: home\nagents: {agents}")
     for name, what in (("tank", "delivery: durable"), ("bare", "no ports"), ("two", "one name in ESPHome")):
         code, _, told = call("firmware", "esphome", f"home/{name}", "--matrix", "home.yaml", "--broker", "mqtt://b")
         assert code == 2
