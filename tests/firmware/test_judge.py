@@ -219,3 +219,14 @@ def test_a_dozen_rules_fit_into_the_memory_of_a_chip_and_too_many_are_refused(pl
     else:
         assert "memory" in of(told, "end")[0][1]["refused"]["reason"]
         assert len(of(told, "p0")) == 199, "the host judges"
+
+
+def test_of_what_the_host_judges_the_values_that_make_a_difference_go(play: Play) -> None:
+    sieve = ["t", None, 0, 0, [27, 26, None, None], 0, 1, None]
+    table = [1, "one", [["t", [sieve]]], []]
+    told = play(put(table), *emits((1, 20), (2, 21), (3, 28), (4, 26.5), (5, "unknown"), (6, 20), (7, 20)))
+    assert of(told, "t") == [[1, 20], [3, 28], [6, 20]]
+    lost = play(
+        put(table), *emits((1, 20)), [2, "link", False], *emits((3, 28), (4, 28)), [5, "link", True], *emits((6, 28), (7, 28)), board="two"
+    )
+    assert of(lost, "t") == [[1, 20], [6, 28]], "what could not be sent is made up for"
