@@ -141,7 +141,7 @@ def lock_told(stages: list[str], *, untrusted: bool, kill_s: int | None) -> tupl
     return [one.payload for one in seen if one.topic == "z/lock"], [one.payload for one in seen if one.topic != "z/lock"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(sorted(STAGES)), max_size=5), st.sampled_from([None, None, 4]))
 def test_whatever_stands_between_the_lock_knows(stages: list[str], kill_s: int | None) -> None:
     told, asked = lock_told(stages, untrusted=True, kill_s=kill_s)
