@@ -9,6 +9,7 @@ import pytest
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.document import parse_document
 from edgematrix.config.placement import put_in_place
+from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.planning import plan
 from edgematrix.config.reading import parse_matrix
 from edgematrix.protocol.message import Message
@@ -40,10 +41,10 @@ MONTH_S = 30 * 86_400
 class Site:
     """A host, and what it hears. Time is in seconds since the start."""
 
-    def __init__(self, text: str = HOUSE) -> None:
+    def __init__(self, text: str = HOUSE, places: Places = EVERYTHING_HERE) -> None:
         self.spec = parse_matrix(parse_document(text, "home.yaml")).spec
         clock = VirtualClock(START_S * 1_000_000)
-        self.around = Surroundings(clock, id_maker(), lambda limits, told: Workshop(clock, limits, told))
+        self.around = Surroundings(clock, id_maker(), lambda limits, told: Workshop(clock, limits, told), places=places)
         self.assembly = build(self.spec, self.around)
         self.engine = self.assembly.engine
         self.seen: list[Any] = []
@@ -269,7 +270,7 @@ def test_a_new_reader_makes_a_quiet_port_speak_and_its_end_makes_it_quiet() -> N
     reader = {
         "triggers": {"g": {"on": {"t": {"from": "board.t"}, "x": {"topic": "x"}}, "do": [{"publish": {"topic": "t/new", "payload": 1}}]}}
     }
-    found = dict(site.change(1, "home/reader", Create(reader)))
+    found = dict(site.change(1, "home/reader", Create({**reader})))
     assert (found[IN][2], found[IN][3]) == ([["u", []]], table[3])
     site.hear(2, STATE, birth(found[IN][1]))
     assert site.hear(3, f"{OUT}/t", 30) == [], "the rules are judged there as before"
@@ -282,3 +283,29 @@ def test_rules_that_are_taken_out_are_taken_from_the_board() -> None:
     site.begin()
     found = dict(site.change(1, "home/rule", Remove()))
     assert found[IN][2:] == [[], []]
+
+
+SPREAD = """
+matrix: home
+agents:
+  green:
+    outputs: {o: any}
+    triggers: {x: {on: {x: {topic: x}}, do: [{emit: {o: 1}}]}}
+    agents: {board: {host: b, outputs: {t: number}}}
+  rule: {triggers: {hot: {on: {t: {from: /home/green/board.t, above: 27}}, do: [{publish: {topic: t/hot, payload: "${t.value}"}}]}}}
+"""
+
+
+def test_one_host_hands_the_rules_out_and_the_one_that_has_the_group_takes_the_firings() -> None:
+    hosts = {AgentPath("home/green"): "one", AgentPath("home/rule"): "two"}
+    one, two = Site(SPREAD, Places("one", hosts)), Site(SPREAD, Places("two", hosts))
+    state, out = "em/state/home/green/board", "em/out/home/green/board"
+    ((topic, table),) = one.hear(0, state, birth())
+    assert topic == "em/in/home/green/board/_rules"
+    assert two.hear(0, state, birth()) == []
+    told = report(rule_of(table, 0), [[28, 0]])
+    for site in (one, two):
+        assert site.hear(1, state, birth(table[1])) == []
+    assert two.hear(2, f"{out}/t", 30) == []
+    assert (one.hear(3, f"{out}/_rules", told), two.hear(3, f"{out}/_rules", told)) == ([], [("t/hot", 28)])
+    assert one.of(Dropped) == []
