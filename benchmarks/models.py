@@ -12,7 +12,7 @@ from typing import Final
 
 __all__ = ["PARTS", "main"]
 
-PARTS: Final = {"onnx": "benchmarks.onnx_windows"}
+PARTS: Final = {"onnx": "benchmarks.onnx_windows", "voice": "benchmarks.voice"}
 """The parts by name, each a module with a `main`."""
 
 

@@ -83,7 +83,7 @@ def of_matrix(line: str) -> str:
         (of_matrix("¶location: {lat: 1}"), "location", "the key 'lon' is missing"),
         (of_matrix("location: {lat: 1, lon: ¶'2'}"), "location.lon", "expected a number, found '2' at location.lon (remove the quotes)"),
         (of_agent("onnx: {model: x, ¶precisoin: int8}"), "agents.one.onnx.precisoin", "did you mean 'precision'?"),
-        (of_agent("¶voice: {}"), "agents.one.voice", "`voice` is not supported by this version"),
+        (of_agent("¶voice: {}"), "agents.one.voice", "the key 'to' is missing"),
         (of_agent("¶tigger: {}"), "agents.one.tigger", "did you mean 'triggers'?"),
         (of_agent("device: ¶5"), "agents.one.device", "expected a mapping, found 5"),
         (of_agent("python: ¶foo"), "agents.one.python", "expected a text such as 'package.module:name', found 'foo'"),
@@ -223,7 +223,7 @@ def test_a_mistake_in_an_included_file_is_told_there(tmp_path: Path) -> None:
 
 
 def test_what_an_alias_repeats_is_told_where_it_is_named() -> None:
-    issues = issues_of("matrix: home\nagents:\n  one: &a {voice: 1}\n  two: *a\n  three: {<<: *a}\n")
+    issues = issues_of("matrix: home\nagents:\n  one: &a {vioce: 1}\n  two: *a\n  three: {<<: *a}\n")
     assert [(issue.line, issue.column) for issue in issues] == [(3, 12), (4, 3), (5, 11)]
 
 
