@@ -7,6 +7,7 @@ import upy.agent
 import upy.judge
 from upy.keep import FileKeep
 
+WRAP = 1 << 30
 clock = [0]
 link = [True]
 
@@ -37,7 +38,9 @@ class Scripted:
 
 
 upy.agent.Client = Scripted
-upy.agent.ticks_ms = upy.judge.ticks_ms = lambda: clock[0]
+upy.agent.ticks_ms = lambda: clock[0]
+upy.judge.ticks_ms = lambda: (clock[0] - 5_000) % WRAP  # as on a chip, and it wraps after five seconds
+upy.judge.ticks_diff = lambda late, early: (late - early + WRAP // 2) % WRAP - WRAP // 2
 upy.judge.now_s = lambda: 0  # its clock is not set
 upy.judge._wall = lambda ago_ms: None
 
