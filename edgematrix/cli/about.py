@@ -44,6 +44,6 @@ def about(spec: MatrixSpec, file: Path, *, plays: bool = False) -> About:
 
 def works(agent: AgentSpec) -> bool:
     """Whether an agent, composite or not, does something itself."""
-    if agent.triggers or agent.device or agent.python or agent.onnx:
+    if agent.triggers or agent.device or agent.python or agent.onnx or agent.voice:
         return True
     return bool(agent.flow or agent.chat or agent.switch or agent.pool or agent.human or agent.llm or agent.sentences)

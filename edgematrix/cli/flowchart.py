@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edgematrix.agents.onnx_spec import OnnxSource
 from edgematrix.agents.spec import DeviceSpec
+from edgematrix.agents.voice_spec import VoiceSpec
 from edgematrix.cli.about import works
 from edgematrix.cli.taken import RUN_STYLES, TAKEN_STYLE, Taken
 from edgematrix.composition.spec import FlowSpec
@@ -30,6 +31,7 @@ _SHAPES = {
     "llm": ("([", "])"),
     "sentences": (">", "]"),
     "onnx": ("[/", "/]"),
+    "voice": ("((", "))"),
     "python": ("{{", "}}"),
 }
 """What stands around the name of an agent of a kind: a store for what all see, a choice, a funnel."""
@@ -166,6 +168,8 @@ class _Chart:
             self._composition(node, here)
         for name, window_source in agent.onnx.on.items() if agent.onnx is not None else ():
             self._source(node, here, name, window_source)
+        if agent.voice is not None:
+            self._voice(node, here, agent.voice)
         for group in agent.triggers.values():
             for name, source in group.on.items():
                 self._source(node, here if agent.flow is None else self._start(node, name), name, source)
@@ -244,6 +248,12 @@ class _Chart:
                 self._edge(self._topic(asked.answers), "-->", here, "answers")
         if device.availability is not None:
             self._edge(self._topic(device.availability.topic), "-->", here, "availability")
+
+    def _voice(self, node: AgentNode, here: str, voice: VoiceSpec) -> None:
+        site = f"hermes/audioServer/{voice.site or node.name}"
+        self._edge(self._topic(f"{site}/audioFrame"), "-->", here, "sound")
+        if voice.answer != "none":
+            self._edge(here, "-->", self._topic("hermes/tts/say" if voice.answer == "hermes" else f"{site}/playBytes/…"), "answer")
 
     def _source(self, node: AgentNode, here: str, name: str, source: SourceSpec | OnnxSource) -> None:
         if source.topic is not None:
