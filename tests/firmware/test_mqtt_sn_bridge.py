@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from broker_process import BrokerProcess
+from broker_process import BrokerProcess, free_ports, skip_without
 from firmware_bench import Listener
 from mqttsn12.client.MqttSnClient import MqttSnClient, MqttSnListener, MqttSnMessage
 from sn_client import SnClient
@@ -215,7 +215,9 @@ def test_a_node_that_is_lost_is_told_of_by_its_will(bus: Listener, client: Calla
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_lost_or_comes_twice_on_a_link_that_loses_a_fifth_of_all_exchanges(bus: Listener, client: Callable[..., SnClient], seed: int) -> None:
+def test_nothing_is_lost_or_comes_twice_on_a_link_that_loses_a_fifth_of_all_exchanges(
+    bus: Listener, client: Callable[..., SnClient], seed: int
+) -> None:
     print(f"seed {seed}")
     tank = client(loss=0.1, seed=seed, retry_s=0.1)
     tank.connect()
@@ -276,6 +278,45 @@ def test_a_broker_that_comes_back_finds_the_node_again(own_broker: Callable[...,
     finally:
         tank.close()
         gateway.kill()
+
+
+def test_nodes_come_in_as_themselves_under_the_access_list(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="the extra `access` is not installed")
+    skip_without("mosquitto")
+    from edgematrix.cli import main
+
+    (tmp_path / "home.yaml").write_text(MATRIX)
+    port = free_ports(4)
+    access = str(tmp_path / "access")
+    made = ["provision", str(tmp_path / "home.yaml"), "--out", access, "--server", "localhost", "--port", str(port)]
+    assert main.main(made) == 0
+    command = [sys.executable, "-m", "edgematrix", "broker", "up", "mosquitto", "--access", access, "--state", str(tmp_path / "state")]
+    with (tmp_path / "broker.log").open("wb") as log:
+        broker = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    until = time.monotonic() + WAIT_S
+    while "is up" not in (tmp_path / "broker.log").read_text():
+        assert broker.poll() is None, (tmp_path / "broker.log").read_text()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    gateway = Gateway(tmp_path, "--access", access)
+    tank, pump = SnClient(gateway.place, "home.tank"), SnClient(gateway.place, "home.pump")
+    try:
+        assert tank.connect().code == Code.ACCEPTED
+        assert pump.connect().code == Code.ACCEPTED
+        assert tank.publish("em/out/home/tank/level", b"1").code == Code.ACCEPTED
+        assert pump.ask(m.Register(0, 9, b"em/out/home/tank/level"), lambda p: isinstance(p, m.RegAck)) == m.RegAck(
+            0, 9, Code.NOT_SUPPORTED
+        )
+        tank.sleep(0)
+        said = gateway.stop()
+        assert "is lost" not in said
+        assert "refuses" not in said
+    finally:
+        for node in (tank, pump):
+            node.close()
+        gateway.kill()
+        broker.send_signal(signal.SIGINT)
+        broker.wait(WAIT_S)
 
 
 @pytest.mark.parametrize(
