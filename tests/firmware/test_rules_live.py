@@ -193,3 +193,24 @@ def test_after_a_reset_a_level_is_no_edge_again(house: House, broker: Broker, li
     listener.publish(AIR, "[29, 25, 29]")
     assert report_of(listener.wait_for(f"em/out/{BOARD}/_rules"))[7] == [[29, 0]]
     assert [topic for topic, _ in listener.drain(0.3) if topic.endswith("_rules")] == [], "once, after it was cool"
+
+
+def test_a_board_that_sleeps_wakes_its_radio_when_something_happened(
+    house: House, broker: Broker, listener: Listener, board: Start, tmp_path: Path
+) -> None:
+    house.start()
+    listener.wait_for("em/state/home/green/fan")
+
+    def wake(reading: float) -> str:
+        process = board("sleeping_rule_board.py", broker.port, tmp_path, reading)
+        assert process.process.wait(WAIT_S) == 0, process.said()
+        return process.said().splitlines()[-1]
+
+    assert wake(25) == "was awake", "it has no rules yet"
+    listener.wait_for(f"em/in/{BOARD}/_rules")
+    wake(25)  # they came at once, or waited for it
+    assert rules_of(listener.wait_for(STATE, runs_rules))["table"]
+    assert [wake(reading) for reading in (25, 26, 26.5)] == ["stayed silent"] * 3
+    assert wake(28) == "was awake"
+    assert report_of(listener.wait_for(f"em/out/{BOARD}/_rules"))[7] == [[28, 0]]
+    assert [wake(reading) for reading in (29, 25)] == ["stayed silent"] * 2
