@@ -26,7 +26,7 @@ __all__ = [
 # fmt: off
 FILLERS: Final = frozenset({
     "a", "about", "across", "actually", "adjust", "ahead", "alexa", "along", "already", "also", "am", "an", "and", "anyway",
-    "approximately", "are", "around", "as", "at", "basically", "be", "been", "being", "bit", "bitte", "both", "bring", "bringing",
+    "approximately", "are", "around", "as", "at", "basically", "be", "been", "being", "bit", "bitte", "bring", "bringing",
     "buddy", "by", "can", "change", "cheers", "computer", "could", "d", "darling", "dear", "do", "does", "either", "er", "exactly",
     "favor", "favour", "finally", "flip", "for", "from", "get", "getting", "give", "giving", "go", "gonna", "good", "grateful",
     "great", "had", "has", "have", "he", "hello", "her", "here", "hes", "hey", "hi", "him", "his", "hmm", "hte", "i", "id", "im",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -33,6 +33,7 @@ _EQUAL: Final = 0.02
 _SAME_MAX: Final = 2
 """How often a sentence may have each of its words, on average."""
 _ALMOST: Final = 0.15
+_ONE_WORD_MIN: Final = 0.9
 """Scores that differ by less are as good as equal."""
 _FILLED_IN: Final = 0.97
 """What is left of the confidence where a clause was filled in by its neighbour."""
@@ -178,23 +179,24 @@ class NearSentences:
         if "for" in own.tails:
             ways.append((own.tails["for"], own.amounts))
         named = self._named(own.words)
-        for other in reversed(range(place)):
+        around = (*reversed(range(place)), *range(place + 1, len(said)))
+        for other in around:  # the thing, or the room, that a neighbour names
             there = self._named(said[other].words)
             if there and (not named or own.refers):
-                ways += [((*own.words, *name), own.amounts) for name in there[:2]]
+                ways += [((*own.words, *name), own.amounts) for name in there[:1]]
                 ways += [((*own.words, word), own.amounts) for word in there[0] if len(there[0]) > 1 and word not in own.words]
                 if not own.refers:
                     break
-        for other in (*reversed(range(place)), *range(place + 1, len(said))):
-            words = said[other].words
-            there = self._named(words)
-            action = tuple(word for word in words if not any(word in name for name in there))
-            if there and action and named:
+        for other in around:  # what a neighbour wants done
+            there = self._named(said[other].words)
+            action = tuple(word for word in said[other].words if not any(word in name for name in there))
+            if there and action and self._naming.issuperset(_stem(word) for word in own.words if word != NUMBER):
                 amounts = own.amounts or said[other].amounts
-                verbs = tuple(word for word in action if word != "#" or not own.amounts)
+                verbs = tuple(word for word in action if word != NUMBER or not own.amounts)
                 ways.append(((*verbs, *own.words), amounts))
                 kept = tuple(name[-1] for name in there if name[-1] not in own.words)
-                ways.append(((*verbs, *kept, *own.words), amounts))
+                rooms = () if named else tuple(word for word in there[0] if word not in own.words)
+                ways += [((*verbs, *more, *own.words), amounts) for more in (kept, *((room,) for room in rooms)) if more]
                 break
         return ways
 
@@ -214,11 +216,13 @@ class NearSentences:
         """The way to take the sentence apart of which one is surest; each of its parts counts."""
         best: dict[int, _Meaning] = {0: _Meaning((), 1.0)}
         by_place = {(span.first, span.after): span for span in spans}
+        telling = {span.first for span in spans if span.is_aside}
+        aside = {(first, after) for first, after in by_place if not telling.isdisjoint(range(first, after))}
         for after in range(1, count + 1):
             ways = []
             for first in range(max(0, after - _SPAN_MAX), after):
                 before, own = best[first], meanings[first, after]
-                if by_place[first, after].is_aside and (own.confidence <= _ASIDE_MAX or self._is_said_elsewhere(own, meanings)):
+                if by_place[first, after].is_aside and (own.confidence <= _ASIDE_MAX or self._is_said_elsewhere(own, meanings, aside)):
                     own = _Meaning((), 1.0)
                 confidence = min(before.confidence, own.confidence)
                 reason = before.reason if before.confidence <= own.confidence and before.reason else own.reason
@@ -227,12 +231,11 @@ class NearSentences:
         found = best[count]
         return found if found.commands else _Meaning((), 0.0, next((m.reason for m in meanings.values() if m.reason), _UNKNOWN))
 
-    def _is_said_elsewhere(self, own: _Meaning, meanings: Mapping[tuple[int, int], _Meaning]) -> bool:
-        """Whether what a clause hints at is asked for by another one, which is sure."""
-        keys = list(map(_key, own.commands))
-        return any(
-            other is not own and list(map(_key, other.commands)) == keys and other.confidence >= self.sure for other in meanings.values()
-        )
+    def _is_said_elsewhere(self, own: _Meaning, meanings: Mapping[tuple[int, int], _Meaning], aside: Collection[tuple[int, int]]) -> bool:
+        """Whether another clause, which is sure, asks for something of all that this one hints at: then this one tells why."""
+        surely = [other for place, other in meanings.items() if place not in aside and other.confidence >= self.sure]
+        asked = {command.path for other in surely for command in other.commands}
+        return bool(own.commands) and asked.issuperset(command.path for command in own.commands)
 
     def _meaning(self, span: _Span, matches: Mapping[str, Sequence[Found]]) -> _Meaning:
         """What one clause asks for."""
@@ -297,6 +300,8 @@ class NearSentences:
         (match, exemplar, command), *others = fitting
         margin = match.score - max((other[0].score for other in others), default=0.0)
         rival = next((other for other in others if _rivals(match, exemplar, other)), None)
+        if len(set(words)) == 1 and match.found < _ONE_WORD_MIN:
+            return f"one word is not enough for “{exemplar.said}”"
         doubt = "" if rival is None else f"it may be “{exemplar.said}” or “{rival[1].said}”"
         evidence = Evidence(match.score, match.share, match.found, margin, min(match.words, default=0.0), match.lacking)
         return Nearest(match, exemplar, command, evidence, others, doubt)
@@ -321,7 +326,7 @@ class NearSentences:
 
 
 _Way = tuple[tuple[str, ...], tuple[Amount, ...]]
-_WAYS_MAX: Final = 8
+_WAYS_MAX: Final = 10
 
 
 class _Span(msgspec.Struct, frozen=True):

@@ -47,6 +47,9 @@ _ASKING_PAIRS: Final = frozenset(
 _SHORTENED: Final = re.compile(r"(?<=\w)['\u2019](?:re|ll|ve|m)\b", re.IGNORECASE)
 """Verbs that are a part of the word before; without the apostrophe "we're" would be "were"."""
 _NOTHING_ALIKE: Final = Alike({})
+_LIGHTS: Final = frozenset({"lights", "lamps", "blinds", "of"})
+"""What follows on a `both` that stands for two things of one kind."""
+_TIME_WORDS_MAX: Final = 3
 _NEVER_ASIDE: Final = AGAINST | TOLD | frozenset({"if", "when", "whenever", "unless", "until", "or", "whether"})
 _UNSPOKEN: Final = re.compile(r"[{}\[\]<>$=\\|^~`@*_]|\w/\w|\w\.\w*[A-Za-z]\w*(?!\S*\s*$)|::|\(.*\)")
 
@@ -93,6 +96,10 @@ def _levelled(words: list[str]) -> list[str]:
     """The words without who is addressed, an `of` at the end as the `off` that it is a slip of, and no `on` of a place beside an `off`."""
     if words[:1] == ["house"] or words[:2] in (["hey", "house"], ["ok", "house"], ["okay", "house"]):
         words = words[1 + (words[0] != "house") :]
+    while words[:2] in (["how", "about"], ["what", "about"]):
+        words = words[2:]
+    words = [word for place, word in enumerate(words) if word != "all" or words[place + 1 : place + 3] != ["the", "way"]]
+    words = [word for place, word in enumerate(words) if word != "both" or not _LIGHTS.isdisjoint(words[place + 1 : place + 3])]
     if words[-1:] == ["of"] and words[0] in {"turn", "switch", "put", "flip"}:
         words = [*words[:-1], "off"]
     if "off" in words:
@@ -103,8 +110,8 @@ def _levelled(words: list[str]) -> list[str]:
 def _is_statement(words: Sequence[str], barred: frozenset[str]) -> bool:
     """Whether it tells how things are, and wants nothing: such a clause may stand beside what is asked for."""
     said = [word for word in words if word not in OPENERS]
-    if said and GREETINGS.issuperset(said):
-        return True
+    if said and (GREETINGS.issuperset(said) or (said[-1] == "time" and len(said) <= _TIME_WORDS_MAX)):
+        return True  # "bath time"
     if not said or barred & _NEVER_ASIDE or _wishes(said):
         return False
     return said[0] in SUBJECTS or (said[0] in NOUNS_FOLLOW and not VERBS.isdisjoint(said))
