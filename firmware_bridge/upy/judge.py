@@ -180,7 +180,7 @@ class Judge:
             self._sides = sides
             try:
                 self._agent.store()
-            except (OSError, MemoryError) as error:
+            except (OSError, ValueError, MemoryError) as error:
                 self._log("nothing can be kept: %s" % error)
 
     def _rest_ms(self) -> int:

@@ -79,6 +79,8 @@ def main(file: str, folder: str) -> None:
             to(agent, moment)
             if word == "emit":
                 agent.emit(*rest)
+            elif word == "bytes":
+                agent.emit(rest[0], b"\xff\xfe")
             elif word == "table":
                 agent._received("em/in/home/board/_rules", rest[0].encode(), True)
             elif word == "link":

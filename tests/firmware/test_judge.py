@@ -230,3 +230,10 @@ def test_of_what_the_host_judges_the_values_that_make_a_difference_go(play: Play
         put(table), *emits((1, 20)), [2, "link", False], *emits((3, 28), (4, 28)), [5, "link", True], *emits((6, 28), (7, 28)), board="two"
     )
     assert of(lost, "t") == [[1, 20], [6, 28]], "what could not be sent is made up for"
+
+
+def test_a_value_that_has_no_form_to_be_kept_disturbs_nobody(play: Play) -> None:
+    group = {"on": {"t": {"topic": "t", "not": "x"}}}
+    told = play(put(table_of((group, ON))), [1, "bytes", "t"], *emits((2, "x"), (3, 4)))
+    assert of(told, "act") == [[1, "on"], [3, "on"]]
+    assert of(told, "lost") == [[3, 1]], "bytes cannot be told"
