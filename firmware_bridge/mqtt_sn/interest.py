@@ -17,6 +17,8 @@ from firmware_bridge.mqtt_sn.topic_ids import KnownTopics, TopicIds
 __all__ = ["Interest", "topic_of"]
 
 _ID_BYTES = 2
+_ANSWER_US = 1_000_000
+"""How long the broker's answer to a subscription is waited for."""
 
 
 def topic_of(name: bytes, *, is_filter: bool = False) -> str | None:
@@ -58,13 +60,30 @@ class Interest:
         self._do = do
         self._ids = TopicIds(rules.topics_max)
         self._filters: dict[str, int] = {}
+        self._granted: set[str] = set()
+        """What the broker is known to have."""
+        self._asked: dict[str, SubAck] = {}
+        """Answers that wait for the broker's."""
+        self._asked_us = 0
+
+    @property
+    def due_us(self) -> int | None:
+        """When nobody waits for the broker's answer any longer."""
+        return self._asked_us if self._asked else None
 
     def renew(self, ids: TopicIds) -> None:
         """The node has connected anew, and knows these ids."""
         self._ids = ids
+        self._asked.clear()
+
+    def leave(self) -> None:
+        """The node is gone: nobody waits for an answer."""
+        self._asked.clear()
+        self._granted.clear()
 
     def again(self) -> None:
         """Subscribe to all of it, on a new connection."""
+        self._granted.clear()
         for topic_filter, qos in self._filters.items():
             self._do(Listen(topic_filter, qos))
 
@@ -72,8 +91,28 @@ class Interest:
         """It wants to hear nothing of that any more."""
         for topic_filter in self._filters:
             self._do(Unlisten(topic_filter))
-        self._filters.clear()
-        self.named.clear()
+        for old in (self._filters, self.named, self._granted, self._asked):
+            old.clear()
+
+    def granted(self, topic_filter: str, refusal: str) -> None:
+        """The broker has answered; without a refusal it has the subscription."""
+        answer = self._asked.pop(topic_filter, None)
+        if topic_filter not in self._filters:
+            return
+        if not refusal:
+            self._granted.add(topic_filter)
+        else:
+            del self._filters[topic_filter]
+            self._counts["refused_topics"] += 1
+        if answer is not None:
+            self._send(SubAck(Flags(), 0, answer.message_id, Code.NOT_SUPPORTED) if refusal else answer)
+
+    def advance(self, now_us: int) -> None:
+        """Answer what the broker has not answered in time: it will be asked again when it is back, or another filter covers it."""
+        if self._asked and now_us >= self._asked_us:
+            for answer in self._asked.values():
+                self._send(answer)
+            self._asked.clear()
 
     def register(self, packet: Register) -> None:
         """Give a topic an id."""
@@ -87,7 +126,7 @@ class Interest:
             self._counts["no_topic_id"] += 1
         self._send(RegAck(topic_id or 0, packet.message_id, Code.CONGESTION if topic_id is None else Code.ACCEPTED))
 
-    def take(self, packet: Subscribe) -> None:
+    def take(self, packet: Subscribe, now_us: int) -> None:
         """Subscribe, or refuse it."""
         topic, topic_id = self._asked_for(packet)
         qos = min(max(packet.flags.qos, 0), 1)
@@ -100,7 +139,12 @@ class Interest:
         elif "+" not in topic and "#" not in topic:
             topic_id = self._ids.give(topic) or 0
         self._filters[topic] = qos
-        self._send(SubAck(Flags(qos=qos), topic_id, packet.message_id, code))
+        answer = SubAck(Flags(qos=qos), topic_id, packet.message_id, code)
+        if topic in self._granted:
+            self._send(answer)
+        else:
+            self._asked[topic] = answer
+            self._asked_us = now_us + _ANSWER_US
         self._do(Listen(topic, qos))
 
     def drop(self, packet: Unsubscribe) -> None:
@@ -108,6 +152,8 @@ class Interest:
         topic, _ = self._asked_for(packet)
         if topic is not None and self._filters.pop(topic, None) is not None:
             self.named.pop(topic, None)
+            self._asked.pop(topic, None)
+            self._granted.discard(topic)
             self._do(Unlisten(topic))
         self._send(UnsubAck(packet.message_id))
 

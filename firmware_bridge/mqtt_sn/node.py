@@ -100,7 +100,7 @@ class Node:
     @property
     def deadline_us(self) -> int | None:
         """When `advance` has something to do."""
-        due = [self._delivery.due_us, self._silence_us()]
+        due = [self._delivery.due_us, self._silence_us(), self._interest.due_us]
         if self.phase in _WILLS or self.phase is Phase.OPENING:
             due.append(self._asked_us)
         return min((moment for moment in due if moment is not None), default=None)
@@ -112,6 +112,7 @@ class Node:
 
     def advance(self, now_us: int) -> None:
         """Do what is due."""
+        self._interest.advance(now_us)
         if self.phase in _WILLS and now_us >= self._asked_us:
             self._ask_again(now_us)
         elif self.phase is Phase.OPENING and now_us >= self._asked_us:
@@ -178,6 +179,10 @@ class Node:
         self.counts["received"] += 1
         self._delivery.put(letter)
         self._pump(now_us)
+
+    def granted(self, topic_filter: str, refusal: str) -> None:
+        """The broker has answered to a subscription."""
+        self._interest.granted(topic_filter, refusal)
 
     def confirmed(self, number: int) -> None:
         """The broker has what the node published."""
@@ -268,7 +273,7 @@ class Node:
         elif isinstance(packet, m.Register):
             self._interest.register(packet)
         elif isinstance(packet, m.Subscribe):
-            self._interest.take(packet)
+            self._interest.take(packet, now_us)
         elif isinstance(packet, m.Unsubscribe):
             self._interest.drop(packet)
         elif isinstance(packet, m.PubAck):
@@ -336,6 +341,7 @@ class Node:
         self.is_attached, self.phase = False, Phase.GONE
         self._delivery.forget("left_with_broker")
         self._uplink.leave()
+        self._interest.leave()
 
     # Small things
 

@@ -122,7 +122,7 @@ class Post:
             receive_max=self._rules.waiting_max,
             outbox_messages_max=_OUTBOX_MAX,
         )
-        before, self._line = self._line, _Line(self, PahoTransport(self._endpoint, settings))
+        before, self._line = self._line, _Line(self, _Transport(self._endpoint, settings))
         self._change(before, self._line, clean=True)
 
     def _change(self, before: _Line | None, after: _Line | None, *, clean: bool) -> None:
@@ -167,6 +167,12 @@ class Post:
             self._line = None
             self.settle()
 
+    def granted(self, line: _Line, topic_filter: str, refusal: str) -> None:
+        """The broker has answered to a subscription."""
+        if line is self._line:
+            self.node.granted(topic_filter, refusal)
+            self.settle()
+
     def confirmed(self, number: int) -> None:
         """The broker has what the node published."""
         self.node.confirmed(number)
@@ -185,11 +191,23 @@ class Post:
         return latest_us if wall_us is None else self._clock.from_wall_us(wall_us)
 
 
+class _Transport(PahoTransport):
+    """Tells of subscriptions that the broker has granted, too."""
+
+    answered: Callable[[str, str], None] = staticmethod(lambda _filter, _refusal: None)
+
+    def subscribed(self, topic_filter: str, refusal: str) -> None:
+        """One filter was answered."""
+        super().subscribed(topic_filter, refusal)
+        self.answered(topic_filter, refusal)
+
+
 class _Line:
     """One connection of a node, and the link that its transport tells."""
 
-    def __init__(self, post: Post, transport: PahoTransport) -> None:
+    def __init__(self, post: Post, transport: _Transport) -> None:
         self.transport = transport
+        transport.answered = lambda topic_filter, refusal: post.granted(self, topic_filter, refusal)
         self._post = post
         self._running: asyncio.Task[None] | None = None
         self._receipts: dict[int, bool] = {}

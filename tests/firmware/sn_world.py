@@ -33,6 +33,7 @@ class World:
     now_us: int = 1_000 * SECOND
     broker_is_up: bool = True
     is_confirming: bool = True
+    is_granting: bool = True
     sent: list[m.Packet] = field(default_factory=list)
     """To the node at address `a`, unless said otherwise."""
     published: list[tuple[str, bytes]] = field(default_factory=list)
@@ -119,6 +120,8 @@ class World:
                 node.confirmed(effect.number)
         elif isinstance(effect, Listen):
             self.filters[effect.filter] = effect.qos
+            if self.is_granting:
+                node.granted(effect.filter, "")
         elif isinstance(effect, Unlisten):
             self.filters.pop(effect.filter, None)
         elif isinstance(effect, Finished):

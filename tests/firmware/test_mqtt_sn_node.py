@@ -221,6 +221,23 @@ def test_who_subscribes_to_a_topic_knows_its_number(world: World) -> None:
     assert world.give("valve", b"1") == [m.Publish(Flags(qos=1), 1, 1, b"1")]
 
 
+def test_a_subscription_is_acknowledged_when_the_broker_has_it(world: World) -> None:
+    world.connect()
+    world.is_granting = False
+    subscribe = m.Subscribe(Flags(qos=1), 1, VALVE.encode())
+    assert world.say(subscribe) == []
+    world.tank.granted(VALVE, "")
+    world.settle("home.tank")
+    assert world.sent[-1] == m.SubAck(Flags(qos=1), 1, 1)
+    assert world.say(subscribe) == [m.SubAck(Flags(qos=1), 1, 1)], "it is known to have it"
+    assert world.say(m.Subscribe(Flags(qos=1), 2, f"em/in/{TANK}/+".encode())) == []
+    world.tank.granted(f"em/in/{TANK}/+", "no")
+    world.settle("home.tank")
+    assert world.sent[-1] == m.SubAck(Flags(), 0, 2, Code.NOT_SUPPORTED)
+    world.say(m.Subscribe(Flags(qos=1), 3, f"em/in/{TANK}/x/#".encode()))
+    assert world.wait(2) == [m.SubAck(Flags(qos=1), 0, 3)], "a broker that is away is asked later"
+
+
 def test_who_subscribes_by_a_known_number_hears_by_it(world: World) -> None:
     world.connect()
     predefined = Flags(qos=1, id_type=IdType.PREDEFINED)
