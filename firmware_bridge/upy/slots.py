@@ -5,6 +5,7 @@ written here can be cut off at any moment: afterwards either the old program run
 """
 
 import binascii
+import gc
 import json
 import os
 import sys
@@ -25,6 +26,7 @@ _REASON_LENGTH_MAX = 96
 _NAMES = ("a", "b")
 _FOLDER = 0x4000
 _EXIT_CODE = 3
+_GARBAGE_BYTES_MAX = 4_096
 
 
 class Files:
@@ -279,6 +281,7 @@ def boot(base: str = "", rest_s: int = 5, trial_s: int = 300) -> None:
     if on_trial:
         _set_alarm(files, trial_s)
     sys.path.insert(0, files.base + name)
+    _tidy()
     reason = "it ended"
     try:
         __import__("main")
@@ -294,6 +297,13 @@ def boot(base: str = "", rest_s: int = 5, trial_s: int = 300) -> None:
     elif reason != "it ended":
         time.sleep(rest_s)
     restart()
+
+
+def _tidy() -> None:
+    """Let memory be collected early and often, so that what a program imports does not lie about in pieces."""
+    gc.collect()
+    if hasattr(gc, "mem_free"):
+        gc.threshold(_GARBAGE_BYTES_MAX)  # type: ignore[attr-defined]
 
 
 def _give_up(files: Files, reason: str) -> None:
