@@ -28,6 +28,9 @@ _WORDS = {
     errno.EPERM: "{} may not be opened: add this user to the group that owns it, often dialout",
     errno.EBUSY: "another program has {}",
     errno.EAGAIN: "another program has {}",
+    errno.EISDIR: "{} is no serial line",
+    errno.ENOTTY: "{} is no serial line",
+    errno.ECONNREFUSED: "nobody listens at {}",
 }
 
 
@@ -85,6 +88,7 @@ class Line(asyncio.Protocol):
         self._reason = ""
         self._said = ""
         self._failures = 0
+        self._is_open = False
 
     def add(self, owner: LineOwner) -> None:
         """A device that is on it."""
@@ -106,6 +110,7 @@ class Line(asyncio.Protocol):
         try:
             while True:
                 self._ended = loop.create_future()
+                self._is_open = False
                 began_s = loop.time()
                 try:
                     await self._open()
@@ -126,6 +131,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The line is open."""
+        self._is_open = True
         self._transport = transport  # type: ignore[assignment]  # both kinds give one for streams
         self._reader = Reader()
         self._damaged = dict(self._reader.damaged)
@@ -187,4 +193,6 @@ class Line(asyncio.Protocol):
             return _WORDS[number].format(self._place.port)
         if isinstance(error, TimeoutError):
             return f"{self._place.port} does not answer within {_CONNECT_S:.0f} s"
-        return f"{self._place.port} is gone: {error}"
+        if "Could not configure port" in str(error):  # pyserial keeps the system's number to itself
+            return f"{self._place.port} is no serial line"
+        return f"{self._place.port} {'is gone' if self._is_open else 'cannot be opened'}: {error}"

@@ -15,7 +15,7 @@ from serial_line import BridgeProcess, PtyLine, event, is_offline, is_ready, sta
 from edgematrix.errors import UsageError
 from firmware_bridge.serial.kind import Kind
 from firmware_bridge.serial.place import read_places
-from firmware_bridge.upy.serial_frame import pack
+from firmware_bridge.upy.serial_frame import Reader, pack
 
 Start = Callable[..., Board]
 Plug = Callable[..., PtyLine]
@@ -200,6 +200,16 @@ def test_one_that_says_it_is_another_is_failed(listener: Listener, board: Start,
     listener.wait_for(STATE, is_ready)
 
 
+def welcomed(line: PtyLine) -> bytes:
+    """The session that the bridge gives to the first board."""
+    reader = Reader()
+    with Path(line.boards[0]).open("rb", buffering=0) as stream:
+        while True:
+            for _, kind, _, payload in reader.feed(stream.read(64)):
+                if kind == Kind.WELCOME:
+                    return payload
+
+
 def test_whatever_is_on_the_line_is_counted_on_the_state(listener: Listener, plug: Plug, bridge: Bridge) -> None:
     """A frame of 64 KiB, one that is cut, a wrong check, another address, our own echo, one that floods: then a good device."""
     line = plug()
@@ -214,9 +224,7 @@ def test_whatever_is_on_the_line_is_counted_on_the_state(listener: Listener, plu
     greeting = GREETING.replace(b"pump", b"board")
     line.say(pack(0, Kind.HELLO, 0, greeting))
     listener.wait_for(STATE, is_offline)
-    # It answers any welcome: the session is one of 65,535.
-    for number in range(1, 0x10000, 4_096):
-        line.say(b"".join(pack(0, Kind.HERE, 0, one.to_bytes(2, "big") + bytes(2)) for one in range(number, min(number + 4_096, 0x10000))))
+    line.say(pack(0, Kind.HERE, 0, welcomed(line) + bytes(2)))
     state = json.loads(listener.wait_for(STATE, is_ready))
     counts = state["line"]["counts"]
     assert {name: counts[name] for name in ("too_long", "cut", "crc", "address", "echo")} == dict.fromkeys(
@@ -244,6 +252,20 @@ def test_a_retained_command_and_a_malformed_one_are_refused(listener: Listener, 
     listener.wait_for(ACK, lambda payload: b"last" in payload)
     assert done_by(process) == ["last"]
     assert found.said().count("is refused") == 2
+
+
+def test_a_line_is_one_bridges_alone(plug: Plug, bridge: Bridge) -> None:
+    line = plug()
+    bridge(str(line.path)).wait_for_line("is open")
+    bridge(f"home/shed/other={line.path}").wait_for_line(f"another program has {line.path}")
+
+
+def test_what_is_no_line_is_said(bridge: Bridge, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    process = bridge(str(tmp_path / "file"), f"home/a={tmp_path}", "home/b=socket://127.0.0.1:9")
+    for text in (f"{tmp_path}/file is no serial line", f"{tmp_path} is no serial line", "nobody listens at socket://127.0.0.1:9"):
+        process.wait_for_line(text)
+    assert process.end() == 0
 
 
 @pytest.mark.parametrize("interpreter", ["cpython"], indirect=True)
