@@ -19,7 +19,7 @@ from firmware_bridge import micropython
 
 BRIDGE = Path(__file__).parents[2] / "firmware_bridge"
 VECTORS = json.loads((BRIDGE / "vectors" / "rules.json").read_text())
-_CASES = 250
+_CASES = 150
 _MPY_BYTES_MAX = 7 * 1024
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,12 +66,13 @@ def played(file: Path) -> list[Played]:
     return found
 
 
-def files() -> list[Path]:
-    return sorted(SCENARIOS.glob("*/*.scenario.yaml"))
+@cache
+def groups_of_scenarios() -> list[Played]:
+    return [group for file in sorted(SCENARIOS.glob("*/*.scenario.yaml")) for group in played(file)]
 
 
 def test_the_scenarios_that_boards_can_do(interpreter: list[str], tmp_path: Path) -> None:
-    groups = [group for file in files() for group in played(file)]
+    groups = groups_of_scenarios()
     assert len({group.scenario.file for group in groups}) >= _LEAST
     cases = [Case({"form": group.form}, group.steps, group.scenario.spec.until // 1000) for group in groups]
     told = on_board(cases, interpreter, tmp_path / "cases", forms=[group.form for group in groups])
