@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message
-from edgematrix.triggers import Arrival, Calendar, Group, GroupSpec, RunEnded, Start, Tick
+from edgematrix.triggers import Arrival, Calendar, Group, GroupSpec, Hits, RunEnded, Start, Tick
 from edgematrix.triggers.pushdown import Form, rule_form, sieve_form
 from firmware_bridge import micropython
 
@@ -86,7 +86,7 @@ def on_host(case: Case) -> list[Any]:
         while step.deadline_us is not None and step.deadline_us <= moment * 1000:
             due = step.deadline_us
             step = take(group.step(step.state, Tick(), due), due)
-        hits = tuple((index, {}) for index, wanted in enumerate(filters) if wanted.subscription == topic)
+        hits: Hits = tuple((index, {}) for index, wanted in enumerate(filters) if wanted.subscription == topic)
         if hits:
             step = take(group.step(step.state, Arrival(Message(topic, payload), hits), moment * 1000), moment * 1000)
     return found
