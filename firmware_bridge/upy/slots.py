@@ -288,13 +288,14 @@ def boot(base: str = "", rest_s: int = 5, trial_s: int = 300) -> None:
     except KeyboardInterrupt:
         raise
     except SystemExit:
-        pass
+        rest_s = 0  # it asks for a new start
     except BaseException as error:
         reason = "%s: %s" % (type(error).__name__, error)
         print("the program failed:", reason)  # noqa: T201 - as above
     if on_trial:
         _give_up(files, reason)
-    elif reason != "it ended":
+    elif rest_s:
+        print("the program begins again in %d s, unless Ctrl-C is pressed" % rest_s)  # noqa: T201 - as above
         time.sleep(rest_s)
     restart()
 
