@@ -20,7 +20,7 @@ EXTRA: Final = "pip install 'edgematrix[voice]'"
 WHISPER_EXTRA: Final = "pip install 'edgematrix[voice,whisper]'"
 _LOAD_S_MAX: Final = 60.0
 _BYTES_MAX: Final = {"pocketsphinx": 1 << 30, "whisper": 3 << 30}
-"""Address space. Measured: 0.45 GB with pocketsphinx."""
+"""Address space. Measured: 0.25 GB with pocketsphinx."""
 
 
 class VoiceModel:
@@ -37,6 +37,8 @@ class VoiceModel:
         self._file.write(msgspec.json.encode(ears))
         self._file.flush()
         words = [sys.executable, "-P", "-m", "edgematrix.models.voice_worker", self._file.name, str(bytes_max), str(_LOAD_S_MAX)]
+        self._name = name
+        self._pid: int | None = None
         self.process = ModelProcess(name, words, load_s_max=_LOAD_S_MAX)
 
     def listen(self, sound: Sound, timeout_s: float) -> Sounded:
@@ -45,7 +47,12 @@ class VoiceModel:
         Raises:
             ModelError: as `ModelProcess.ask`. The process that is started then knows nothing of what came before.
         """
-        return self.process.ask(sound, Sounded, timeout_s)
+        before, self._pid = self._pid, None
+        if before is not None and self.process.pid != before:  # what was being said went with it
+            raise ModelError(f"the model {self._name} ended between two pieces of sound")
+        sounded = self.process.ask(sound, Sounded, timeout_s)
+        self._pid = self.process.pid
+        return sounded
 
     def close(self) -> None:
         """End the process."""

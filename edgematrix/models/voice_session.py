@@ -28,7 +28,7 @@ _BEFORE_WAKE: Final = 36
 _BEFORE_SPEECH: Final = 12
 _SPEECH_MIN: Final = 6 * PIECE
 """As long somebody must speak for it to be a command: a click is none, nor is the end of the wake word."""
-_UNFINISHED: Final = 2
+_UNFINISHED: Final = 1.5
 """So many times the pause is waited for the rest of a sentence that is not whole."""
 
 

@@ -63,7 +63,7 @@ def test_what_is_said_ends_with_a_pause() -> None:
 def test_a_sentence_that_is_not_whole_is_waited_for() -> None:
     found, told = session()
     told.is_whole = False
-    assert heard(found, (SPEECH, SECOND), (SILENCE, 15), (SPEECH, 10), (SILENCE, 15)) == []
+    assert heard(found, (SPEECH, SECOND), (SILENCE, 13), (SPEECH, 10), (SILENCE, 13)) == []
     told.is_whole = True
     assert heard(found, (SILENCE, 2)) == [("words", "done")]
 
