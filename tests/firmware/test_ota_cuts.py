@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from test_ota_board import CHUNK, KEY, Files, Slots, image, rig
+from ota_board import CHUNK, KEY, Files, Slots, image, rig
 
 from edgematrix.errors import UsageError
 from firmware_bridge import micropython
