@@ -12,7 +12,12 @@ from typing import Final
 
 __all__ = ["PARTS", "main"]
 
-PARTS: Final = {"onnx": "benchmarks.onnx_windows", "voice": "benchmarks.voice"}
+PARTS: Final = {
+    "onnx": "benchmarks.onnx_windows",
+    "cascade": "benchmarks.cascade",
+    "llm": "benchmarks.language_model",
+    "voice": "benchmarks.voice",
+}
 """The parts by name, each a module with a `main`."""
 
 

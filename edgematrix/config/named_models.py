@@ -17,6 +17,7 @@ from edgematrix.config.model_card import find_card
 from edgematrix.errors import EdgeMatrixError
 from edgematrix.models.llama_model import find_model
 from edgematrix.models.near_model import find_near
+from edgematrix.models.near_model import find_near
 from edgematrix.models.onnx_model import need_onnxruntime
 
 __all__ = ["NamedModel", "named_models"]
@@ -56,6 +57,8 @@ def _of(node: AgentNode, folder: Path) -> Iterator[NamedModel]:
     picks = SpeakerModel() if speaker == "llm" else speaker.llm if isinstance(speaker, ModelSpeaker) else None
     if picks is not None and picks.provider == "llama_cpp":
         yield _local(node, picks.model, folder)
+    if spec.sentences is not None and spec.sentences.near is not None:
+        yield _near(node, spec.sentences.near.model, folder)
     if spec.onnx is not None:
         yield _onnx(node, spec.onnx, folder)
     if spec.sentences is not None and spec.sentences.near is not None:
@@ -90,6 +93,14 @@ def _voice(node: AgentNode, spec: VoiceSpec) -> NamedModel:
     extras = ",".join(dict.fromkeys(packages[name] for name in lacking))
     what = f"the model {spec.recognise} needs {' and '.join(lacking)}, which {'is' if len(lacking) == 1 else 'are'} not installed"
     return NamedModel(node.path, "voice", spec.recognise, what, f"pip install 'edgematrix[{extras}]'")
+
+
+def _near(node: AgentNode, model: str, folder: Path) -> NamedModel:
+    try:
+        find_near(model, folder)
+    except EdgeMatrixError as error:
+        return NamedModel(node.path, "near", model, error.what, error.remedy)
+    return NamedModel(node.path, "near", model)
 
 
 def _onnx(node: AgentNode, spec: OnnxSpec, folder: Path) -> NamedModel:
