@@ -55,7 +55,7 @@ def command(
     if parts:
         wanted = [f"{target.root}/{kind}/{rest}" for rest in _streams(streaming) for kind in (Kind.PART, Kind.OUT)]
     else:
-        wanted = [_subscription(text, target) for text in filters or [f"{target.root}/#"]]
+        wanted = [found for text in filters or [f"{target.root}/#"] for found in _subscriptions(text, target)]
     watching = Watching(target.root, json, count, PartsText() if parts else None)
     asyncio.run(_watch(target, wanted, watching, duration, streaming))
     if watching.failure:
@@ -155,14 +155,20 @@ def _note(text: str) -> None:
     complain(style(text, fg="yellow"))
 
 
-def _subscription(text: str, target: Target) -> str:
-    """A filter as the broker is asked for it. A path of the running matrix stands for all that it says and hears."""
-    if target.run is not None and text.partition("/")[0] == target.run.name:
-        try:
-            return f"{target.root}/+/{parse_path(text.rstrip('/'))}/#"
-        except PathError:
-            pass
+def _subscriptions(text: str, target: Target) -> list[str]:
+    """Filters as the broker is asked for them. A path stands for all that the agent there says and hears.
+
+    Where it is not known which matrix is on the bus, what may be a path may be another system's topic as well: both are asked for.
+    """
     try:
-        return TopicFilter.parse(text).subscription
+        agent = [f"{target.root}/+/{parse_path(text.rstrip('/'))}/#"]
+    except PathError:
+        agent = []
+    if target.run is not None and text.partition("/")[0] != target.run.name:
+        agent = []
+    if agent and target.run is not None:
+        return agent
+    try:
+        return [TopicFilter.parse(text).subscription, *agent]
     except TopicError as error:
         raise UsageError(error.what, remedy="such as 'zigbee2mqtt/#', or a path of the running matrix") from None

@@ -124,6 +124,13 @@ def test_watch_can_be_narrowed_to_a_part_of_the_tree(home: Path, words: str, sho
     assert all(line.split()[2].startswith(shown) for line in lines)
 
 
+def test_a_path_is_shown_also_where_nobody_knows_which_matrix_is_on_the_bus(tmp_path: Path, home: Path, mosquitto: BrokerProcess):
+    done = call("watch", "home/hall", "--url", mosquitto.url, "--count", "1", "--for", "10s", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert "home/hall" in done.stdout
+
+
 def test_json_lines_of_foreign_topics_and_a_count(home: Path, mosquitto: BrokerProcess, ear: Ear):
     ear.say("zigbee2mqtt/test/ünï", '{"a": [1.5, null]}', retain=True)
 
