@@ -17,7 +17,6 @@ from edgematrix.config.model_card import find_card
 from edgematrix.errors import EdgeMatrixError
 from edgematrix.models.llama_model import find_model
 from edgematrix.models.near_model import find_near
-from edgematrix.models.near_model import find_near
 from edgematrix.models.onnx_model import need_onnxruntime
 
 __all__ = ["NamedModel", "named_models"]
@@ -57,8 +56,6 @@ def _of(node: AgentNode, folder: Path) -> Iterator[NamedModel]:
     picks = SpeakerModel() if speaker == "llm" else speaker.llm if isinstance(speaker, ModelSpeaker) else None
     if picks is not None and picks.provider == "llama_cpp":
         yield _local(node, picks.model, folder)
-    if spec.sentences is not None and spec.sentences.near is not None:
-        yield _near(node, spec.sentences.near.model, folder)
     if spec.onnx is not None:
         yield _onnx(node, spec.onnx, folder)
     if spec.sentences is not None and spec.sentences.near is not None:
@@ -73,14 +70,6 @@ def _local(node: AgentNode, model: str, folder: Path) -> NamedModel:
     except EdgeMatrixError as error:
         return NamedModel(node.path, "llama_cpp", model, error.what, error.remedy)
     return NamedModel(node.path, "llama_cpp", model)
-
-
-def _near(node: AgentNode, model: str, folder: Path) -> NamedModel:
-    try:
-        find_near(model, folder)
-    except EdgeMatrixError as error:
-        return NamedModel(node.path, "near", model, error.what, error.remedy)
-    return NamedModel(node.path, "near", model)
 
 
 def _voice(node: AgentNode, spec: VoiceSpec) -> NamedModel:
