@@ -52,10 +52,14 @@ _COMMANDS: Final = {
     "set the heating to eighteen": "set the heating to 18",
 }
 _OTHER: Final = (
-    "what is the capital of france", "could you pass me the salt please", "tell me a joke about computers", "is anybody at the door",
+    "what is the capital of france", "could you pass me the salt please",
+    "tell me a joke about computers", "is anybody at the door",
     "I think we should eat at seven tonight", "thank you very much", "play some music by the beatles", "where did you put my keys",
-    "set an alarm for half past six", "turn left at the next crossing", "the weather is nice today", "my brother is coming on friday",
-    "she said that the meeting was cancelled", "I forgot to turn off the oven", "open your books at page twelve", "remind me to call the dentist",
+    "set an alarm for half past six",
+    "turn left at the next crossing", "the weather is nice today", "my brother is coming on friday",
+    "she said that the meeting was cancelled", "I forgot to turn off the oven",
+    "open your books at page twelve",
+    "remind me to call the dentist",
     "the lights were on when we came home", "we need more milk and bread", "alexander is playing in the garden", "a lexicon of electric words",
 )  # fmt: skip
 _SECOND: Final = bytes(32_000)
