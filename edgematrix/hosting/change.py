@@ -53,10 +53,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def _first(manifest: Manifest, path: AgentPath) -> str:
-    """The host of an agent; of a pool's one child, those of its replicas, which are placed one by one."""
+    """The host of an agent, empty for a board; of a pool's one child, those of its replicas, which are placed one by one."""
     own = manifest.hosts_of(path)
     if path in manifest.places:
-        return own[0]
+        return next(iter(own), "")
     head = f"{path}-"
     replicas = sorted(
         (found, names) for found, names in manifest.places.items() if found.startswith(head) and found[len(head) :].isdigit() and names

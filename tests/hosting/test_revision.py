@@ -18,7 +18,7 @@ from edgematrix.errors import CodecError, ConfigError, StateError
 from edgematrix.hosting.capability import BIRTH_BYTES_MAX, Birth, Capability, Refused, encode_birth, read_birth
 from edgematrix.hosting.change import Change, Move
 from edgematrix.hosting.leased import LeasedUnit
-from edgematrix.hosting.manifest import ProtocolMismatchError, encode_manifest, next_revision, read_manifest
+from edgematrix.hosting.manifest import Manifest, ProtocolMismatchError, encode_manifest, next_revision, read_manifest
 from edgematrix.hosting.revision import Deployment, Gathering
 from edgematrix.protocol.path import AgentPath
 
@@ -265,6 +265,16 @@ def test_what_changes_is_told() -> None:
     assert Change.between(one, deployed(ONE, 7).manifest).is_nothing
     assert Change.between(two, one).removed == ("home/w",)
     assert Change.between(None, one).added == tuple(one.paths)
+
+
+def test_a_board_that_is_deployed_again_is_nobodys_to_run() -> None:
+    def manifest(topic: str, revision: int) -> Manifest:
+        spec = matrix(z=rule(topic), probe={"host": "esp", "outputs": {"t": "number"}})
+        return deployment_of(spec, {AgentPath("home/z"): ("a",), AgentPath("home/probe"): ()}, revision, "me").manifest
+
+    change = Change.between(manifest("t/z", 1), manifest("t/y", 2))
+    assert (change.changed, change.moved) == (("home/z",), ())
+    assert Change.between(manifest("t/z", 1), manifest("t/z", 2)).is_nothing
 
 
 def test_a_deployment_is_kept_whole_or_not_at_all(tmp_path: Any) -> None:
