@@ -60,7 +60,8 @@ _OTHER: Final = (
     "she said that the meeting was cancelled", "I forgot to turn off the oven",
     "open your books at page twelve",
     "remind me to call the dentist",
-    "the lights were on when we came home", "we need more milk and bread", "alexander is playing in the garden", "a lexicon of electric words",
+    "the lights were on when we came home", "we need more milk and bread", "alexander is playing in the garden",
+    "a lexicon of electric words",
 )  # fmt: skip
 _SECOND: Final = bytes(32_000)
 _FRAME: Final = 1_024
@@ -172,7 +173,8 @@ async def _delays() -> None:
         if found:
             p95 = found[int(len(found) * 0.95)]
             print(
-                f"delay, wake: {wake}: {len(found)} utterances, median {statistics.median(found):.0f} ms, p95 {p95:.0f} ms, most {found[-1]:.0f} ms"
+                f"delay, wake: {wake}: {len(found)} utterances, median {statistics.median(found):.0f} ms, "
+                f"p95 {p95:.0f} ms, most {found[-1]:.0f} ms"
             )
 
 
