@@ -259,3 +259,11 @@ def test_a_prompt_that_the_server_finds_too_long_is_told(server: str) -> None:
         OpenAiTalker("smollm2", server).talk(user("word " * 3_000), 60.0)
     reply = OpenAiTalker("smollm2", server, context=1_024).talk(user("word " * 3_000, tokens_max=5), 120.0)
     assert "characters in the middle of it were left out" in reply.note
+
+
+def test_how_sure_it_is_comes_from_its_tokens_where_somebody_wants_to_know(model: LlamaTalker) -> None:
+    yes_or_no = {"enum": ["yes", "no"]}
+    assert model.talk(user("Say yes.", schema=yes_or_no, tokens_max=8), 60.0).confidence is None
+    weighed = model.talk(user("Say yes.", schema=yes_or_no, tokens_max=8, is_weighed=True), 60.0)
+    assert weighed.confidence is not None
+    assert 0 < weighed.confidence <= 1
