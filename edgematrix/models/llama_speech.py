@@ -50,7 +50,8 @@ class LlamaSpeech:
         self._llama = llama_cpp.Llama(
             str(file), n_ctx=context, n_batch=_BATCH_TOKENS, n_threads=threads, n_threads_batch=threads, verbose=False
         )
-        self._context = self._llama.n_ctx()
+        # llama.cpp makes room for a multiple of 256 tokens; what its Python keeps beside is as long as was asked for.
+        self._context = min(context, self._llama.n_ctx())
         self._text = LlamaText(self._llama)
         self._grammars: OrderedDict[str, Any] = OrderedDict()
         self._prefixes = None if kept is None else LlamaPrefixes(self._llama, file, kept)

@@ -17,6 +17,7 @@ def main(words: list[str]) -> None:
     def load() -> Served:
         # Threads of OpenMP that wait would otherwise burn a core; it is read when the library is loaded.
         os.environ.setdefault("GOMP_SPINCOUNT", "0")
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread of numpy's would reserve address space, and none has work
         from edgematrix.models.llama import LlamaPicker  # noqa: PLC0415 - within the bounds, and after the variable
 
         return LlamaPicker(Path(file))
