@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from edgematrix.config.finding import Finding, dotted, error
 from edgematrix.config.shape import Shape
-from edgematrix.config.spec import LATER
 from edgematrix.config.yaml_position import Key
 
 __all__ = ["refusals"]
@@ -174,8 +173,6 @@ def _mismatch(problem: Problem, value: object, path: tuple[Key, ...], shape: Sha
 
 def _unknown_key(path: tuple[Key, ...], shape: Shape) -> Finding:
     key = str(path[-1])
-    if key in LATER and "AgentSpec" in shape.models(path[:-1]):
-        return error(path, f"`{key}` is not supported by this version", "remove it, or use python: or triggers:", at_key=True)
     known = shape.keys(path[:-1])
     below = [f"`{name}:`" for name in known if key in shape.keys((*path[:-1], name))]
     if below:

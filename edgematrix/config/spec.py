@@ -26,10 +26,7 @@ from edgematrix.protocol.schema import SHORT_NAMES
 from edgematrix.protocol.topic import DEFAULT_ROOT
 from edgematrix.triggers.spec import GroupSpec
 
-__all__ = ["EMBEDDED_BROKERS", "LATER", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
-
-LATER: frozenset[str] = frozenset()
-"""Keys of an agent that the specification names and this version does not carry out: a file that uses one is refused by name."""
+__all__ = ["EMBEDDED_BROKERS", "PORT_TYPES", "AgentSpec", "DefaultsSpec", "LocationSpec", "MatrixSpec", "TriggerSpec"]
 
 PORT_TYPES = tuple(SHORT_NAMES)
 """Short names for the type of a port."""
