@@ -127,6 +127,14 @@ class Judge:
                 self.lost += 1
             self._reports.pop(0)
 
+    def drop(self) -> bool:
+        """Give up the oldest firing that is to be told, for want of room; False if there is none."""
+        if not self._reports:
+            return False
+        self._reports.pop(0)
+        self.lost += 1
+        return True
+
     def dump(self) -> "list[Any]":
         """What outlives a reset, as JSON knows it."""
         rules = [] if self._rules is None else self._rules.dump()
@@ -170,8 +178,7 @@ class Judge:
             self._number += 1
             self._reports.append([self._boot, self._number, rule.id, at, done, told])
             if len(self._reports) > self._reports_max:
-                self._reports.pop(0)
-                self.lost += 1
+                self.drop()
 
     def _keep_sides(self) -> None:
         """Keep what is known once a level has turned: after a reset it is no edge again."""

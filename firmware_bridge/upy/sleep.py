@@ -18,6 +18,7 @@ from .ticks import sleep_ms, ticks_add, ticks_diff, ticks_ms
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from .agent import Keep
 
@@ -97,6 +98,21 @@ class Sleeper(Agent):
             "waiting": waiting,
         }
 
+    def store(self) -> None:
+        """As `Agent.store`. Where there is no room for all, readings that nobody took give way, then firings, the oldest first.
+
+        Raises:
+            OSError, ValueError: as there; there is no room for what is left.
+        """
+        while True:
+            try:
+                super().store()
+            except OSError:
+                if not self._give_way():
+                    raise
+            else:
+                return
+
     def sleep(self) -> None:
         """Sleep until it is time again. A board is reset by that; where there is no deep sleep this returns after it."""
         try:
@@ -132,15 +148,25 @@ class Sleeper(Agent):
         token = (self._in_prefix + _AWAKE).encode()
         waiting = [(packet_id, packet) for packet_id, packet in self._client.waiting() if token not in packet]
         self.lost += max(0, len(waiting) - _UNSENT_MAX)
-        self.memory[_ASLEEP] = {
+        asleep: "dict[str, Any]" = {
             "round": self._round,
             "lost": self.lost,
             "subscribed": self._client.subscribed,
             "told": self._birth() if is_clean else "",  # whoever breaks off has its will published
             "unsent": [[packet_id, binascii.b2a_base64(packet).decode().strip()] for packet_id, packet in waiting[-_UNSENT_MAX:]],
         }
+        self.memory[_ASLEEP] = asleep
         self.store()
-        return min(len(waiting), _UNSENT_MAX)
+        self.lost = asleep["lost"]
+        return len(asleep["unsent"])
+
+    def _give_way(self) -> bool:
+        asleep = self.memory.get(_ASLEEP)
+        if isinstance(asleep, dict) and asleep.get("unsent"):
+            del asleep["unsent"][0]
+            asleep["lost"] = _number(asleep.get("lost")) + 1  # what is kept; awake we have it still, and may get rid of it
+            return True
+        return self._judge is not None and self._judge.drop()
 
     def _take_up(self, unsent: object) -> None:
         try:

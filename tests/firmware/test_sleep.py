@@ -13,6 +13,8 @@ import pytest
 from firmware_bench import Broker, Listener, free_port
 
 from firmware_bridge import micropython
+from firmware_bridge.upy.judge import Judge
+from firmware_bridge.upy.sleep import Sleeper
 
 HERE = Path(__file__).parent
 SET = "em/in/home/probe/set"
@@ -119,3 +121,46 @@ def test_a_board_whose_clock_says_1970_has_no_session(broker: Broker, listener: 
     report = wake(broker.port, 2, clock="none")
     assert (report["drained"], report["heard"]) == (True, [])
     assert json.loads(listener.wait_for(STATE))["since"] is None
+
+
+class Small:
+    """A keep that takes so many bytes, as the memory of a real-time clock does."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.data = b""
+
+    def load(self) -> bytes:
+        return self.data
+
+    def store(self, data: bytes) -> None:
+        if len(data) > self.bytes_max:
+            raise OSError("no room")
+        self.data = data
+
+
+@pytest.mark.parametrize("bytes_max", [450, 700, 1_200])
+def test_where_there_is_no_room_the_oldest_gives_way_and_is_counted(bytes_max: int) -> None:
+    """Nobody takes anything for forty wakes of a board that judges for itself: it goes on sleeping and waking."""
+    table = [1, "0badcafe", [], [["00000001", 0, [["air", None, 0, 0, [27, 27, None, None], 0, 1, None]], None, []]]]
+    keep, readings, firings = Small(bytes_max), 40, 20
+    for number in range(readings):
+        probe = Sleeper(
+            "home/probe", "127.0.0.1", free_port(), every_s=600, keep=keep, awake_ms_max=5, retry_ms=1, log=lambda _: None  # type: ignore[arg-type]
+        )  # fmt: skip
+        judge = Judge(None, table, slept_ms=600_000)
+        probe.use(judge)
+        probe.emit("air", 20 if number % 2 else 30, qos=1)
+        waiting = probe.wake()["waiting"]
+        assert probe.lost + waiting == number + 1
+    assert probe.lost >= readings - 8
+    assert judge.lost + judge.waiting == firings
+    assert len(keep.data) <= bytes_max
+
+
+def test_where_there_is_no_room_at_all_it_is_said() -> None:
+    probe = Sleeper(
+        "home/probe", "127.0.0.1", free_port(), every_s=600, keep=Small(8), awake_ms_max=5, retry_ms=1, log=lambda _: None  # type: ignore[arg-type]
+    )  # fmt: skip
+    with pytest.raises(OSError, match="no room"):
+        probe.wake()
