@@ -20,37 +20,32 @@ class Shape:
     def keys(self, path: Iterable[Key]) -> list[str]:
         """The keys that are known to the mapping at `path`, in the order of their definition."""
         known: dict[str, None] = {}
-        for schema, _ in self._at(path):
+        for schema in self._at(path):
             known.update(dict.fromkeys(schema.get("properties", ())))
         return list(known)
 
-    def models(self, path: Iterable[Key]) -> set[str]:
-        """The names of the models that may stand at `path`."""
-        return {name for _, name in self._at(path) if name}
-
     def examples(self, path: Iterable[Key]) -> list[Any]:
         """Examples of the value at `path`."""
-        return [example for schema, _ in self._at(path) for example in schema.get("examples", ())]
+        return [example for schema in self._at(path) for example in schema.get("examples", ())]
 
-    def _at(self, path: Iterable[Key]) -> list[tuple[Mapping[str, Any], str]]:
+    def _at(self, path: Iterable[Key]) -> list[Mapping[str, Any]]:
         found = self._expanded([self._root])
         for key in path:
-            found = self._expanded([step for schema, _ in found for step in _steps(schema, key)])
+            found = self._expanded([step for schema in found for step in _steps(schema, key)])
         return found
 
-    def _expanded(self, schemas: list[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
+    def _expanded(self, schemas: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The schemas themselves, and those that they refer to or choose from."""
-        waiting = [(schema, "") for schema in schemas]
-        found: list[tuple[Mapping[str, Any], str]] = []
+        waiting = list(schemas)
+        found: list[Mapping[str, Any]] = []
         while waiting:
-            schema, name = waiting.pop(0)
-            found.append((schema, name))
+            schema = waiting.pop(0)
+            found.append(schema)
             reference = schema.get("$ref")
             if isinstance(reference, str):
-                name = reference.rpartition("/")[2]
-                waiting.append((self._definitions.get(name, {}), name))
+                waiting.append(self._definitions.get(reference.rpartition("/")[2], {}))
             for choice in ("anyOf", "oneOf", "allOf"):
-                waiting.extend((part, "") for part in schema.get(choice, ()))
+                waiting.extend(schema.get(choice, ()))
         return found
 
 
