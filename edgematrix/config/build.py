@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from edgematrix.composition.llm_plan import LlmPlan
     from edgematrix.composition.sentences_plan import SentencesPlan
     from edgematrix.identity.secrets import OwnSecrets, Source
+    from edgematrix.runtime.call_budget import CallBudget
     from edgematrix.runtime.course_body import CourseBody
     from edgematrix.runtime.ensemble import Chooser, Member, Thinker
     from edgematrix.runtime.onnx_body import OnnxBody
@@ -92,7 +93,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     """Makes what asks the model of an agent with `onnx:`."""
     voices: Voices | None = None
     """Makes what listens for an agent with `voice:`."""
-    thinker: Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None]], Thinker] | None = None
+    thinker: Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None], CallBudget | None], Thinker] | None = None
     places: Places = EVERYTHING_HERE
     """Which host runs which agent, at the start."""
     secrets: Callable[[], Source] = _stand_ins
@@ -272,7 +273,7 @@ class Builder:
         for write in spec.writes.values():
             self._site.guard(write.topic, path)
         if device.is_paced:
-            self.parts.devices.append(runner)
+            self.parts.counters.append(runner)
         critical = {port: approval for port, write in spec.writes.items() if (approval := write.approval) is not None}
         if critical:
             self._approvals(runner, critical, own)
@@ -530,13 +531,23 @@ class Builder:
             from edgematrix.composition.sentences import SentencesHeard  # noqa: PLC0415 - few matrices have any
 
             assert isinstance(composition, SentencesHeard)  # noqa: S101 - it is of this kind
-            return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path))
+            return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path), None)
         if node.spec.llm is None:
             return None
         from edgematrix.composition.llm import Llm  # noqa: PLC0415 - few matrices have a language model
 
         assert isinstance(composition, Llm)  # noqa: S101 - it is of this kind
-        return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path))
+        budget = self._budget(node.path, node.spec.llm.budget.calls_per_hour)
+        return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path), budget)
+
+    def _budget(self, path: AgentPath, calls_per_hour: int | None) -> CallBudget | None:
+        if calls_per_hour is None:
+            return None
+        from edgematrix.runtime.call_budget import CallBudget  # noqa: PLC0415 - few models have one
+
+        budget = CallBudget(self._engine, path, calls_per_hour)
+        self.parts.counters.append(budget)
+        return budget
 
     def _next_order(self) -> int:
         self.parts.order += 1

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from edgematrix.identity.secrets import SecretStore
     from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
+    from edgematrix.runtime.call_budget import CallBudget
     from edgematrix.runtime.endings import Endings
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
@@ -389,16 +390,18 @@ def _choosers(clock: Clock, folder: Path, stack: AsyncExitStack) -> Callable[[Sp
 
 def _thinkers(
     clock: Clock, folder: Path, secrets: Callable[[], SecretStore], kept: Path | None, stack: AsyncExitStack
-) -> Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None]], Thinker]:
+) -> Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None], CallBudget | None], Thinker]:
     thinkers: Thinkers | None = None
 
-    def make(path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
+    def make(
+        path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None], budget: CallBudget | None
+    ) -> Thinker:
         nonlocal thinkers
         if thinkers is None:
             from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
 
             thinkers = Thinkers(clock, folder, secrets, kept)
             stack.callback(thinkers.close)
-        return thinkers(path, plan, workshop, ails)
+        return thinkers(path, plan, workshop, ails, budget)
 
     return make

@@ -32,7 +32,7 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     gone = difference.gone
     engine.elsewhere, engine.edges, engine.marks = plan.elsewhere, plan.edges, plan.marks
     forgotten = [runner.store_key for runner in assembly.groups if runner.agent in gone]
-    forgotten += [runner.store_key for runner in assembly.devices if runner.agent in gone]
+    forgotten += [counter.store_key for counter in assembly.counters if counter.agent in gone]
     removal = Removal(engine, gone, difference.moved)
     left = removal.subscriptions | _detach(assembly, {node.path for node in (*difference.recomposed, *difference.attending)})
     _leave_out(assembly, gone)
@@ -104,7 +104,7 @@ def _detach(assembly: Assembly, paths: Collection[AgentPath]) -> set[str]:
 def _leave_out(assembly: Assembly, gone: frozenset[AgentPath]) -> None:
     if not gone:
         return
-    assembly.devices[:] = [runner for runner in assembly.devices if runner.agent not in gone]
+    assembly.counters[:] = [counter for counter in assembly.counters if counter.agent not in gone]
     assembly.groups[:] = [runner for runner in assembly.groups if runner.agent not in gone]
     for path in gone:
         assembly.bodies.pop(path, None)

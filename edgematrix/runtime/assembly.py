@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgematrix.composition.course import Composition
     from edgematrix.runtime.board_desk import BoardDesk
     from edgematrix.runtime.board_table import BoardTable
+    from edgematrix.runtime.call_budget import CallBudget
     from edgematrix.runtime.course_body import CourseBody
     from edgematrix.runtime.device_runner import DeviceRunner
     from edgematrix.runtime.ensemble import Member
@@ -41,7 +42,7 @@ class Parts:
     workshop: Workshop | None = None
     questions: Questions | None = None
     groups: list[GroupRunner] = field(default_factory=list)
-    devices: list[DeviceRunner] = field(default_factory=list)
+    counters: list[DeviceRunner | CallBudget] = field(default_factory=list)
     filters: dict[str, int] = field(default_factory=dict)
     openings: list[Callable[[int], None]] = field(default_factory=list)
     bodies: dict[AgentPath, CourseBody] = field(default_factory=dict)
@@ -81,8 +82,8 @@ class Assembly:
     """Whether the broker is to keep what comes while the host is away."""
     questions: Questions | None = None
     """What people are asked; None where no agent asks any."""
-    devices: list[DeviceRunner] = field(default_factory=list)
-    """Those that count how often they are told something."""
+    counters: list[DeviceRunner | CallBudget] = field(default_factory=list)
+    """Who counts how often a device is told something, or a model asked."""
     bodies: dict[AgentPath, CourseBody] = field(default_factory=dict)
     """The composites whose runs are courses."""
     presences: dict[AgentPath, Presence] = field(default_factory=dict)
@@ -110,7 +111,7 @@ class Assembly:
             self.groups += parts.groups
         else:
             self.groups = parts.groups  # of 10,000 a copy would be the longest list there is
-        self.devices += parts.devices
+        self.counters += parts.counters
         self.openings += parts.openings
         self.bodies.update(parts.bodies)
         self.presences.update(parts.presences)
@@ -150,9 +151,9 @@ class Assembly:
         )
         for runner in loaded:
             runner.hold_calls()
-        for device in self.devices:
-            if device.store_key in stored:
-                device.load(stored[device.store_key], now_us, damaged)
+        for counter in self.counters:
+            if counter.store_key in stored:
+                counter.load(stored[counter.store_key], now_us, damaged)
         for runner in self.groups:
             if runner in loaded:
                 runner.resume(now_us)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from edgematrix.composition.course import Think, Thought
 from edgematrix.composition.llm_plan import LlmPlan
@@ -16,16 +14,15 @@ from edgematrix.errors import EdgeMatrixError, ModelError
 from edgematrix.models.halt import Halt
 from edgematrix.models.talk import Reply, Saying, Talk
 from edgematrix.models.talker import Talker
-from edgematrix.protocol.duration import SECOND_US, format_duration
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock
+from edgematrix.runtime.call_budget import CallBudget
 from edgematrix.runtime.code import Code
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["ModelDesk", "ModelThinker"]
 
 _log = logging.getLogger(__name__)
-
-_HOUR_US: Final = 3_600 * SECOND_US
 
 
 class ModelDesk:
@@ -88,9 +85,19 @@ class ModelThinker:
     Args:
         path: the agent's.
         ails: told, in a line, why the model does not work at all for now; the empty text once it works again.
+        budget: how often it may be asked; None for as often as it likes.
     """
 
-    def __init__(self, path: str, plan: LlmPlan, desk: ModelDesk, workshop: Workshop, clock: Clock, ails: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        plan: LlmPlan,
+        desk: ModelDesk,
+        workshop: Workshop,
+        clock: Clock,
+        ails: Callable[[str], None],
+        budget: CallBudget | None = None,
+    ) -> None:
         self._path = path
         self._plan = plan
         self._desk = desk
@@ -98,14 +105,15 @@ class ModelThinker:
         self._clock = clock
         self._ails = ails
         self._code = Code(self._ask, path, object, object, is_async=True)
-        self._calls: deque[int] = deque()
-        """The moments of the calls within the last hour."""
+        self._budget = budget
 
     def think(
         self, asked: Think, thought: Callable[[Thought | None, str, int], None], heard: Callable[[str, int], None] | None
     ) -> Callable[[], None]:
         """Ask the model; `thought(thought, error, now_us)` is called once, unless the function that is returned was called before."""
         halt = Halt()
+        # Counted with what makes it ask, so that it is stored with that, if nobody is there for the answer any more.
+        refusal = "" if self._budget is None else self._budget.spend(self._clock.now_us())
 
         def over(result: object, error: BaseException | None) -> None:
             now_us = self._clock.now_us()
@@ -115,7 +123,7 @@ class ModelThinker:
             else:
                 thought(None, self._told(error), now_us)
 
-        task = self._workshop.start(self._code, f"model {self._path}", (asked, halt, heard), None, over)
+        task = self._workshop.start(self._code, f"model {self._path}", (asked, halt, heard, refusal), None, over)
 
         def stop() -> None:
             halt.now()
@@ -123,9 +131,10 @@ class ModelThinker:
 
         return stop
 
-    async def _ask(self, given: tuple[Think, Halt, Callable[[str, int], None] | None], _context: object) -> Thought:
-        asked, halt, heard = given
-        self._count()
+    async def _ask(self, given: tuple[Think, Halt, Callable[[str, int], None] | None, str], _context: object) -> Thought:
+        asked, halt, heard, refusal = given
+        if refusal:
+            raise ModelError(refusal)
         plan, loop, clock = self._plan, asyncio.get_running_loop(), self._clock
         talk = Talk(
             asked.turns,
@@ -146,23 +155,6 @@ class ModelThinker:
             await asyncio.sleep(0)  # its last pieces come before its end
         calls = [(call.id, call.name, call.arguments) for call in reply.calls]
         return Thought(asked.step, reply.text, calls, reply.tokens, took_us, reply.is_cut, reply.note, reply.confidence)
-
-    def _count(self) -> None:
-        """Count a call of the model.
-
-        Raises:
-            ModelError: there were as many within the last hour as there may be.
-        """
-        bound = self._plan.spec.budget.calls_per_hour
-        if bound is None:
-            return
-        now_us, calls = self._clock.now_us(), self._calls
-        while calls and calls[0] <= now_us - _HOUR_US:
-            calls.popleft()
-        if len(calls) >= bound:
-            left = format_duration((calls[0] + _HOUR_US - now_us) // SECOND_US * SECOND_US + SECOND_US)
-            raise ModelError(f"its budget of {bound} calls per hour is used up; the next may be made in {left}")
-        calls.append(now_us)
 
     def _told(self, error: BaseException) -> str:
         if isinstance(error, EdgeMatrixError):

@@ -14,6 +14,7 @@ from edgematrix.composition.sentences_plan import SentencesPlan
 from edgematrix.identity.reference import fill
 from edgematrix.models.talker import Talker
 from edgematrix.protocol.ports import Clock
+from edgematrix.runtime.call_budget import CallBudget
 from edgematrix.runtime.model_thinker import ModelDesk, ModelThinker
 from edgematrix.runtime.workshop import Workshop
 
@@ -56,7 +57,12 @@ class Thinkers:
         self._near_desks: WeakValueDictionary[object, NearDesk] = WeakValueDictionary()
 
     def __call__(
-        self, path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None]
+        self,
+        path: str,
+        plan: LlmPlan | SentencesPlan,
+        workshop: Workshop,
+        ails: Callable[[str], None],
+        budget: CallBudget | None = None,
     ) -> ModelThinker | NearThinker:
         """Make one; nothing of a model is loaded yet, and no server is asked.
 
@@ -65,7 +71,7 @@ class Thinkers:
         """
         if isinstance(plan, SentencesPlan):
             return self._near(path, plan, workshop, ails)
-        return ModelThinker(path, plan, self._desk(path, plan.spec), workshop, self._clock, ails)
+        return ModelThinker(path, plan, self._desk(path, plan.spec), workshop, self._clock, ails, budget)
 
     def close(self) -> None:
         """End every model. Whoever waits for one gets an error."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from edgematrix.composition.sentences_plan import SentencesPlan
     from edgematrix.composition.spec import SpeakerModel
     from edgematrix.identity.secrets import Source
+    from edgematrix.runtime.call_budget import CallBudget
     from edgematrix.runtime.ensemble import Chooser, Thinker
     from edgematrix.runtime.model_chooser import Choosers
     from edgematrix.runtime.model_thinkers import Thinkers
@@ -276,13 +277,15 @@ class Simulation:
             self._choosers = Choosers(self._clock, self._loader.folder)
         return self._choosers(model, workshop)
 
-    def _thinker(self, path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None]) -> Thinker:
+    def _thinker(
+        self, path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None], budget: CallBudget | None
+    ) -> Thinker:
         if self._thinkers is None:
             from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
 
             asks = self._servers is not None
             self._thinkers = Thinkers(self._clock, self._loader.folder, self._servers, scripts=self._scripts, asks_servers=asks)
-        return self._thinkers(path, plan, workshop, ails)
+        return self._thinkers(path, plan, workshop, ails, budget)
 
     def _scorer(self, wanted: ModelWanted, agent: str, workshop: Workshop) -> Scorer:
         """A model answers at the instant at which it is asked."""

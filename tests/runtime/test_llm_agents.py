@@ -126,6 +126,15 @@ def test_calls_per_hour_are_bounded_and_come_back(play) -> None:
     assert "its budget of 2 calls per hour is used up; the next may be made in 59m59s" in reason
 
 
+def test_calls_per_hour_are_counted_through_a_restart(play) -> None:
+    inputs = [(1, "t/go", "a"), (2, "t/go", "b"), (5, "t/go", "c"), ("1h3s", "t/go", "d")]
+    text = house(["1", "2", "3", "4"], budget={"calls_per_hour": 2})
+    played = play(text, inputs, "2h", modules=CODE, restarts=[Restart(3_000_000, 0)])
+    assert len(played.on("t/out")) == 3
+    (reason,) = played.on("t/error")
+    assert "its budget of 2 calls per hour is used up" in reason
+
+
 def test_a_fallback_stands_in_for_an_answer(play) -> None:
     played = play(house([{"error": "out of order"}], fallback="I cannot say."), GO, modules=CODE)
     assert played.on("t/out") == ["I cannot say."]
