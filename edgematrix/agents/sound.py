@@ -39,7 +39,7 @@ def pcm_of(payload: object) -> bytes:
         raise CodecError(f"the frame is no WAV file that can be read: {str(error) or 'it is cut off'}", remedy=_REMEDY) from None
     if (rate, width, channels) != (RATE, SAMPLE_BYTES, 1):
         found = f"{rate} Hz, {8 * width} bit, {'mono' if channels == 1 else f'{channels} channels'}"
-        raise CodecError(f"the frame has {found}, expected {RATE} Hz, {8 * SAMPLE_BYTES} bit, mono", remedy=_REMEDY)
+        raise CodecError(f"the frame has {found}, expected {RATE} Hz, {8 * SAMPLE_BYTES} bit, mono")
     if len(pcm) > FRAME_BYTES_MAX:
         raise CodecError(f"the frame has {said / RATE:g} s of sound, at most {FRAME_BYTES_MAX / RATE / SAMPLE_BYTES:g} s are taken")
     if len(pcm) != said * SAMPLE_BYTES:

@@ -34,6 +34,8 @@ _ASKED_BYTES_MAX: Final = RATE * SAMPLE_BYTES
 """What is handed to the models at once: 1 s."""
 _TELL_EVERY_US: Final = 10 * SECOND_US
 """How often it is told that something goes on being dropped."""
+_BAD_REASONS_MAX: Final = 8
+"""After so many that differ frames that are none are counted alone: what is sent here may be different each time."""
 _REST_US: Final = SECOND_US
 """How long frames are dropped after the models have failed."""
 _ASKED_MAX: Final = 16
@@ -61,7 +63,7 @@ class VoiceRunner:
     """Listens on behalf of an agent."""
 
     __slots__ = (
-        "_asked", "_bad", "_bad_reason", "_bad_told_us", "_bytes", "_deaf_until_us", "_desk", "_engine", "_gap", "_is_busy", "_lost",
+        "_asked", "_bad", "_bad_reasons", "_bad_told_us", "_bytes", "_deaf_until_us", "_desk", "_engine", "_gap", "_is_busy", "_lost",
         "_lost_told_us", "_plan", "_queue", "_rests_until_us", "agent",
     )  # fmt: skip
 
@@ -77,7 +79,8 @@ class VoiceRunner:
         self._lost = 0
         self._lost_told_us: int | None = None
         self._bad = 0
-        self._bad_reason = ""
+        self._bad_reasons: set[str] = set()
+        """Why frames were refused, of which there is a dead letter each."""
         self._bad_told_us = 0
         self._rests_until_us = 0
         self._deaf_until_us = 0
@@ -243,11 +246,13 @@ class VoiceRunner:
     # What is lost
 
     def _refuse(self, message: Message, error: CodecError, now_us: int) -> None:
-        """Of frames that sound otherwise the first is a dead letter; that they go on is told now and then."""
+        """Of frames that sound otherwise the first of each kind is a dead letter; that they go on is told now and then."""
         reason = f"{error.what}{f'; expected {error.remedy}' if error.remedy and error.remedy not in error.what else ''}"
         self._bad += 1
-        if reason.partition(":")[0] != self._bad_reason.partition(":")[0]:
-            self._bad_reason, self._bad_told_us = reason, now_us
+        kind = reason.partition(":")[0]
+        if kind not in self._bad_reasons and len(self._bad_reasons) < _BAD_REASONS_MAX:
+            self._bad_reasons.add(kind)
+            self._bad_told_us = now_us
             self._engine.dead_letter(self.agent, message.topic, _shown(message.value), reason, now_us, Origin(message.trail))
         elif now_us - self._bad_told_us >= _TELL_EVERY_US:
             self._bad_told_us = now_us

@@ -157,6 +157,14 @@ def test_of_frames_that_sound_otherwise_the_first_is_a_dead_letter_and_the_rest_
     assert len(house.desk.asked) == 1
 
 
+def test_frames_that_are_another_thing_each_time_are_no_flood_of_dead_letters() -> None:
+    house = House()
+    for number in range(300):
+        house.hear(f"{number:04}".encode(), at_s=number / 10)
+    assert len(house.reasons(DeadLettered)) == 8
+    assert house.reasons(Dropped)[-1].endswith("frames so far)")
+
+
 def test_models_that_fail_say_so_and_are_asked_again_later() -> None:
     house = House()
     house.hear(TENTH)
