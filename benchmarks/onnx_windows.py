@@ -2,14 +2,16 @@
 
 A window counts from the sample that completes it (its message is handed to the engine) until its label is out; samples are handed in
 without a broker. The bare runtime is called in this process, with the same window, in turns with the agent. `cpu` is processor time, the
-model's process included, which other work of the machine hardly changes; `best` is the time that passes in the quickest twentieth. RSS is
-that of the model's process, and of a program that does nothing but load the same file with onnxruntime and run it.
+model's process included, which other work of the machine hardly changes; `best` is the time that passes in the quickest twentieth;
+`pipe` is what as many bytes take to another process and an answer back, the least that a model costs that cannot take its host with it.
+RSS is that of the model's process, and of a program that does nothing but load the same file with onnxruntime and run it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import subprocess
 import sys
 import time
@@ -41,6 +43,16 @@ for _ in range(100):
     session.run(None, {"window": numpy.zeros((1, 200, 6), numpy.float32)})
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
 """
+_ECHO: Final = """
+import os, sys
+size, heard = int(sys.argv[1]), 0
+while data := os.read(0, 65536):
+    heard += len(data)
+    if heard == size:
+        heard = 0
+        os.write(1, b"x" * 100)
+"""
+_WINDOW_BYTES: Final = 4_800
 
 
 def _matrix(precision: Precision) -> str:
@@ -58,6 +70,7 @@ class Figures(NamedTuple):
     agent_cpu_us: float
     bare_best_us: float
     agent_best_us: float
+    pipe_best_us: float
     agent_median_us: float
     rss_mb: float
 
@@ -66,7 +79,7 @@ def main() -> None:
     """Measure both precisions."""
     card = find_card("activity", Path())
     print("onnx: the model activity, 200 rows of 6 inputs, a window each 50 samples; µs for a window")
-    names = ("bare cpu", "agent cpu", "over", "bare best", "agent best", "over", "median", "RSS MB", "bare MB")
+    names = ("bare cpu", "agent cpu", "over", "bare best", "agent best", "over", "pipe best", "median", "RSS MB", "bare MB")
     print(f"{'':6}{''.join(f'{name:>11}' for name in names)}")
     for precision in card.precisions:
         found = asyncio.run(_measured(card, precision))
@@ -99,7 +112,8 @@ async def _measured(card: ModelCard, precision: Precision) -> Figures:
     engine.observers.append(seen)
     assembly.start({}, 0, lambda key, error: None)  # noqa: ARG005 - nothing is stored
     run = _bare(card, precision)
-    bare, agent = Timed(), Timed()
+    bare, agent, pipe = Timed(), Timed(), Timed()
+    echo = _echo()
     plan, worker_ns = card.plan(), 0
     last = plan.rows
     for at in range(plan.rows + plan.step * (_WINDOWS + _WARM)):
@@ -116,12 +130,28 @@ async def _measured(card: ModelCard, precision: Precision) -> Figures:
         engine.outbox.clear()
         with bare:
             run()
+        with pipe:
+            _there_and_back(echo)
         if not worker_ns and len(agent.wall_ns) == _WARM:
-            agent, bare, worker_ns = Timed(), Timed(), _cpu_ns(scorers)
+            agent, bare, pipe, worker_ns = Timed(), Timed(), Timed(), _cpu_ns(scorers)
     model_us = (_cpu_ns(scorers) - worker_ns) / len(agent.wall_ns) / 1_000
-    figures = Figures(bare.cpu_us, agent.cpu_us + model_us, bare.at(0.05), agent.at(0.05), agent.at(0.5), _rss_mb(scorers))
+    best = (bare.at(0.05), agent.at(0.05), pipe.at(0.05))
+    figures = Figures(bare.cpu_us, agent.cpu_us + model_us, *best, agent.at(0.5), _rss_mb(scorers))
     scorers.close()
+    echo.communicate()
     return figures
+
+
+def _echo() -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-c", _ECHO, str(_WINDOW_BYTES)]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+
+def _there_and_back(echo: subprocess.Popen[bytes]) -> None:
+    assert echo.stdin is not None
+    assert echo.stdout is not None
+    echo.stdin.write(bytes(_WINDOW_BYTES))
+    os.read(echo.stdout.fileno(), 1_000)
 
 
 class Timed:

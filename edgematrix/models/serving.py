@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -17,6 +18,8 @@ __all__ = ["Asking", "Served", "serve"]
 
 _READ_BYTES: Final = 65_536
 _SAID: Final = msgspec.msgpack.Decoder(Said)
+_setitimer: Final = getattr(signal, "setitimer", None)
+"""Not on every system."""
 
 
 class Asking(Protocol):
@@ -48,6 +51,8 @@ def serve(load: Callable[[], Served], question: Any, *, memory_bytes_max: int, l
     """
     _bound(memory_bytes_max)
     ears, answers = _pipes()
+    if _setitimer is not None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _end_after(load_s_max)
     try:
         served = load()
@@ -55,6 +60,8 @@ def serve(load: Callable[[], Served], question: Any, *, memory_bytes_max: int, l
         _say(answers, Ready(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__))
         return
     _end_after(0)
+    gc.collect()
+    gc.freeze()  # what was loaded stays: no collection needs to look at it again
     _say(answers, Ready())
     decoder = msgspec.msgpack.Decoder(question)
     while (said := ears.next()) is not None:
@@ -155,9 +162,8 @@ def _end_after(seconds: float) -> None:
 
     The host ends it before. This is for a process whose host was killed: it cannot hang on for ever.
     """
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+    if _setitimer is not None:
+        _setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _say(answers: BinaryIO, message: Heard) -> None:

@@ -99,8 +99,8 @@ class _Desk:
 
     def __init__(self, name: str, model: WindowModel, *, is_quick: bool) -> None:
         self._name = name
-        self._is_quick = is_quick
         self.model = model
+        self._quick: _Quick | None = model if is_quick and isinstance(model, _Quick) else None  # the look costs as much as an answer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onnx")
         self._waiting = 0
         self._listening: _Listening | None = None
@@ -118,8 +118,8 @@ class _Desk:
 
     def quick(self, values: bytes, timeout_s: float, over: QuickOver) -> Callable[[], None] | None:
         """Ask on the event loop itself, which takes half the time of a thread, where the model is ready for it; None where it is not."""
-        model, listening = self.model, self._listening
-        if self._waiting or not self._is_quick or not isinstance(model, _Quick) or (listening is not None and listening.is_busy):
+        model, listening = self._quick, self._listening
+        if model is None or self._waiting or (listening is not None and listening.is_busy):
             return None
         pipe = model.begin(values, timeout_s)
         if pipe is None:
