@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -203,6 +204,10 @@ class _Request:
                 raise _AgainError(self._talker.told(f"cannot be reached: {_short(error)}"), is_unreached=True) from None
             connected = self._socket = connection.sock  # the connection forgets it once the answer begins
             self._halt.attach(lambda: _shut(connected))
+            # Each wait for the socket has a bound, but who says a byte now and then, in a header, would be waited for again and again.
+            end = threading.Timer(self._left_s(), _shut, (connected,))
+            end.daemon = True
+            end.start()
             try:
                 self._refuse_halted()
                 return self._exchange(connection, body, heard)
@@ -210,9 +215,10 @@ class _Request:
                 self._refuse_halted()
                 raise ModelError(self._talker.told(f"did not answer within {self._timeout_s:g} s")) from None
             except (OSError, http.client.HTTPException) as error:
-                self._refuse_halted()
+                self._refuse_over()
                 raise _AgainError(self._talker.told(f"broke off: {_short(error)}")) from None
             finally:
+                end.cancel()
                 self._halt.attach(None)
 
     def rest(self, wait_s: float) -> None:
@@ -235,9 +241,10 @@ class _Request:
             with connection.getresponse() as response:
                 return self._answer(response, body, heard)
         except HalfError as error:  # such as of a server that gives up one request for the next
-            self._refuse_halted()
+            self._refuse_over()
             raise _AgainError(self._talker.told(f"gave half an answer: {error}")) from None
         except ValueError as error:
+            self._refuse_over()
             raise ModelError(self._talker.told(f"answered what is no answer: {_short(error)}")) from None
 
     def _answer(self, response: http.client.HTTPResponse, asked: bytes, heard: Callable[[Saying], None] | None) -> Reply:
@@ -300,6 +307,11 @@ class _Request:
         self._refuse_halted()
         if self._socket is not None:
             self._socket.settimeout(self._left_s())
+
+    def _refuse_over(self) -> None:
+        """Say why it was ended from here, if it was."""
+        self._refuse_halted()
+        self._left_s()
 
     def _left_s(self) -> float:
         left_s = self._until_s - time.monotonic()

@@ -233,6 +233,29 @@ def test_one_that_drips_is_not_waited_for_longer_either(server: TalkServer) -> N
     assert "did not answer within 0.4 s" in refused(server, timeout_s=0.4)
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"X-Slow: ", b"x"),
+        (b"X: y\r\n", b"A: b\r\n"),
+        (b"Transfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n", b"0"),
+        (b"Content-Type: application/json\r\n\r\n{", b" "),
+    ],
+)
+def test_one_that_drips_before_it_answers_is_not_waited_for_either(server: TalkServer, first: bytes, then: bytes) -> None:
+    def drip(request: Request) -> None:
+        write = request.handler.wfile.write
+        write(b"HTTP/1.1 200 OK\r\n" + first)
+        while not request.server_gone.wait(0.05):
+            write(then)
+
+    server.answer = drip
+    began_s = time.monotonic()
+    assert "did not answer within 0.4 s" in refused(server, timeout_s=0.4)
+    assert time.monotonic() - began_s < 2
+    assert len(server.asked) == 1
+
+
 def test_a_server_that_hangs_up_is_asked_again_unless_somebody_heard_a_piece(server: TalkServer) -> None:
     def hang_up(request: Request) -> None:
         request.handler.connection.shutdown(socket.SHUT_RDWR)
