@@ -37,3 +37,7 @@ def test_programs_of_boards_are_micropython(tmp_path: Path) -> None:
     for number, text in enumerate(programs):
         (tmp_path / f"{number}.py").write_text(text, encoding="utf-8")
         subprocess.run([cross, str(tmp_path / f"{number}.py")], check=True)
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    assert PAGE.missing_links() == []
