@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from mypy import api
 
+pytestmark = pytest.mark.xdist_group("mypy")  # two at once would wait for each other's cache
+
 WRONG = Path(__file__).parent / "expected_errors" / "flow_edges.py"
 
 

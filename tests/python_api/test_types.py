@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from mypy import api
 
+pytestmark = pytest.mark.xdist_group("mypy")  # two at once would wait for each other's cache
+
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "examples"
 
