@@ -41,9 +41,7 @@ def command(
     access: Annotated[
         Path | None, typer.Option("--access", metavar="DIR", help="Look at this folder of identities, which `provision` made, too.")
     ] = None,
-    matrix: Annotated[
-        Path | None, typer.Option("--matrix", metavar="MATRIX", help="Look for the models that its agents name too.")
-    ] = None,
+    matrix: Annotated[Path | None, typer.Option("--matrix", metavar="MATRIX", help="Look for the models that its agents name too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Look whether this machine has what is needed, and how the broker and the hosts on it fare.

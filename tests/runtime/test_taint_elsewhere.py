@@ -25,7 +25,9 @@ agents:
     agents:
       far: {inputs: {in: any}, flow: {edges: [in -> k]}, agents: {k: {python: "code:work"}}}
       b: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.set, payload: "${x.value}"}}]}}}
-      c: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.set, payload: "${x.value}"}}, {emit: {out: 1}}]}}}
+      c:
+        inputs: {in: any}
+        triggers: {t: {on: {x: {from: self.in}}, do: [{send: {to: /home/lock.set, payload: "${x.value}"}}, {emit: {out: 1}}]}}
 """
 CODE = """
 async def work(value: object, context) -> object:
