@@ -82,9 +82,11 @@ class AgentsSeen:
         return told if isinstance(told, int) else 0
 
     def is_ready(self, path: str) -> bool:
-        """Whether an agent says that it is ready, and the host that runs it is online."""
+        """Whether an agent takes work: it says that it is ready, or tries anew with each request, and its host is online."""
         state = self._states.get(path)
-        return state is not None and state.get("status") == "ready" and self._is_attended(state)
+        if state is None or not self._is_attended(state):
+            return False
+        return state.get("status") == "ready" or (state.get("status") == "failed" and state.get("tries") is True)
 
     def _is_attended(self, state: dict[str, object]) -> bool:
         """Whether the host that tells this state is online, and is the same that told it."""

@@ -24,6 +24,8 @@ Changed: TypeAlias = Callable[[AgentPath, str, int], None]
 class Presence:
     """Follows the states of some agents that run elsewhere: whoever waits for one that is gone is told.
 
+    One that failed, but tries anew with each request, such as a model, is there: it answers for itself.
+
     Where both are durable, work for one whose host is offline waits until it is back.
 
     Args:
@@ -82,7 +84,7 @@ class Presence:
             return
         if isinstance(host, str):
             self._settles(agent, (host, session), retained, now_us)
-        if status in _GONE:
+        if status in _GONE and not (status == "failed" and about.get("tries") is True):
             self._lose(agent, f"it is {status}", now_us, for_ever=status == "failed")
         elif retained and isinstance(host, str) and self._offline.get(host, _UNKNOWN) == session:
             self._lose(agent, f"its host {host} is offline", now_us)  # its state stayed behind when the host went

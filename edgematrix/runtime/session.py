@@ -394,6 +394,7 @@ class Session:
         about = {"v": 1, "status": status, "host": self._name, "session": self.id, "since": self._since, "revision": self._revision()}
         if ailing:
             about["reason"] = ailing
+            about["tries"] = True  # or those who call it from elsewhere would never find out that it can again
         if path in self._engine.waiting:
             about["waiting"] = self._engine.waiting[path]
         if path in self._missed:

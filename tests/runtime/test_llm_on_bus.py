@@ -29,8 +29,19 @@ agents:
     triggers:
       a: {{on: {{q: {{topic: t/ask}}}}, do: [{{call: {{agent: heavy, payload: "${{q.value}}"}}}}, {{emit: {{said: "${{result}}"}}}}]}}
 """
+CASCADE = """
+matrix: home
+agents:
+  lamp: {{device: {{writes: {{set: {{topic: z/lamp}}}}}}, host: pi}}
+  heavy: {{llm: {{provider: openai, url: "{url}", model: qwen3-8b, prompt: "${{text}}"}}, host: server}}
+  helper:
+    host: pi
+    triggers: {{said: {{mode: parallel, on: {{say: {{topic: t/said}}}}}}}}
+    sentences: {{rules: [{{say: ["good night"], send: {{to: lamp.set, payload: "OFF"}}}}]}}
+    escalate: {{to: heavy}}
+"""
 PARALLEL = 3
-PLACES = {AgentPath("home/heavy"): "server", AgentPath("home/asker"): "pi"}
+PLACES = {AgentPath("home/heavy"): "server", AgentPath("home/asker"): "pi", AgentPath("home/helper"): "pi", AgentPath("home/lamp"): "pi"}
 
 
 @pytest.fixture
@@ -152,6 +163,29 @@ def test_an_agent_whose_server_is_gone_says_so_in_its_state_until_it_is_back(on_
                 ear.say("em/in/home/heavy/in", "Hello?")
                 await ear.until(lambda: ear.on("em/state/home/heavy")[-1]["status"] == "ready")
             assert "reason" not in ear.on("em/state/home/heavy")[-1]
+
+    on_bus(test)
+
+
+def test_who_asks_from_another_host_hears_why_and_asks_again_once_the_server_is_back(on_bus: OnBus) -> None:
+    async def test(bus: Bus) -> None:
+        port = free_port()
+        matrix = CASCADE.format(url=f"http://127.0.0.1:{port}/v1")
+        async with (
+            bus.ear("em/state/home/heavy", "em/out/home/helper/+") as ear,
+            bus.host(matrix, name="server", hosts=PLACES),
+            bus.host(matrix, name="pi", hosts=PLACES),
+        ):
+            for count in (1, 2):  # the second time it is known by its state to have failed
+                ear.say("t/said", "make it cosy")
+                await ear.until(lambda count=count: len(ear.on("em/out/home/helper/unknown")) == count)
+                assert "cannot be reached" in ear.on("em/out/home/helper/unknown")[-1]["data"]["reason"]
+                await ear.until(lambda: ear.on("em/state/home/heavy")[-1]["status"] == "failed")
+            with talk_server(port):
+                ear.say("t/said", "make it cosy")
+                await ear.until(lambda: bool(ear.on("em/out/home/helper/out")))
+            assert ear.on("em/out/home/helper/out")[0]["data"]["answer"] == "Hello there."
+            await ear.until(lambda: ear.on("em/state/home/heavy")[-1]["status"] == "ready")
 
     on_bus(test)
 
