@@ -17,7 +17,8 @@ from edgematrix.protocol.path import AgentPath, is_below
 __all__ = ["deployment_of", "leased_units", "places_of", "secrets_of", "spec_of"]
 
 _NOT_DEPLOYED = frozenset({"access", "agents", "broker"})
-"""What of a matrix is no part of a deployment: every host has its own address of a broker, and that broker knows who may do what."""
+"""What of a matrix is no part of a deployment: every host has its own address of a broker, and that broker knows who may do what.
+A matrix that signs does not trust it: there hosts have to know that themselves."""
 
 
 def deployment_of(spec: MatrixSpec, places: Mapping[AgentPath, tuple[str, ...]], revision: int, deployer: str) -> Deployment:
@@ -34,7 +35,9 @@ def deployment_of(spec: MatrixSpec, places: Mapping[AgentPath, tuple[str, ...]],
     """
     definitions: dict[AgentPath, bytes] = {}
     _walk(AgentPath(spec.matrix), spec.agents, definitions)
-    head = {key: value for key, value in dump(spec).items() if key not in _NOT_DEPLOYED}
+    is_signed = spec.sign or any(node.spec.sign for node in AgentTree.of(spec))
+    left_out = _NOT_DEPLOYED - {"access"} if is_signed else _NOT_DEPLOYED
+    head = {key: value for key, value in dump(spec).items() if key not in left_out}
     paths = {path: definition_hash(data) for path, data in definitions.items()}
     return Deployment(Manifest(revision, head, paths, dict(places), deployer=deployer), definitions)
 

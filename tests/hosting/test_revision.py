@@ -277,6 +277,15 @@ def test_a_board_that_is_deployed_again_is_nobodys_to_run() -> None:
     assert Change.between(manifest("t/z", 1), manifest("t/z", 2)).is_nothing
 
 
+def test_hosts_of_a_matrix_that_signs_know_who_may_give_orders() -> None:
+    def known(**more: object) -> object:
+        spec = load({"matrix": "home", "access": {"operators": {"anna": {}}}, "agents": {"z": {"inputs": {"go": "any"}}}, **more})
+        return spec_of(deployment_of(spec, {AgentPath("home/z"): ("a",)}, 1, "anna")).access
+
+    assert known() is None
+    assert list(known(sign=True).operators) == ["anna"]  # type: ignore[attr-defined]
+
+
 def test_a_deployment_is_kept_whole_or_not_at_all(tmp_path: Any) -> None:
     kept = KeptDeployment(tmp_path / "state")
     assert kept.read() is None
