@@ -49,7 +49,7 @@ class Verdict(msgspec.Struct, frozen=True):
             less = f"; of {', '.join(self.sieved)} it hears what makes a difference" if self.sieved else ""
             return f"{name} stays with the host: {self.reason}{less}"
         acts = "which acts by itself" if self.acts else f"and the host acts: {self.why_not}"
-        return f"{name} is pushed down to {self.board}, {acts}"
+        return f"{name} can be pushed down to {self.board}, {acts}"
 
 
 class BoardRules(msgspec.Struct, frozen=True):
