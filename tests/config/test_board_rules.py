@@ -95,7 +95,9 @@ def test_what_stays_with_the_host_says_why(group: str, reason: str) -> None:
 )
 def test_who_acts(rest: str, told: str) -> None:
     lamp = "  lamp: {device: {writes: {set: {topic: lamp/set}}}}\n"
-    assert lines(house(f"g: {{on: {{a: {{from: board.t, above: 1}}}}, {rest}}}", more=lamp)) == [f"can be pushed down to home/board, {told}"]
+    assert lines(house(f"g: {{on: {{a: {{from: board.t, above: 1}}}}, {rest}}}", more=lamp)) == [
+        f"can be pushed down to home/board, {told}"
+    ]
 
 
 def test_the_table() -> None:
