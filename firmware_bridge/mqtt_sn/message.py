@@ -85,6 +85,62 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class _Coded(Message):
+    """An answer that is a return code alone."""
+
+    form: ClassVar[str] = "B"
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered(Message):
+    """The id of the message that is meant, and no more."""
+
+    form: ClassVar[str] = "H"
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _TopicAnswer(Message):
+    """An answer about a topic: its id, and a return code."""
+
+    form: ClassVar[str] = "HHB"
+    topic_id: int
+    message_id: int
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish(Message):
+    """What a node wants to hear. `topic` is a name or a filter, a short name, or the two bytes of a predefined id, as the flags say."""
+
+    form: ClassVar[str] = "BH"
+    has_rest: ClassVar[bool] = True
+    flags: Flags
+    message_id: int
+    topic: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _WillsTopic(Message):
+    """The topic of a will; without a body there is none."""
+
+    form: ClassVar[str] = "B"
+    has_rest: ClassVar[bool] = True
+    is_optional: ClassVar[bool] = True
+    flags: Flags = Flags()
+    topic: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _WillsPayload(Message):
+    """The payload of a will."""
+
+    has_rest: ClassVar[bool] = True
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Advertise(Message):
     """A gateway tells that it is there, and again within `duration_s`."""
 
@@ -128,12 +184,10 @@ class Connect(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Connack(Message):
+class Connack(_Coded):
     """Whether it is let in."""
 
     kind: ClassVar[int] = 0x05
-    form: ClassVar[str] = "B"
-    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +198,10 @@ class WillTopicReq(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class WillTopic(Message):
+class WillTopic(_WillsTopic):
     """The topic of the will; without a body there is none."""
 
     kind: ClassVar[int] = 0x07
-    form: ClassVar[str] = "B"
-    has_rest: ClassVar[bool] = True
-    is_optional: ClassVar[bool] = True
-    flags: Flags = Flags()
-    topic: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +212,10 @@ class WillMsgReq(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class WillMsg(Message):
+class WillMsg(_WillsPayload):
     """The will's payload."""
 
     kind: ClassVar[int] = 0x09
-    has_rest: ClassVar[bool] = True
-    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +231,10 @@ class Register(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class RegAck(Message):
+class RegAck(_TopicAnswer):
     """The answer, with the id."""
 
     kind: ClassVar[int] = 0x0B
-    form: ClassVar[str] = "HHB"
-    topic_id: int
-    message_id: int
-    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,53 +251,38 @@ class Publish(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class PubAck(Message):
+class PubAck(_TopicAnswer):
     """It has come, or why not."""
 
     kind: ClassVar[int] = 0x0D
-    form: ClassVar[str] = "HHB"
-    topic_id: int
-    message_id: int
-    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class PubComp(Message):
+class PubComp(_Numbered):
     """QoS 2."""
 
     kind: ClassVar[int] = 0x0E
-    form: ClassVar[str] = "H"
-    message_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class PubRec(Message):
+class PubRec(_Numbered):
     """QoS 2."""
 
     kind: ClassVar[int] = 0x0F
-    form: ClassVar[str] = "H"
-    message_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class PubRel(Message):
+class PubRel(_Numbered):
     """QoS 2."""
 
     kind: ClassVar[int] = 0x10
-    form: ClassVar[str] = "H"
-    message_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribe(Message):
-    """`topic` is a name or a filter, a short name, or the two bytes of a predefined id, as the flags say."""
+class Subscribe(_Wish):
+    """It wants to hear this."""
 
     kind: ClassVar[int] = 0x12
-    form: ClassVar[str] = "BH"
-    has_rest: ClassVar[bool] = True
-    flags: Flags
-    message_id: int
-    topic: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,24 +298,17 @@ class SubAck(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Unsubscribe(Message):
-    """As `Subscribe`."""
+class Unsubscribe(_Wish):
+    """It wants to hear this no more."""
 
     kind: ClassVar[int] = 0x14
-    form: ClassVar[str] = "BH"
-    has_rest: ClassVar[bool] = True
-    flags: Flags
-    message_id: int
-    topic: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class UnsubAck(Message):
+class UnsubAck(_Numbered):
     """Done."""
 
     kind: ClassVar[int] = 0x15
-    form: ClassVar[str] = "H"
-    message_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,42 +338,31 @@ class Disconnect(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class WillTopicUpd(Message):
+class WillTopicUpd(_WillsTopic):
     """Another topic for the will; without a body there is no will any more."""
 
     kind: ClassVar[int] = 0x1A
-    form: ClassVar[str] = "B"
-    has_rest: ClassVar[bool] = True
-    is_optional: ClassVar[bool] = True
-    flags: Flags = Flags()
-    topic: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
-class WillTopicResp(Message):
+class WillTopicResp(_Coded):
     """Whether it is taken."""
 
     kind: ClassVar[int] = 0x1B
-    form: ClassVar[str] = "B"
-    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class WillMsgUpd(Message):
+class WillMsgUpd(_WillsPayload):
     """Another payload for the will."""
 
     kind: ClassVar[int] = 0x1C
-    has_rest: ClassVar[bool] = True
-    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
-class WillMsgResp(Message):
+class WillMsgResp(_Coded):
     """Whether it is taken."""
 
     kind: ClassVar[int] = 0x1D
-    form: ClassVar[str] = "B"
-    code: int = 0
 
 
 Packet: TypeAlias = (
