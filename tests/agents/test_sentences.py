@@ -163,10 +163,10 @@ def test_the_receivers_of_a_rule_are_known_beforehand():
 def test_hostile_sentences_and_patterns_take_bounded_time():
     rule = {"say": [" ".join(["[a]"] * 100) + " b", " ".join(["(a|[a] a|a [a])"] * 30) + " {x}"], "answer": "x"}
     sentences = sentences_of(rule, slots={"x": {" ".join(["a"] * n): n for n in range(1, 40)}})
-    began = time.perf_counter()
+    began = time.thread_time()
     assert isinstance(sentences.hear("a " * 63), Unknown)
     assert isinstance(sentences.hear("a " * 10_000), Unknown)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_sentence_with_too_many_readings_is_not_guessed_at():
@@ -180,9 +180,9 @@ def test_a_sentence_with_too_many_readings_is_not_guessed_at():
 def test_a_thousand_rules_are_heard_quickly():
     rules = [{"say": [f"[please] do thing number {n} [in the {{room}}]"], "send": {"to": "x", "payload": n}} for n in range(1_000)]
     sentences = sentences_of(*rules)
-    began = time.perf_counter()
+    began = time.thread_time()
     heard = sentences.hear("please do thing number 999 in the hall")
-    assert time.perf_counter() - began < 0.2
+    assert time.thread_time() - began < 0.2
     assert isinstance(heard, Command)
     assert heard.payload == 999
 

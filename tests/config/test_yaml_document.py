@@ -123,10 +123,10 @@ def test_a_merge_takes_over_what_is_not_there_and_keeps_the_written_order() -> N
 def test_a_few_lines_cannot_ask_for_billions_of_values() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    began = time.perf_counter()
+    began = time.thread_time()
     issue = only_issue(value_of, "\n".join(lines))
     assert "aliases counted each time" in issue.what
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_aliases_cannot_nest_without_bound() -> None:
@@ -136,9 +136,9 @@ def test_aliases_cannot_nest_without_bound() -> None:
 
 
 def test_a_deep_file_ends_quickly() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     only_issue(value_of, "[" * 1_000_000)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_variables_in_quotes_are_text_and_plain_ones_are_read_by_the_schema() -> None:

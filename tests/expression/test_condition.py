@@ -147,12 +147,12 @@ def test_a_condition_that_gives_no_bool_is_an_error():
     ["(" * 2_000, "[" * 900 + "]" * 900, "1" + "+1" * 400, "!" * 999 + "true", "1" + " + 1" * 1_500, "value" + ".a" * 600, "x" * 5_000],
 )
 def test_a_hostile_expression_is_refused_at_once(text: str):
-    began = time.perf_counter()
+    began = time.thread_time()
     try:
         Expression.compile(text, NAMES).evaluate({"value": 1})
     except ExpressionError:
         pass
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_macros_nest_three_deep_at_most():
@@ -174,10 +174,10 @@ def test_macros_nest_three_deep_at_most():
     ],
 )
 def test_an_evaluation_that_would_take_too_long_is_refused(text: str, scope: dict[str, Any]):
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(ExpressionError):
         evaluate(text, **scope)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_long_list_of_devices_can_still_be_searched():

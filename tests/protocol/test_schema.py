@@ -66,9 +66,9 @@ def test_what_is_no_schema_is_refused_with_its_place(schema: dict[str, Any], whe
 
 def test_a_pattern_that_would_run_for_ever_elsewhere_takes_linear_time():
     schema = compile_schema({"pattern": "^(a+)+$"})
-    began = time.perf_counter()
+    began = time.thread_time()
     assert schema.refusal("a" * 20_000 + "b") is not None
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_schema_that_refers_to_itself_ends():
