@@ -243,8 +243,8 @@ class RemoteCalls:
         if outbound.call_inputs is not None:
             self._engine.calls.fail(runid, f"what it is to be given cannot be sent: {reason}", now_us)
             self._engine.advance(now_us)
-        elif outbound.is_answer:  # this word comes before the one that its work is done
-            self._tell(AgentPath(outbound.source), runid, _FAILED, f"what it put out cannot be sent: {reason}", now_us)
+        elif outbound.is_answer:
+            self._fail_unsent(AgentPath(outbound.source), runid, f"what it put out cannot be sent: {reason}", now_us)
 
     # Inside
 
@@ -347,6 +347,19 @@ class RemoteCalls:
         topic = topic_for(engine.root, Kind.OUT, speaker, END)
         trail = engine.next_trail(Trail(runid, runid, taint=taint), now_us)
         engine.outbox.append(Outbound(topic, data, speaker, now_us, 1, type=f"em.{Kind.OUT}.{END}", trail=trail, cause=runid))
+
+    def _fail_unsent(self, speaker: AgentPath, runid: str, reason: str, now_us: int) -> None:
+        """A call from elsewhere fails for what cannot leave: it has one end, and that leaves after all that the call has put out."""
+        engine = self._engine
+        if runid in engine.calls.open:
+            engine.calls.fail(runid, reason, now_us)
+            return
+        topic = topic_for(engine.root, Kind.OUT, speaker, END)
+        for outbound in engine.outbox:  # it is over, and its end is yet to leave
+            if outbound.topic == topic and outbound.trail is not None and outbound.trail.runid == runid:
+                if isinstance(outbound.value, dict) and outbound.value["outcome"] == DONE:
+                    outbound.value = {"outcome": _FAILED, "reason": reason}
+                return
 
     def _send_again(self, call: Call, now_us: int) -> None:
         """Its receiver takes a call once, however often it comes. What is delivered from end to end needs no second time."""

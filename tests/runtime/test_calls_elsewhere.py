@@ -33,6 +33,12 @@ async def work(value: object, context) -> object:
         for _ in range(100):
             value = [value]
         return value
+    if value == "deep, early":
+        for _ in range(100):
+            value = [value]
+        await context.emit("extra", value)
+        await asyncio.sleep(5)
+        return "late"
     if value == "other":
         await context.emit("extra", 1)
         return None
@@ -339,6 +345,17 @@ def test_what_would_not_be_taken_elsewhere_fails_the_call(play, what: str, why: 
     assert "cannot be sent" in str(wrong[2])
     assert why in str(wrong[2])
     assert right == (2, "t/out", {"got": 5})
+    nothing_is_left(net)
+
+
+@pytest.mark.parametrize("what", ["deep", "deep, early"])
+def test_the_end_of_a_call_whose_output_cannot_be_sent_is_told_once(play, what: str) -> None:
+    """Whether its work is over by then, or goes on."""
+    net = play(FLOW, FAR, [(1, "t/go", what)])
+    ((path, said),) = net.ends()
+    assert (path, said["outcome"]) == ("home/work/far", "failed")
+    assert "cannot be sent" in said["reason"]
+    assert [at for at, *_ in ends(net)] == [1]
     nothing_is_left(net)
 
 
