@@ -13,6 +13,7 @@ import pytest
 
 from edgematrix.errors import BrokerError
 from edgematrix.runtime.broker_program import choose
+from tests.free_port import free_port
 
 _START_S = 10.0
 _PLAIN_MOSQUITTO = """
@@ -39,25 +40,6 @@ persistence_location {directory}/
 autosave_interval 1
 {more}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
-    while True:
-        first = free_port()
-        try:
-            for number in range(1, count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", first + number))
-        except (OSError, OverflowError):
-            continue
-        return first
 
 
 class BrokerProcess:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
 from pathlib import Path
+
+from free_port import free_ports
 
 from edgematrix.runtime.broker_profile import load_profile
 
@@ -20,16 +19,6 @@ _PATIENCE_S = 60.0
 _NODE = re.compile(r"^(\w+): \w+ on (mqtt://\S+), process (\d+)")
 _URL = re.compile(r"^(\S+) is up: .* (mqtt://\S+)$")
 _AGAIN = re.compile(r"^restarted: (\w+) on (mqtt://\S+), process (\d+)")
-
-
-def ports_of_our_own() -> int:
-    """The first of three that nobody takes while a node is dead: other brokers look for free ones from 1883 on, systems above 32,768."""
-    while True:
-        first = random.randrange(20_000, 32_000)
-        with suppress(OSError), ExitStack() as stack:
-            for port in range(first, first + 3):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
 
 
 class ProfileProcess:
@@ -41,7 +30,7 @@ class ProfileProcess:
 
     def __init__(self, profile: str, folder: Path, *options: str, port: int | None = None) -> None:
         if port != 0 and not {"--port", "--access"} & set(options):
-            options = (*options, "--port", str(port or ports_of_our_own()))
+            options = (*options, "--port", str(port or free_ports(3)))
         self.nodes = [node.name for node in load_profile(profile).nodes]
         self.command = [sys.executable, "-m", "edgematrix", "broker", "up", profile, "--state", str(folder), *options]
         self.urls: dict[str, str] = {}

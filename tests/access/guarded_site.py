@@ -12,9 +12,10 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "cli"))
 from access_guard import Guard
-from broker_process import BrokerProcess, free_port
+from broker_process import BrokerProcess
 from cli_process import call, no_traceback
 from deploy_site import Ear, Site
+from free_port import free_port
 from guarded_broker import ADMIN, GuardedBroker, password_of
 
 from edgematrix.access.grant import Access, Grant, Grants

@@ -200,7 +200,7 @@ def at(port: int, user: str, client_id: str) -> WireClient:
 @pytest.fixture
 def two_listeners(tmp_path: Path) -> Iterator[tuple[int, int, GuardedBroker]]:
     """As brokers/mosquitto.conf has them: machines are their users, people's client ids have a prefix."""
-    from broker_process import free_port
+    from free_port import free_port
 
     peoples = free_port()
     broker = GuardedBroker("acl_file", tmp_path / "two", plant().matrix, people(), listener_of_people=peoples)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -13,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from broker_process import free_port, skip_without
+from broker_process import skip_without
 from broker_profile import ProfileProcess
+from free_port import free_ports
 
 from edgematrix.cli.main import main
 from edgematrix.errors import UsageError
@@ -81,9 +81,7 @@ def test_free_ports_are_found_where_none_is_named(up: Callable[..., ProfileProce
 
 
 def test_the_ports_that_are_asked_for_follow_each_other(up: Callable[..., ProfileProcess]) -> None:
-    port = free_port()
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port + 1), timeout=0.1):
-        pytest.skip("the next port is taken")
+    port = free_ports(2)
     running = up("mosquitto-bridge", "--port", str(port))
     assert running.urls == {"centre": f"mqtt://127.0.0.1:{port}", "edge": f"mqtt://127.0.0.1:{port + 1}"}
 

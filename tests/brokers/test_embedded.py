@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from broker_process import free_port, skip_without
+from broker_process import skip_without
+from free_port import free_port
 
 from edgematrix.errors import BrokerError
 from edgematrix.protocol.message import Publication

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from broker_process import BrokerProcess, free_port, skip_without
+from broker_process import BrokerProcess, skip_without
+from free_port import free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgematrix.errors import UsageError

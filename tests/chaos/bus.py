@@ -9,8 +9,9 @@ from pathlib import Path
 
 from edgematrix.runtime.broker_program import choose
 from edgematrix.runtime.capabilities import read_profile
-from tests.broker_process import BrokerProcess, free_port
+from tests.broker_process import BrokerProcess
 from tests.chaos.program import Program
+from tests.free_port import free_port
 
 __all__ = ["Brokers", "brokers"]
 

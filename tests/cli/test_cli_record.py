@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from broker_process import BrokerProcess, free_port
+from broker_process import BrokerProcess
 from cli_process import CALM, WAIT_S, Ear, Running, call, no_traceback
+from free_port import free_port
 from typer.testing import CliRunner
 
 from edgematrix.cli import main

@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from broker_process import BrokerProcess, free_port
+from broker_process import BrokerProcess
 from cli_process import CALM, WAIT_S, Ear, Running, call, descendants, lives, no_traceback, words_of
+from free_port import free_port
 
 Start = Callable[..., Running]
 ECHO = "matrix: m\nagents:\n  r: {triggers: {g: {on: {x: {topic: t/in}}, do: [{publish: {topic: t/out, payload: '${x.value}'}}]}}}\n"

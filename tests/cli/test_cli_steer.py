@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from broker_process import BrokerProcess, free_port
+from broker_process import BrokerProcess
 from fake_host import FakeHost, HostOf, Steer
+from free_port import free_port
 
 from edgematrix.protocol.codec import decode_event
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from broker_process import free_ports, skip_without
+from broker_process import skip_without
 from cli_process import Running
+from free_port import free_ports
 
 from edgematrix.cli import main
 from edgematrix.identity.access_folder import AccessFolder

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from broker_process import BrokerProcess, free_port
+from broker_process import BrokerProcess
 from doc_page import BIN, Page, assert_shown, environment, started
+from free_port import free_port
 
 PAGE = Page("docs/firmware.md")
 SECTIONS = ("ESPHome", "Tasmota", "MQTT-SN")

@@ -14,16 +14,11 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from free_port import free_port
 
 from firmware_bridge import micropython
 
 WAIT_S = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Broker:

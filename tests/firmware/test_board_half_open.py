@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from firmware_bench import Board, Broker, Listener, free_port
+from firmware_bench import Board, Broker, Listener
+from free_port import free_port
 
 Start = Callable[..., Board]
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from broker_process import BrokerProcess, free_ports, skip_without
+from broker_process import BrokerProcess, skip_without
 from firmware_bench import Listener
+from free_port import free_ports
 from mqttsn12.client.MqttSnClient import MqttSnClient, MqttSnListener, MqttSnMessage
 from sn_client import SnClient
 

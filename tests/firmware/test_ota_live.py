@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from firmware_bench import WAIT_S, Broker, Listener, free_port
+from firmware_bench import WAIT_S, Broker, Listener
+from free_port import free_port
 from ota_bench import PATH, SLEEPER, Powered, image_of, program, until
 
 from edgematrix.cli.main import main

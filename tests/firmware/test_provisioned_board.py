@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from firmware_bench import Board, free_port
+from firmware_bench import Board
+from free_port import free_port
 
 from edgematrix.errors import BusError
 from firmware_bridge.board_line import write_files

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from firmware_bench import WAIT_S, Board, free_port
+from firmware_bench import WAIT_S, Board
+from free_port import free_port
 from serial_line import BridgeProcess, PtyLine
 
 from edgematrix.cli import main

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from firmware_bench import Broker, Listener, free_port
+from firmware_bench import Broker, Listener
+from free_port import free_port
 from serial_bench import AVR
 from serial_line import BridgeProcess, event, is_offline, is_ready
 

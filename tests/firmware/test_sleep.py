@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firmware_bench import Broker, Listener, free_port
+from firmware_bench import Broker, Listener
+from free_port import free_port
 
 from firmware_bridge import micropython
 from firmware_bridge.upy.judge import Judge

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from firmware_bench import free_port
+from free_port import free_port
 from ota_bench import Keeper, image_of, until
 
 from edgematrix.errors import UsageError

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from broker_process import free_ports, skip_without
+from broker_process import skip_without
+from free_port import free_ports
 
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.provisioning import Provisioned, ProvisionWish, provision

@@ -10,7 +10,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker_process import free_ports, skip_without
+from broker_process import skip_without
+from free_port import free_ports
 
 from edgematrix.cli.visit import visit
 from edgematrix.config.opening import open_matrix

@@ -14,7 +14,7 @@ from importlib import util
 from pathlib import Path
 
 import pytest
-from broker_process import free_port
+from free_port import free_port
 
 from edgematrix.errors import ModelError
 from edgematrix.models.envelope import schema_of

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from importlib import util
 
 import pytest
-from broker_process import free_port
 from bus_fixtures import Bus, OnBus
+from free_port import free_port
 from live_support import asked
 from talk_server import Request, TalkServer, talk_server
 

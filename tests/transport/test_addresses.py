@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from broker_process import BrokerProcess, free_port
+from broker_process import BrokerProcess
+from free_port import free_port
 from listening import Client, Ears, run
 
 from edgematrix.protocol.message import Publication
