@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edgematrix.errors import UsageError
+from edgematrix.protocol.agent_state import agent_state
 
 __all__ = [
     "ESPHOME_SINCE", "HEADER", "NUMBERS", "SCRIPT_TYPES", "EsphomeBoard", "EsphomeBroker", "EsphomeInput", "EsphomeOutput", "c_name",
@@ -269,8 +270,7 @@ def _shape(kind: str) -> str:
 def _state(board: EsphomeBoard, status: str) -> str:
     """ESPHome's messages are fixed when it is built: the session is the device's for good, and nobody knows since when."""
     session = hashlib.sha256(f"esphome {board.path}".encode()).hexdigest()[:16]
-    state = {"v": 1, "status": status, "host": _host_name(board.path), "session": session, "since": None, "revision": 0}
-    return json.dumps(state, separators=(",", ":"))
+    return json.dumps(agent_state(status, _host_name(board.path), session, None), separators=(",", ":"))
 
 
 def c_name(port: str) -> str:

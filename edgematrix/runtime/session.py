@@ -10,6 +10,7 @@ from msgspec import structs
 
 from edgematrix.errors import CodecError, QueueFullError, TopicError
 from edgematrix.hosting.capability import PROTOCOL_VERSION
+from edgematrix.protocol.agent_state import agent_state
 from edgematrix.protocol.codec import check_bounds, decode, encode_value
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Message, Publication
@@ -391,7 +392,7 @@ class Session:
         """Say how an agent is."""
         ailing = self._engine.ailing.get(path)
         status = "paused" if self._engine.pauses.covers(path) else "failed" if ailing else "ready"
-        about = {"v": 1, "status": status, "host": self._name, "session": self.id, "since": self._since, "revision": self._revision()}
+        about = agent_state(status, self._name, self.id, self._since, self._revision())
         if ailing:
             about["reason"] = ailing
             about["tries"] = True  # or those who call it from elsewhere would never find out that it can again

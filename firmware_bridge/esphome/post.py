@@ -7,11 +7,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from edgematrix.errors import CodecError, EdgeMatrixError
+from edgematrix.protocol.agent_state import agent_state
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
+from firmware_bridge.counted import counted
 
 __all__ = ["Post"]
 
@@ -159,11 +161,11 @@ class Post:
             self._send(self._state_of(self._status, self._reason, self._since))
 
     def _state_of(self, status: str, reason: str, since: str | None) -> Publication:
-        state: dict[str, object] = {"v": 1, "status": status, "host": self._host, "session": self._session, "since": since, "revision": 0}
+        state = agent_state(status, self._host, self._session, since)
         if reason:
             state["reason"] = reason
         if since is not None and any(self.counts.values()):
-            state["bridge"] = {"counts": {name: count for name, count in sorted(self.counts.items()) if count}}
+            state["bridge"] = {"counts": counted(self.counts)}
         return Publication(topic_for(self._root, Kind.STATE, self._path), encode_value(state), 1, retain=True)
 
     def _send(self, publication: Publication) -> None:

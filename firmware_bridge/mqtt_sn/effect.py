@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Attach", "Detach", "Effect", "Finished", "Listen", "Send", "Tell", "ToBroker", "Unlisten", "Will"]
+from firmware_bridge.receipts import Finished
+
+__all__ = ["Attach", "Detach", "Effect", "Listen", "Send", "Tell", "ToBroker", "Unlisten", "Will"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,6 @@ class Unlisten:
     """Subscribe no more."""
 
     filter: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The broker's message of this receipt needs to be kept no longer."""
-
-    receipt: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ from typing import Any
 from edgematrix.access.grant import Access, Grants
 from firmware_bridge.mqtt_sn import message as m
 from firmware_bridge.mqtt_sn.delivery import Delivery, Letter
-from firmware_bridge.mqtt_sn.effect import Attach, Detach, Effect, Finished, Send, Tell, ToBroker, Will
+from firmware_bridge.mqtt_sn.effect import Attach, Detach, Effect, Send, Tell, ToBroker, Will
 from firmware_bridge.mqtt_sn.interest import Interest, topic_of
 from firmware_bridge.mqtt_sn.message import Code, Packet, PacketError
 from firmware_bridge.mqtt_sn.packet import encode
 from firmware_bridge.mqtt_sn.rules import Rules
 from firmware_bridge.mqtt_sn.topic_ids import KnownTopics, TopicIds
 from firmware_bridge.mqtt_sn.uplink import Uplink
+from firmware_bridge.receipts import Finished
 
 __all__ = ["Identity", "Node", "Phase"]
 

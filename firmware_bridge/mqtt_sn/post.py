@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from edgematrix.errors import CodecError, EdgeMatrixError
+from edgematrix.protocol.agent_state import agent_state
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.moment import format_moment
@@ -17,11 +18,13 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
+from firmware_bridge.counted import counted
 from firmware_bridge.mqtt_sn.delivery import Letter
-from firmware_bridge.mqtt_sn.effect import Attach, Detach, Effect, Finished, Listen, Send, Tell, ToBroker, Unlisten
+from firmware_bridge.mqtt_sn.effect import Attach, Detach, Effect, Listen, Send, Tell, ToBroker, Unlisten
 from firmware_bridge.mqtt_sn.node import Identity, Node
 from firmware_bridge.mqtt_sn.rules import Rules
 from firmware_bridge.mqtt_sn.topic_ids import KnownTopics
+from firmware_bridge.receipts import Finished, Receipts
 
 __all__ = ["NodePlace", "Post"]
 
@@ -139,9 +142,9 @@ class Post:
     def _state(self, status: str) -> bytes:
         """What is retained on the node's `state`; of a will nobody knows beforehand when it is published."""
         since = None if status == "offline" else format_moment(self._clock.wall_us())
-        state = {"v": 1, "status": status, "host": self._client_id, "session": self._session, "since": since, "revision": 0}
+        state = agent_state(status, self._client_id, self._session, since)
         if status != "offline":
-            state["gateway"] = {"counts": {name: count for name, count in sorted(self.node.counts.items()) if count}}
+            state["gateway"] = {"counts": counted(self.node.counts)}
         return encode_value(state)
 
     # What a connection tells
@@ -210,8 +213,7 @@ class _Line:
         transport.answered = lambda topic_filter, refusal: post.granted(self, topic_filter, refusal)
         self._post = post
         self._running: asyncio.Task[None] | None = None
-        self._receipts: dict[int, bool] = {}
-        """Messages that the broker keeps for us, in order, and whether they are finished."""
+        self._receipts = Receipts()
 
     def start(self) -> None:
         self._running = asyncio.create_task(self._run())
@@ -235,19 +237,12 @@ class _Line:
     def took(self) -> int:
         """The receipt of the message that came now."""
         receipt = self.transport.receipt
-        self._receipts[receipt] = False
+        self._receipts.took(receipt)
         return receipt
 
     def finish(self, receipt: int) -> None:
         """Tell the broker of all that is finished up to the first that is not."""
-        if receipt in self._receipts:
-            self._receipts[receipt] = True
-        last = 0
-        for one, is_finished in list(self._receipts.items()):
-            if not is_finished:
-                break
-            last = one
-            del self._receipts[one]
+        last = self._receipts.finish(receipt)
         if last:
             self.transport.acknowledge(last)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Answer", "Committed", "Effect", "Finished", "Publish", "Send", "Tell"]
+from firmware_bridge.receipts import Finished
+
+__all__ = ["Answer", "Committed", "Effect", "Publish", "Send", "Tell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,6 @@ class Committed:
     edge: str
     epoch: int
     sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The broker need not keep the message of this receipt any more."""
-
-    receipt: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from firmware_bridge.receipts import Finished
 from firmware_bridge.serial.command import WIRE_ID_BYTES, Command, Commands
-from firmware_bridge.serial.effect import Answer, Committed, Effect, Finished
+from firmware_bridge.serial.effect import Answer, Committed, Effect
 from firmware_bridge.serial.hello import Port
 from firmware_bridge.serial.kind import Kind, Result
 from firmware_bridge.serial.pace import Pace

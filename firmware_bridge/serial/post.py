@@ -8,15 +8,18 @@ from collections.abc import Callable
 
 from edgematrix.delivery.ack import Ack, encode_ack
 from edgematrix.errors import CodecError, EdgeMatrixError
+from edgematrix.protocol.agent_state import agent_state
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
+from firmware_bridge.counted import counted
+from firmware_bridge.receipts import Finished, Receipts
 from firmware_bridge.serial.command import WIRE_ID_BYTES, Command, wire_id
 from firmware_bridge.serial.device import Device, Phase
 from firmware_bridge.serial.edges import Edges
-from firmware_bridge.serial.effect import Answer, Committed, Effect, Finished, Publish, Send
+from firmware_bridge.serial.effect import Answer, Committed, Effect, Publish, Send
 from firmware_bridge.serial.place import Place
 
 __all__ = ["Post", "state_message"]
@@ -25,12 +28,12 @@ __all__ = ["Post", "state_message"]
 def state_message(device: Device, place: Place, host: str, session: str, since: str | None, *, is_will: bool = False) -> bytes:
     """What is retained on the device's `state`; of a will nobody knows beforehand when it is published."""
     status, reason = ("offline", "the bridge is gone") if is_will else (device.phase.status, device.reason)
-    found: dict[str, object] = {"v": 1, "status": status, "host": host, "session": session, "since": since, "revision": 0}
+    found = agent_state(status, host, session, since)
     if reason:
         found["reason"] = reason
     line: dict[str, object] = {"port": place.line, "address": place.address}
     if not is_will:
-        line["counts"] = {name: count for name, count in sorted(device.counts.items()) if count}
+        line["counts"] = counted(device.counts)
         if device.damaged:
             line["device_damaged"] = device.damaged
         if device.waiting:
@@ -74,8 +77,7 @@ class Post:
         self._edges = Edges()
         self._base = 0
         """`edgebase` of the command that came in last."""
-        self._receipts: dict[int, bool] = {}
-        """Messages that the broker keeps for us, in order, and whether they are finished."""
+        self._receipts = Receipts()
 
     @property
     def address(self) -> int:
@@ -128,7 +130,7 @@ class Post:
         """A command came in."""
         receipt = self.transport.receipt if qos and self.transport is not None else 0
         if receipt:
-            self._receipts[receipt] = False
+            self._receipts.took(receipt)
         command = self._command(topic, payload, receipt, retained=retained)
         if command is None:
             self.device.noise("commands_malformed", 1, self._clock.now_us())
@@ -234,14 +236,7 @@ class Post:
 
     def _finish(self, receipt: int) -> None:
         """Tell the broker of all that is finished up to the first that is not."""
-        if receipt in self._receipts:
-            self._receipts[receipt] = True
-        last = 0
-        for one, is_finished in list(self._receipts.items()):
-            if not is_finished:
-                break
-            last = one
-            del self._receipts[one]
+        last = self._receipts.finish(receipt)
         if last and self.transport is not None:
             self.transport.acknowledge(last)
 

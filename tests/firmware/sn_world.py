@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from edgematrix.access.grant import Grants, GrantsDraft
 from firmware_bridge.mqtt_sn import message as m
 from firmware_bridge.mqtt_sn.delivery import Letter
-from firmware_bridge.mqtt_sn.effect import Attach, Detach, Effect, Finished, Listen, Send, ToBroker, Unlisten, Will
+from firmware_bridge.mqtt_sn.effect import Attach, Detach, Effect, Listen, Send, ToBroker, Unlisten, Will
 from firmware_bridge.mqtt_sn.gateway import Gateway
 from firmware_bridge.mqtt_sn.node import Identity, Node
 from firmware_bridge.mqtt_sn.packet import decode, encode
 from firmware_bridge.mqtt_sn.rules import Rules
 from firmware_bridge.mqtt_sn.topic_ids import KnownTopics
+from firmware_bridge.receipts import Finished
 
 SECOND = 1_000_000
 TANK, PUMP = "home/tank", "home/pump"
