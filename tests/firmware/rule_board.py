@@ -1,4 +1,4 @@
-"""A board for tests of rules: whatever comes on `air` it puts out as a reading, and its fan does as it is told."""
+"""A board for tests of rules: whatever comes on `air` or `shine` it puts out as a reading, and its fan does as it is told."""
 
 import json
 import sys
@@ -15,9 +15,9 @@ def main(port: str, folder: str, table: str = "null") -> None:
     judge = Judge(FileKeep(folder + "/rules"), json.loads(table))
     agent.use(judge)
 
-    def air(command: Command) -> None:
+    def emit_all(port: str, command: Command) -> None:
         for value in command.value if isinstance(command.value, list) else [command.value]:
-            agent.emit("temperature", value)
+            agent.emit(port, value)
 
     def obey(command: Command) -> None:
         if command.value not in ("on", "off"):
@@ -25,9 +25,9 @@ def main(port: str, folder: str, table: str = "null") -> None:
         print("fan", command.value)
         agent.emit("fan", command.value, retain=True)
 
-    agent.on("air", air)
+    agent.on("air", lambda command: emit_all("temperature", command))
     agent.on("set", obey)
-    agent.on("shine", lambda command: agent.emit("light", command.value))
+    agent.on("shine", lambda command: emit_all("light", command))
     agent.run()
     sys.stdout.write(json.dumps({"lost": judge.lost, "waiting": judge.waiting, "table": judge.table}) + "\n")
 

@@ -115,13 +115,15 @@ def report_of(payload: bytes) -> list[Any]:
 
 def test_the_radio_speaks_when_something_happens(house: House, broker: Broker, listener: Listener, board: Start, tmp_path: Path) -> None:
     begin(house, listener, board, broker, tmp_path)
+    told_by_host = Listener(broker.port)  # of its own: what the host says may come before or after what the board does
     listener.publish(AIR, "[20, 21, 26.5, 27.5, 28, 26.5, 27.5]")
     told = report_of(listener.wait_for(f"em/out/{BOARD}/_rules"))
     assert (told[0], told[2], told[6], told[7], told[8]) == (1, 1, [0], [[20, 0]], 0), "below 24 at once, and done there"
     hot = report_of(listener.wait_for(f"em/out/{BOARD}/_rules"))
     assert (hot[2], hot[6], hot[7]) == (2, [0], [[27.5, 0]])
-    assert listener.wait_for("t/cool") == b"20"
-    assert json.loads(listener.wait_for("em/out/home/green/fan/told"))["data"] == 27.5
+    assert told_by_host.wait_for("t/cool") == b"20"
+    assert json.loads(told_by_host.wait_for("em/out/home/green/fan/told"))["data"] == 27.5
+    told_by_host.close()
     listener.publish(AIR, "[25, 28]")
     again = report_of(listener.wait_for(f"em/out/{BOARD}/_rules"))
     assert (again[2], again[7]) == (3, [[28, 0]])
@@ -134,8 +136,7 @@ def test_for_and_conditions_of_the_host(house: House, broker: Broker, listener: 
     begin(house, listener, board, broker, tmp_path)
     listener.publish(f"em/in/{BOARD}/shine", "120")
     assert listener.wait_for("t/odd") == b"120"
-    listener.publish(f"em/in/{BOARD}/shine", "4")
-    listener.publish(f"em/in/{BOARD}/shine", "3")
+    listener.publish(f"em/in/{BOARD}/shine", "[4, 3]")
     assert listener.wait_for("t/dark") == b"3"
 
 
