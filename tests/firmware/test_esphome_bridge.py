@@ -130,13 +130,17 @@ def test_a_device_without_mqtt_is_an_agent(
     assert "the device has nothing for set_nothing; it has speed, lamp" in said
 
 
-def test_a_device_that_goes_and_comes_back(bridge: Callable[[int], subprocess.Popen[bytes]], device: EsphomeDevice, bus: Listener) -> None:
+def test_a_device_that_goes_and_comes_back(
+    bridge: Callable[[int], subprocess.Popen[bytes]], device: EsphomeDevice, bus: Listener, mosquitto: BrokerProcess
+) -> None:
     process = bridge(device.port)
     bus.wait_for(STATE, is_status("ready"))
     device.hang_up()
     assert "its connection is gone" in json.loads(bus.wait_for(STATE, is_status("offline")))["reason"]
+    answers = Listener(mosquitto.port)  # of its own: it is back before or after it has been asked
     bus.publish(f"{IN}/set_pump", event(True, 1))
-    bus.wait_for(ACK)
+    answers.wait_for(ACK)
+    answers.close()
     bus.wait_for(STATE, is_status("ready"))
     process.kill()
     bus.wait_for(STATE, lambda payload: b"the bridge is gone" in payload)
