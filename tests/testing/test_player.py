@@ -16,6 +16,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from free_port import free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 WAIT_S = 20.0
@@ -26,9 +27,7 @@ class Ground:
     """A broker on a free port, and what one listener hears there."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.heard: queue.Queue[tuple[float, str, bytes, bool]] = queue.Queue()
         self._config = folder / "m.conf"
         self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n")
@@ -157,13 +156,15 @@ def test_at_full_speed_all_waits_for_a_broker_that_is_away(ground: Ground, play:
 
 
 def test_the_schedule_is_absolute(ground: Ground, play: Play) -> None:
-    """100 messages, 0.6 s apart, at 60 times the speed: one second, without a drift that adds up."""
+    """200 messages, 0.6 s apart, at 60 times the speed: two seconds, without a drift that adds up."""
     ground.listen()
-    process = play([{"at": n * 0.6, "topic": "t", "payload": n} for n in range(101)], "--url", ground.url, "--speed", "60")
-    moments = [ground.next()[0] for _ in range(101)]
+    process = play([{"at": n * 0.6, "topic": "t", "payload": n} for n in range(201)], "--url", ground.url, "--speed", "60")
+    moments = [ground.next()[0] for _ in range(201)]
     assert outcome(process)[0] == 0
-    assert 0.9 < moments[-1] - moments[0] < 1.3
-    assert 0.4 < moments[50] - moments[0] < 0.8
+    late_s = [moment - n * 0.01 for n, moment in enumerate(moments)]
+    # Those of some messages that were least late: a busy machine keeps a single one back.
+    assert abs(min(late_s[150:]) - min(late_s[:50])) < 0.1
+    assert abs(min(late_s[75:125]) - min(late_s[:50])) < 0.1
 
 
 def test_a_part_of_the_day_begins_at_once(ground: Ground, play: Play) -> None:
@@ -184,7 +185,7 @@ def test_a_signal_stops_it_at_once(ground: Ground, play: Play, number: signal.Si
     assert (found, err) == (code, "")
     assert out.startswith("played 1 messages, 0 lost")
     assert out.endswith(", stopped\n")
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < WAIT_S  # not the hour that the recording goes on for
 
 
 def test_a_broker_that_is_not_there_is_one_line(ground: Ground, play: Play) -> None:
@@ -197,17 +198,17 @@ def test_a_broker_that_is_not_there_is_one_line(ground: Ground, play: Play) -> N
 def test_a_broker_that_goes_away_and_comes_back(ground: Ground, play: Play) -> None:
     """QoS 0 is lost meanwhile and counted; QoS 1 waits; the clock goes on."""
     ground.listen()
-    lines: list[dict[str, object]] = [{"at": n / 20, "topic": f"q{n % 2}", "payload": n, "qos": n % 2} for n in range(60)]
+    lines: list[dict[str, object]] = [{"at": n / 20, "topic": f"q{n % 2}", "payload": n, "qos": n % 2} for n in range(80)]
     process = play(lines, "--url", ground.url)
     ground.next()
     ground.kill()
-    time.sleep(0.5)
+    time.sleep(1.5)  # of the four seconds that it plays for
     ground.start()
     code, out, _ = outcome(process)
     assert code == 1
     lost = int(out.split("messages, ")[1].split(" lost")[0])
-    assert 1 <= lost <= 30
-    while ground.next()[2] != b"59":
+    assert 1 <= lost <= 40
+    while ground.next()[2] != b"79":
         continue
 
 
