@@ -125,8 +125,9 @@ def test_one_that_was_killed_meanwhile_is_started_again(make: Make) -> None:
     pid = process.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
+    until_s = time.monotonic() + 20
     while process.pid is not None:
-        pass
+        assert time.monotonic() < until_s
     assert ask(process) == 1
 
 
@@ -306,7 +307,7 @@ def test_one_that_does_not_stop_is_ended_in_time(make: Make) -> None:
 
     with pytest.raises(ModelError, match="the model toy was stopped"):
         heard_pieces(process, "", halt, heard)
-    assert STOP_S_MAX <= time.monotonic() - stopped[0] < 1.0
+    assert STOP_S_MAX <= time.monotonic() - stopped[0] < 10.0  # not the minute for which it is busy
     assert process.pid is None
     assert process.rests_s == 0
 
