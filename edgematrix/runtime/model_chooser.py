@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from edgematrix.composition.speaker import END
 from edgematrix.composition.spec import SpeakerModel
-from edgematrix.errors import EdgeMatrixError, ModelError
 from edgematrix.protocol.ports import Clock, Model
 from edgematrix.runtime.code import Code
+from edgematrix.runtime.model_threads import ModelThreads, failure_told
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["ANSWER_S_MAX", "WAITING_MAX", "Choosers", "ModelChooser"]
-
-_log = logging.getLogger(__name__)
 
 ANSWER_S_MAX: Final = 60.0
 """How long a model may take for one answer."""
@@ -35,10 +30,10 @@ class ModelChooser:
         workshop: which the tasks belong to, so that they end with the host.
     """
 
-    def __init__(self, name: str, model: Model, desk: _Desk, workshop: Workshop, clock: Clock) -> None:
+    def __init__(self, name: str, model: Model, threads: ModelThreads, workshop: Workshop, clock: Clock) -> None:
         self._name = name
         self._model = model
-        self._desk = desk
+        self._threads = threads
         self._workshop = workshop
         self._clock = clock
         self._code = Code(self._pick, name, object, object, is_async=True)
@@ -54,7 +49,7 @@ class ModelChooser:
             if error is None:
                 chosen(str(result), "", now_us)
             else:
-                chosen("", self._told(error), now_us)
+                chosen("", failure_told(error, f"the model {self._name}"), now_us)
 
         task = self._workshop.start(self._code, f"model {self._name}", (question, choices), None, over)
 
@@ -66,33 +61,7 @@ class ModelChooser:
     async def _pick(self, asked: tuple[str, tuple[str, ...]], _context: object) -> str:
         question, choices = asked
         role = f"You lead a discussion. You answer with one name: {', '.join(choices)}."
-        return await self._desk.take(partial(self._model.choose, role, question, choices, ANSWER_S_MAX), self._name)
-
-    def _told(self, error: BaseException) -> str:
-        if isinstance(error, EdgeMatrixError):
-            return str(error)
-        _log.error("the model %s failed", self._name, exc_info=error)
-        return f"{type(error).__name__}: {error}"
-
-
-class _Desk:
-    """The one thread that asks a model, and how many wait for it."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._waiting = 0
-
-    async def take(self, ask: Callable[[], str], name: str) -> str:
-        if self._waiting >= WAITING_MAX:
-            raise ModelError(f"the model {name} has {self._waiting} questions to answer already")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, ask)
-        finally:
-            self._waiting -= 1
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        return await self._threads.take(partial(self._model.choose, role, question, choices, ANSWER_S_MAX))
 
 
 class Choosers:
@@ -105,7 +74,7 @@ class Choosers:
     def __init__(self, clock: Clock, folder: Path) -> None:
         self._clock = clock
         self._folder = folder
-        self._desks: dict[Path | None, tuple[Model, _Desk]] = {}
+        self._models: dict[Path | None, tuple[Model, ModelThreads]] = {}
 
     def __call__(self, spec: SpeakerModel, workshop: Workshop) -> ModelChooser:
         """Make one; nothing of a model is loaded yet.
@@ -116,18 +85,23 @@ class Choosers:
         if spec.provider == "fake":
             from edgematrix.models.fake import FakeModel  # noqa: PLC0415 - for tests
 
-            return ModelChooser("fake", FakeModel(spec.script, END), _Desk(), workshop, self._clock)
+            fake = FakeModel(spec.script, END)
+            return ModelChooser("fake", fake, _threads("fake", fake), workshop, self._clock)
         from edgematrix.models.llama_model import LlamaModel, find_model  # noqa: PLC0415 - a chat with a fake does not need it
 
         file = find_model(spec.model, self._folder)
-        if file not in self._desks:
-            self._desks[file] = LlamaModel(spec.model, file), _Desk()
-        model, desk = self._desks[file]
-        return ModelChooser(spec.model, model, desk, workshop, self._clock)
+        if file not in self._models:
+            made = LlamaModel(spec.model, file)
+            self._models[file] = made, _threads(spec.model, made)
+        model, threads = self._models[file]
+        return ModelChooser(spec.model, model, threads, workshop, self._clock)
 
     def close(self) -> None:
         """End every model. Whoever waits for one gets an error."""
-        for model, desk in self._desks.values():
-            model.close()
-            desk.close()
-        self._desks.clear()
+        for _, threads in self._models.values():
+            threads.close()
+        self._models.clear()
+
+
+def _threads(name: str, model: Model) -> ModelThreads:
+    return ModelThreads(model, f"the model {name}", "questions to answer", WAITING_MAX)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from edgematrix.composition.course import Think, Thought
 from edgematrix.composition.llm_plan import LlmPlan
-from edgematrix.errors import EdgeMatrixError, ModelError
+from edgematrix.errors import ModelError
 from edgematrix.models.halt import Halt
 from edgematrix.models.talk import Reply, Saying, Talk
 from edgematrix.models.talker import Talker
@@ -18,15 +15,14 @@ from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.call_budget import CallBudget
 from edgematrix.runtime.code import Code
+from edgematrix.runtime.model_threads import ModelThreads, failure_told
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["ModelDesk", "ModelThinker"]
 
-_log = logging.getLogger(__name__)
-
 
 class ModelDesk:
-    """The threads that ask a model, or a server with models, and how many wait for one. The model ends with it.
+    """Asks a model, or a server with models. The model ends with it.
 
     Args:
         name: of the model, for errors.
@@ -35,13 +31,8 @@ class ModelDesk:
     """
 
     def __init__(self, name: str, talker: Talker, parallel: int, waiting_max: int) -> None:
-        self._name = name
         self._talker = talker
-        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="model")
-        self._parallel = parallel
-        self._room = parallel + waiting_max
-        self._busy = 0
-        self._finish = weakref.finalize(self, _end, talker, self._threads)
+        self._threads = ModelThreads(talker, f"the model {name}", "questions to answer", parallel + waiting_max, parallel=parallel)
 
     @property
     def trouble(self) -> str:
@@ -56,27 +47,16 @@ class ModelDesk:
         Raises:
             ModelError: as `Talker.talk`, or too many wait.
         """
-        if self._busy >= self._room:
-            raise ModelError(f"the model {self._name} has {self._busy} questions to answer already")
 
         def ask() -> tuple[Reply, int]:
             began_us = clock.now_us()
             return self._talker.talk(talk, timeout_s, heard=heard, halt=halt), clock.now_us() - began_us
 
-        self._busy += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-        finally:
-            self._busy -= 1
+        return await self._threads.take(ask)
 
     def close(self) -> None:
         """End the model. Whoever waits for it gets an error."""
-        self._finish()
-
-
-def _end(talker: Talker, threads: ThreadPoolExecutor) -> None:
-    talker.close()
-    threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 class ModelThinker:
@@ -118,10 +98,8 @@ class ModelThinker:
         def over(result: object, error: BaseException | None) -> None:
             now_us = self._clock.now_us()
             self._ails(self._desk.trouble)
-            if error is None:
-                thought(result if isinstance(result, Thought) else None, "", now_us)
-            else:
-                thought(None, self._told(error), now_us)
+            why = "" if error is None else failure_told(error, f"the model of {self._path}")
+            thought(result if isinstance(result, Thought) else None, why, now_us)
 
         task = self._workshop.start(self._code, f"model {self._path}", (asked, halt, heard, refusal), None, over)
 
@@ -155,9 +133,3 @@ class ModelThinker:
             await asyncio.sleep(0)  # its last pieces come before its end
         calls = [(call.id, call.name, call.arguments) for call in reply.calls]
         return Thought(asked.step, reply.text, calls, reply.tokens, took_us, reply.is_cut, reply.note, reply.confidence)
-
-    def _told(self, error: BaseException) -> str:
-        if isinstance(error, EdgeMatrixError):
-            return str(error)
-        _log.error("the model of %s failed", self._path, exc_info=error)
-        return f"{type(error).__name__}: {error}"

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import msgspec
 
 from edgematrix.agents.near import NearSentences
 from edgematrix.composition.course import Think, Thought
-from edgematrix.errors import EdgeMatrixError, ModelError
+from edgematrix.errors import ModelError
 from edgematrix.models.halt import Halt
 from edgematrix.models.near_model import KnownSentences, NearModel
 from edgematrix.models.near_wire import Match
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
+from edgematrix.runtime.model_threads import ModelThreads, failure_told
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["NearDesk", "NearThinker", "ScriptedNear"]
-
-_log = logging.getLogger(__name__)
 
 WAITING_MAX: Final = 64
 """Sentences that one model has, the one that it works on included."""
@@ -33,13 +28,11 @@ _MATCHES: Final = 24
 
 
 class NearDesk:
-    """The one thread that asks a model of what is near. The model ends with it."""
+    """Asks a model of what is near, one sentence after the other. The model ends with it."""
 
     def __init__(self, model: NearModel) -> None:
         self._model = model
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="near")
-        self._busy = 0
-        self._finish = weakref.finalize(self, _end, model, self._thread)
+        self._threads = ModelThreads(model, "what finds near sentences", "to look at", WAITING_MAX)
 
     @property
     def trouble(self) -> str:
@@ -52,23 +45,11 @@ class NearDesk:
         Raises:
             ModelError: as `NearModel.nearest`, or too many wait.
         """
-        if self._busy >= WAITING_MAX:
-            raise ModelError(f"what finds near sentences has {self._busy} to look at already")
-        self._busy += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, lambda: self._model.nearest(known, texts, _MATCHES, timeout_s, halt))
-        finally:
-            self._busy -= 1
+        return await self._threads.take(lambda: self._model.nearest(known, texts, _MATCHES, timeout_s, halt))
 
     def close(self) -> None:
         """End the model. Whoever waits for it gets an error."""
-        self._finish()
-
-
-def _end(model: NearModel, thread: ThreadPoolExecutor) -> None:
-    model.close()
-    thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 class ScriptedNear:
@@ -138,7 +119,8 @@ class NearThinker:
         def over(result: object, error: BaseException | None) -> None:
             now_us = self._clock.now_us()
             self._ails(self._desk.trouble)
-            thought(result if isinstance(result, Thought) else None, "" if error is None else self._told(error), now_us)
+            why = "" if error is None else failure_told(error, f"what finds near sentences for {self._path}")
+            thought(result if isinstance(result, Thought) else None, why, now_us)
 
         task = self._workshop.start(self._code, f"near {self._path}", (asked, halt), None, over)
 
@@ -153,9 +135,3 @@ class NearThinker:
         began_us = self._clock.now_us()
         found = await self._desk.take(self._known, [turn.content for turn in asked.turns], asked.time_us_max / SECOND_US, halt)
         return Thought(asked.step, msgspec.json.encode(found).decode(), (), 0, self._clock.now_us() - began_us)
-
-    def _told(self, error: BaseException) -> str:
-        if isinstance(error, EdgeMatrixError):
-            return str(error)
-        _log.error("what finds near sentences for %s failed", self._path, exc_info=error)
-        return f"{type(error).__name__}: {error}"

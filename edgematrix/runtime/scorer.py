@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,16 +12,15 @@ from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
-from edgematrix.errors import EdgeMatrixError, ModelError
+from edgematrix.errors import ModelError
 from edgematrix.models.onnx_wire import Scored, Signature
 from edgematrix.models.process import ModelProcess
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
+from edgematrix.runtime.model_threads import failure_told
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["WAITING_MAX", "ModelWanted", "Scorer", "Scorers", "Told", "WindowModel"]
-
-_log = logging.getLogger(__name__)
 
 WAITING_MAX: Final = 64
 """Windows that one model has to score, the one that it works on included."""
@@ -69,7 +67,7 @@ class Scorer:
             if isinstance(result, Scored):
                 told(result, "", now_us)
             else:
-                told(None, self._said(error), now_us)
+                told(None, failure_told(error, f"the model of {self._agent}"), now_us)
 
         quick = self._desk.quick(values, timeout_s, partial(self._quick_over, told))
         if quick is not None:
@@ -86,12 +84,6 @@ class Scorer:
 
     async def _ask(self, asked: tuple[bytes, float], _context: object) -> Scored:
         return await self._desk.take(*asked)
-
-    def _said(self, error: BaseException | None) -> str:
-        if isinstance(error, EdgeMatrixError):
-            return str(error)
-        _log.error("the model of %s failed", self._agent, exc_info=error)
-        return f"{type(error).__name__}: {error}"
 
 
 class _Desk:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,16 +13,14 @@ from weakref import WeakSet
 
 import msgspec
 
-from edgematrix.errors import EdgeMatrixError
 from edgematrix.models.process import ModelProcess
 from edgematrix.models.voice_wire import Ears, Sound, Sounded
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
+from edgematrix.runtime.model_threads import failure_told
 from edgematrix.runtime.workshop import Workshop
 
 __all__ = ["Listener", "VoiceDesk", "VoiceDesks", "VoiceWanted", "Voices"]
-
-_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Told = Callable[[T | None, str, int], None]
@@ -105,15 +102,9 @@ class VoiceDesk:
             if error is None:
                 told(result, "", now_us)
             else:
-                told(None, self._said(error), now_us)
+                told(None, failure_told(error, f"the voice of {self._agent}"), now_us)
 
         self._workshop.start(Code(ask, self._agent, object, object, is_async=True), self._agent, None, None, over)
-
-    def _said(self, error: BaseException) -> str:
-        if isinstance(error, EdgeMatrixError):
-            return str(error)
-        _log.error("the voice of %s failed", self._agent, exc_info=error)
-        return f"{type(error).__name__}: {error}"
 
 
 def _end(listener: Listener, *threads: ThreadPoolExecutor) -> None:

@@ -12,7 +12,8 @@ from edgematrix.composition.spec import SpeakerModel
 from edgematrix.errors import ModelError
 from edgematrix.protocol.limits import Limits
 from edgematrix.runtime.clock import SystemClock
-from edgematrix.runtime.model_chooser import WAITING_MAX, Choosers, ModelChooser, _Desk
+from edgematrix.runtime.model_chooser import WAITING_MAX, Choosers, ModelChooser
+from edgematrix.runtime.model_threads import ModelThreads
 from edgematrix.runtime.observation import DeadLettered
 from edgematrix.runtime.workshop import Workshop
 
@@ -114,13 +115,13 @@ class Heard:
 @asynccontextmanager
 async def chooser_of(model: Slow) -> AsyncIterator[ModelChooser]:
     clock = SystemClock()
-    workshop, desk = Workshop(clock, Limits(), lambda path, ms: None), _Desk()
+    workshop = Workshop(clock, Limits(), lambda path, ms: None)
+    threads = ModelThreads(model, "the model slow", "questions to answer", WAITING_MAX)
     try:
-        yield ModelChooser("slow", model, desk, workshop, clock)
+        yield ModelChooser("slow", model, threads, workshop, clock)
     finally:
         await workshop.close()
-        model.close()
-        desk.close()
+        threads.close()
 
 
 def test_the_event_loop_turns_while_a_model_thinks_and_it_has_one_question_at_a_time() -> None:
