@@ -15,7 +15,7 @@ from edgematrix.errors import BrokerError
 from edgematrix.runtime.broker_program import choose
 from tests.free_port import free_port
 
-_START_S = 10.0
+_START_S = 60.0
 _PLAIN_MOSQUITTO = """
 listener {port} 127.0.0.1
 set_tcp_nodelay true

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-_WAIT_S = 20.0
+_WAIT_S = 60.0
 _READ_BYTES = 1 << 18
 _FILTERS_AT_ONCE = 200
 

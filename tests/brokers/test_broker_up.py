@@ -21,7 +21,7 @@ from edgematrix.errors import UsageError
 from edgematrix.runtime.broker_profile import load_profile, load_profiles
 from edgematrix.runtime.capabilities import read_profile
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 def is_alive(pid: int) -> bool:

@@ -26,7 +26,7 @@ from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
 KINDS = pytest.mark.parametrize("kind", ["mosquitto", "nats"])
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 def is_alive(pid: int) -> bool:

@@ -20,7 +20,7 @@ from edgematrix.runtime.broker_program import choose
 from edgematrix.runtime.capabilities import load_capabilities, read_profile
 
 TOP = Path(__file__).parents[2]
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Visitor:

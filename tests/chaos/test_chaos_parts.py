@@ -20,7 +20,7 @@ from tests.chaos.program import Program, ProgramError, Programs
 from tests.chaos.reaper import Reaper
 from tests.chaos.schedule import Kill, draw
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 SLEEPER = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 PARENT = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(600)"]
 

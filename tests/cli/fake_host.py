@@ -11,7 +11,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 AGENTS = ("home/hall", "home/hall/lamp", "home/report", "home/report/editor")
 
 Answer = Callable[[str, str, dict[str, Any]], "dict[str, Any] | None"]

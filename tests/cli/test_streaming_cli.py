@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess
-from cli_process import Running, call, no_traceback
+from cli_process import WAIT_S, Running, call, no_traceback
 
 from edgematrix.cli.parts_text import PartsText
 from edgematrix.cli.sighting import Sighting
@@ -106,7 +106,7 @@ def test_pieces_inside_a_composite_can_be_watched_by_name(home: Path, start: Sta
         return "sequence" in watching.printed
 
     watching.wait_until(streamed, "no piece came")
-    watching.process.wait(10)
+    watching.process.wait(WAIT_S)
     pieces = [json.loads(line) for line in watching.printed.splitlines() if line.startswith("{")]
     assert [(piece["path"], piece["port"], piece["value"], piece["sequence"]) for piece in pieces] == [
         ("teller/report/writer", "out", "a", 1),

@@ -18,7 +18,7 @@ import pytest
 from broker_process import BrokerProcess
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-WAIT_S = 20.0
+WAIT_S = 60.0
 EVENING = """
 {"at": 0, "topic": "study/status", "payload": "online", "retain": true, "qos": 1}
 {"at": 10, "topic": "tele/washer/SENSOR", "payload": {"ENERGY": {"Today": 1.5, "Power": 0.9}}}

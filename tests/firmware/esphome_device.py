@@ -37,7 +37,7 @@ class EsphomeDevice:
             payload = message.SerializeToString()
             self._connection.sendall(b"\0" + _varint(len(payload)) + _varint(_NUMBER[type(message)]) + payload)
 
-    def wait_for(self, kind: type, wait_s: float = 15.0) -> Any:
+    def wait_for(self, kind: type, wait_s: float = 60.0) -> Any:
         """The next message of a type that the bridge sends."""
         with self.changed:
             assert self.changed.wait_for(lambda: any(isinstance(one, kind) for one in self.asked), wait_s), self.asked

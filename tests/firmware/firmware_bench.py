@@ -18,7 +18,7 @@ from free_port import free_port
 
 from firmware_bridge import micropython
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Broker:

@@ -11,7 +11,7 @@ from firmware_bridge.mqtt_sn import message as m
 from firmware_bridge.mqtt_sn.message import Flags, IdType
 from firmware_bridge.mqtt_sn.packet import decode, encode
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 
 
 class SnClient:

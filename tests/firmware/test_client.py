@@ -17,7 +17,7 @@ Serve = Callable[[Callable[[socket.socket, int], None]], Server]
 
 CONNACK = b"\x20\x02\x00\x00"
 RESUMED = b"\x20\x02\x01\x00"
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 def read_packet(connection: socket.socket) -> bytes:

@@ -42,7 +42,7 @@ agents:
     outputs: {level: {type: number, retain: true, qos: 1}, pump: boolean}
 """
 OUT, IN, ACK, STATE = "em/out/home/tank", "em/in/home/tank", "em/ack/home/tank", "em/state/home/tank"
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ agents:
   pump: {host: pump, inputs: {speed: number}, outputs: {flow: number}}
   long: {agents: {way: {agents: {down: {agents: {the: {agents: {garden: {host: garden, inputs: {set: any}, outputs: {t: number}}}}}}}}}}
 """
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Gateway:

@@ -29,7 +29,7 @@ Wake = Callable[..., dict[str, Any]]
 def wake(interpreter: list[str], tmp_path: Path) -> Wake:
     """Let the board wake once, as after deep sleep: a new process, with what it kept."""
 
-    def once(port: int, reading: object, awake_ms_max: int = 5_000, clock: int | str = 0) -> dict[str, Any]:
+    def once(port: int, reading: object, awake_ms_max: int = 20_000, clock: int | str = 0) -> dict[str, Any]:
         words = [
             *interpreter,
             str(HERE / "sleeper.py"),
@@ -39,7 +39,7 @@ def wake(interpreter: list[str], tmp_path: Path) -> Wake:
             str(awake_ms_max),
             str(clock),
         ]
-        done = subprocess.run(words, env=micropython.environment(), capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(words, env=micropython.environment(), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr + done.stdout
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found

@@ -22,7 +22,7 @@ from edgematrix.identity.listener import mosquitto_listeners, nats_listener_tls
 from edgematrix.identity.registry import Registry, read_registry
 from edgematrix.runtime.broker_program import choose
 
-_START_S = 10.0
+_START_S = 60.0
 LONG = "a" * 40
 """A name; three of them make a path that no certificate's name holds."""
 MATRIX = f"""

@@ -35,7 +35,7 @@ from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 HOST = "pi"
 FENCE = "live/fence"
 

@@ -38,7 +38,7 @@ from edgematrix.transport.memory_bus import MemoryBus
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 """How long anything may take before a test gives up; no test waits for time to pass."""
 
 

@@ -19,7 +19,7 @@ import pytest
 from free_port import free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 Play = Callable[..., "subprocess.Popen[str]"]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgematrix.protocol.message import Publication
     from edgematrix.protocol.ports import Transport
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 30.0
 
 
 class Ears:
@@ -110,6 +110,6 @@ async def clients(place: Place, *names: str, **settings: Any) -> AsyncIterator[l
             await client.close()
 
 
-def run(test: Coroutine[Any, Any, None], patience_s: float = 30.0) -> None:
+def run(test: Coroutine[Any, Any, None], patience_s: float = 120.0) -> None:
     """Run one test on a loop of its own, bounded in time."""
     asyncio.run(asyncio.wait_for(test, patience_s))

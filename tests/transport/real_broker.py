@@ -37,7 +37,7 @@ class BrokerPlace:
         transport = client.transport
         assert isinstance(transport, PahoTransport)
         transport.publish(Publication("$settled", b"", 1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not transport._sender._outbox.idle or transport._session is None or transport._session._asked:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.002)
         await asyncio.sleep(QUIET_S)

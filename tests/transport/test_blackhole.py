@@ -28,7 +28,7 @@ def through(test: Callable[[Blackhole, asyncio.Queue[bytes]], Awaitable[None]]) 
             finally:
                 writer.close()
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             server = await asyncio.start_server(serve, "127.0.0.1", 0)
             async with server, Blackhole(server.sockets[0].getsockname()[1]) as hole:
                 await test(hole, told)
