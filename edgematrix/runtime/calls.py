@@ -156,13 +156,14 @@ class Calls:
 
     Args:
         calls_max: how many may be under way.
-        left: told of calls that nobody waits for any more, though their work waits in trigger groups.
+        left: told the run and the receiver of calls that nobody waits for any more, though their work waits in trigger groups.
     """
 
-    def __init__(self, calls_max: int, left: Callable[[str], None] = lambda runid: None) -> None:  # noqa: ARG005 - nobody is told
+    def __init__(self, calls_max: int, left: Callable[[str, AgentPath], None] = lambda runid, receiver: None) -> None:  # noqa: ARG005 - nobody is told
         self._left = left
         self.open: dict[str, Call] = {}
-        self.cancelled: OrderedDict[str, None] = OrderedDict()
+        self.cancelled: OrderedDict[str, AgentPath] = OrderedDict()
+        """Calls that nobody waits for any more, each with its receiver: no work of theirs begins."""
         self.held: dict[Holder, dict[str, Call]] = {}
         """The calls whose work waits in a group: each of its steps may begin it, or drop it."""
         self._calls_max = calls_max
@@ -282,7 +283,7 @@ class Calls:
         runid = run.trail.runid
         call = self.open.get(runid)
         if call is None:
-            return runid not in self.cancelled
+            return not self.is_forbidden(runid, run.runner.agent)
         if _is_part(run.runner.agent, call.receiver):
             if call.runs is None:
                 call.runs = [run]
@@ -366,18 +367,23 @@ class Calls:
         if self.open.pop(call.runid, None) is None:
             return
         if call.held_by:
-            self._left(call.runid)
+            self._left(call.runid, call.receiver)
         self._close(call)
-        self.forbid(call.runid)
+        self.forbid(call.runid, call.receiver)
         for run in call.runs or ():
             run.runner.cancel(run, now_us)
         self._tell_over(call, now_us)
 
-    def forbid(self, runid: str) -> None:
+    def forbid(self, runid: str, receiver: AgentPath) -> None:
         """Let no work begin for a call that nobody waits for any more."""
-        self.cancelled[runid] = None
+        self.cancelled[runid] = receiver
         if len(self.cancelled) > _CANCELLED_MAX:
             self.cancelled.popitem(last=False)
+
+    def is_forbidden(self, runid: str, agent: AgentPath) -> bool:
+        """Whether what an agent is given in this run is for a call that nobody waits for any more. What others hear in it is theirs."""
+        receiver = self.cancelled.get(runid)
+        return receiver is not None and _is_part(agent, receiver)
 
     def settle(self, now_us: int) -> bool:
         """End the calls of which nothing is under way any more. Whether any was looked at."""

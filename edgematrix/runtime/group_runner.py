@@ -13,7 +13,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.ledger_entry import StoredRun
-from edgematrix.runtime.observation import Fired, NotFired, Outcome, RunEnded
+from edgematrix.runtime.observation import Dropped, Fired, NotFired, Outcome, RunEnded
 from edgematrix.runtime.run import Body, Run
 from edgematrix.triggers import (
     Arrival,
@@ -170,6 +170,9 @@ class GroupRunner:
         calls = self.engine.calls
         if calls.open and (call := calls.of(message.trail.runid, self.agent)) is not None:
             calls.hold(call, self)
+        elif calls.cancelled and calls.is_forbidden(message.trail.runid, self.agent):
+            self.engine.observe(Dropped(now_us, self.agent, message.topic, "whoever asked for it does not wait any more"))
+            return
         self._apply(self.group.step(state, Arrival(message, hits), now_us), now_us)
 
     def take_judged(self, firing: Firing, now_us: int) -> None:

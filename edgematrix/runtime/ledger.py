@@ -87,15 +87,15 @@ class Ledger:
             inputs.key = key_of(_INPUTS, agent, "", blake2b(inputs.runid.encode(errors="surrogatepass"), digest_size=16).hexdigest())
         self.change(inputs)
 
-    def leave(self, runid: str) -> None:
+    def leave(self, runid: str, receiver: AgentPath) -> None:
         """Nobody waits any more for a call whose work waits in a trigger group."""
-        self._left.add(runid)
+        self._left.add(runid, receiver)
         self.change(self._left)
 
     @property
-    def left(self) -> tuple[str, ...]:
-        """The runs of such calls."""
-        return tuple(self._left.runids)
+    def left(self) -> Mapping[str, AgentPath]:
+        """The runs of such calls, each with its receiver."""
+        return self._left.runids
 
     def leave_only(self, runids: Iterable[str]) -> None:
         """Work of no other run waits in trigger groups."""

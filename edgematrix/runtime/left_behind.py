@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.stored_form import pack, unpack
 
 __all__ = ["LeftBehind"]
@@ -14,7 +15,7 @@ _MAX = 1_000
 
 
 class LeftBehind:
-    """The ids of their runs.
+    """The ids of their runs, each with the receiver.
 
     Args:
         key: under which they are stored.
@@ -26,18 +27,18 @@ class LeftBehind:
         self.key = key
         self.is_changed = False
         self.is_stored = False
-        self.runids: OrderedDict[str, None] = OrderedDict()
+        self.runids: OrderedDict[str, AgentPath] = OrderedDict()
 
-    def add(self, runid: str) -> None:
+    def add(self, runid: str, receiver: AgentPath) -> None:
         """Remember one."""
-        self.runids[runid] = None
+        self.runids[runid] = receiver
         if len(self.runids) > _MAX:
             self.runids.popitem(last=False)
 
     def keep_only(self, runids: Iterable[str]) -> None:
         """Forget all others."""
         known = set(runids)
-        self.runids = OrderedDict((runid, None) for runid in self.runids if runid in known)
+        self.runids = OrderedDict((runid, receiver) for runid, receiver in self.runids.items() if runid in known)
 
     def read(self, data: bytes) -> None:
         """Take up what was written.
@@ -45,12 +46,12 @@ class LeftBehind:
         Raises:
             StateError: it is damaged.
         """
-        self.runids = OrderedDict.fromkeys(unpack(data, list[str]))
+        self.runids = OrderedDict((runid, AgentPath(receiver)) for runid, receiver in unpack(data, list[tuple[str, str]]))
         self.is_stored = True
 
     def parts(self) -> dict[str, bytes | None]:
         """What is to be written now."""
-        return {self.key: pack(list(self.runids))}
+        return {self.key: pack(list(self.runids.items()))}
 
     def erased(self) -> dict[str, bytes | None]:
         """The key of what was written."""

@@ -124,7 +124,7 @@ class Operations:
         asked = order.asked
         if error is None or order.session or not isinstance(asked, Cancel) or not order.topic.startswith(self._control):
             return False
-        self._engine.calls.forbid(asked.run)
+        self._engine.calls.forbid(asked.run, order.path)
         return True
 
     def ask(self, order: Order, told: Told, now_us: int) -> None:

@@ -71,7 +71,7 @@ class Resumption:
         runs = [run for run in (self._run(found, now_us) for found in stored) if run is not None]
         for run in runs:
             engine.calls.begun(run)
-        engine.calls.cancelled.update(dict.fromkeys(engine.ledger.left))
+        engine.calls.cancelled.update(engine.ledger.left)
         for waiting in inputs:
             if not any(isinstance(holder, _Collector) and holder.take_up_inputs(waiting) for holder in self._holders(waiting.agent)):
                 self._lose_inputs(waiting, "its definition was changed while the host was down")

@@ -75,7 +75,7 @@ class WorkRunner:
         if len(held.messages) >= awaited:
             self._let_go(runid)
             self._begin(held.messages, now_us)
-        elif runid in self.engine.calls.cancelled:
+        elif self.engine.calls.is_forbidden(runid, self.agent):
             self._let_go(runid)
             self.engine.observe(Dropped(now_us, self.agent, message.topic, "whoever asked for it does not wait any more"))
         else:

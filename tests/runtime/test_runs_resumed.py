@@ -234,6 +234,20 @@ def test_work_that_waits_in_a_group_goes_on_in_its_call(play) -> None:
     assert [(at, value) for at, topic, value in played.told if topic == "t/out"] == [(9, 7)]
 
 
+def test_work_that_comes_when_its_caller_has_hung_up_does_not_begin_after_a_restart_either(play) -> None:
+    """The flow calls `a` at the moment at which `bell` fails it: the call is given up before what it gives is heard."""
+    matrix = work(
+        "flow: {edges: [in -> first, first -> a, in -> bell]}\n    outputs: {out: {from: a}}",
+        "      first: {human: {ask: 'Well?', timeout: 1s, default: 'no'}}\n"
+        "      a: {inputs: {in: any}, triggers: {t: {on: {x: {from: self.in}, s: {topic: t/s}}, do: [{emit: {out: 1}}]}}}\n"
+        "      bell: {human: {ask: 'Well?', timeout: 9s}, deadline: 1s}",
+    )
+    for restarts in ([], [Restart(5 * SECOND_US)], [Restart(5 * SECOND_US), Restart(7 * SECOND_US)]):
+        played = play(matrix, [(1, "t/go", 7), (9, "t/s", 1)], 20, restarts=restarts)
+        assert [step.member for step in played.of(StepBegan)] == ["home/work/first", "home/work/bell", "home/work/a"]
+        assert played.on("em/out/home/work/a/out") == []
+
+
 def test_inputs_that_wait_for_others_of_their_run_are_kept(play) -> None:
     matrix = """
 matrix: home
