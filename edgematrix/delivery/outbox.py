@@ -77,8 +77,11 @@ class Outbox:
         tail = queue.segments[-1]
         return tail.epoch, tail.last + 1
 
-    def put(self, edge: str, payload: bytes) -> None:
+    def put(self, edge: str, payload: bytes, *, is_bounded: bool = True) -> None:
         """Stage an entry: the encoded event, which has the number that `number` gave.
+
+        Args:
+            is_bounded: whether the bounds hold for it; False for what something else bounds.
 
         Raises:
             QueueFullError: too much waits; nothing was staged.
@@ -87,7 +90,7 @@ class Outbox:
         queue = self._queues.get(edge)
         if queue is None or not queue.acked:
             raise UsageError("nobody elsewhere is to have had what is put out here", where=edge)
-        if self.is_full or self.waiting_bytes + len(payload) > self._bytes_max:
+        if is_bounded and (self.is_full or self.waiting_bytes + len(payload) > self._bytes_max):
             raise QueueFullError(
                 f"{self.waiting} entries of {self.waiting_bytes} bytes wait to be acknowledged,"
                 f" the bounds are {self._entries_max} and {self._bytes_max}",

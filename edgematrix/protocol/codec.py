@@ -94,6 +94,8 @@ def _event_of(raw: object) -> Event:
         raise CodecError(f"malformed event: hops is {event.hops}")
     if event.callinputs is not None and event.callinputs < 1:
         raise CodecError(f"malformed event: callinputs is {event.callinputs}")
+    if event.callcancel and event.callinputs is None:
+        raise CodecError("malformed event: it has callcancel without callinputs")
     if event.data is not msgspec.UNSET and event.data_base64 is not None:
         raise CodecError("malformed event: it has both data and data_base64")
     return event
@@ -168,6 +170,7 @@ def _message_of(event: Event, topic: str, *, retained: bool, qos: int) -> Messag
         event.edgebase,
         event.callinputs,
         event.callwants,
+        event.callcancel,
     )
 
 

@@ -42,7 +42,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     On durable edges `sequence` counts from 1 within `edgeepoch`; `edgebase` is there when events are sent again to a receiver that
     knows nothing of the edge: all before it were acknowledged by whoever had the agent then. An agent that may move has an
     `edgeepoch`, that of its lease, on all that it sends. Work that somebody on another host calls for has `callinputs`, how many
-    input ports are given a value, and `callwants`, the output ports that are waited for, separated by spaces.
+    input ports are given a value, and `callwants`, the output ports that are waited for, separated by spaces. Who waits for it no
+    longer says so on one of these inputs, after what it gave there: with `callcancel`, and how many inputs were given after all.
     """
 
     specversion: str
@@ -66,6 +67,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     edgebase: _Sequence | None = None
     callinputs: int | None = None
     callwants: str = ""
+    callcancel: bool = False
 
 
 def tainted(trail: Trail, taint: str) -> Trail:

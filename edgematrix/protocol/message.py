@@ -17,7 +17,7 @@ class Message(msgspec.Struct, gc=False):
     `value` is the bare payload (a JSON value, a string, or bytes) or the `data` of an event.
     `retained` is the flag as delivered. `time_us` is the event's own time, None for a bare payload.
     `source` is the path that an event claims, empty for a bare payload.
-    `sequence`, `epoch`, `base`, `call_inputs` and `call_wants` are those of an event which has them (`Event`).
+    `sequence`, `epoch`, `base`, `call_inputs`, `call_wants` and `call_cancel` are those of an event which has them (`Event`).
     """
 
     topic: str
@@ -32,6 +32,7 @@ class Message(msgspec.Struct, gc=False):
     base: int | None = None
     call_inputs: int | None = None
     call_wants: str = ""
+    call_cancel: bool = False
 
 
 class Publication(msgspec.Struct, gc=False):

@@ -83,6 +83,7 @@ class Call:
         "owed",
         "part_heard",
         "parts_heard",
+        "ports",
         "receiver",
         "runid",
         "runs",
@@ -136,6 +137,8 @@ class Call:
         """To be called when the work on it that is done here has ended, where somebody elsewhere waits for that word."""
         self.sent: tuple[Outbound, ...] = ()
         """What was sent to a receiver elsewhere."""
+        self.ports: tuple[str, ...] = ()
+        """The input ports of a receiver elsewhere that were given a value, in order."""
 
 
 Answer: TypeAlias = Callable[[Call, int], None]
@@ -193,7 +196,7 @@ class Calls:
         call.given, call.taint, call.loss, call.by = kept.given, kept.taint, kept.loss, by
         call.outputs.update(kept.outputs)
         call.is_kept, call.afar = kept.is_kept, None if kept.afar is None else set(map(AgentPath, kept.afar))
-        call.owed = frozenset(kept.owed)
+        call.owed, call.ports = frozenset(kept.owed), kept.ports
         self.open[kept.runid] = self._reopened[kept.runid] = call
         return call
 
@@ -242,6 +245,7 @@ class Calls:
             None if call.afar is None else tuple(sorted(call.afar)),
             until_us,
             tuple(sorted(call.owed)),
+            call.ports,
         )
 
     def of(self, runid: str, agent: AgentPath) -> Call | None:

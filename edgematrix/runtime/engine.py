@@ -295,6 +295,7 @@ class Engine(Registry):
         call = self.calls.begin(runid, caller, receiver, wanted, answered, inputs=len(inputs), is_here=here)
         call.given = trail.taint
         if self.elsewhere:
+            call.ports = () if here else tuple(port for port, _ in inputs)
             self.remote.begun(call, topics, now_us)
         made = runid
         for (_, value), topic in zip(inputs, topics, strict=True):
@@ -308,8 +309,7 @@ class Engine(Registry):
         is_open = call.runid in self.calls.open
         self.calls.hang_up(call, now_us)
         if is_open:
-            for receiver in sorted(call.afar or ()) if call.is_here or call.afar else (call.receiver,):
-                self.control(self.matrix, receiver, "cancel", {"run": call.runid}, now_us)
+            self.remote.hung_up(call, now_us)
 
     def control(self, sender: AgentPath, receiver: AgentPath, verb: str, data: object, now_us: int) -> None:
         """Tell an agent elsewhere what is to become of it."""

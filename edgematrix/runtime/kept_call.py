@@ -10,7 +10,9 @@ __all__ = ["KeptCall"]
 
 
 class KeptCall(msgspec.Struct, frozen=True, array_like=True):
-    """What `Calls.reopen` makes the call of again. `until_us` is when whoever called waits for it no longer; None for never."""
+    """What `Calls.reopen` makes the call of again. `until_us` is when whoever called waits for it no longer; None for never. `ports`
+    are the input ports that were given a value, in order, where the receiver is elsewhere.
+    """
 
     runid: str
     caller: AgentPath
@@ -26,3 +28,4 @@ class KeptCall(msgspec.Struct, frozen=True, array_like=True):
     afar: tuple[str, ...] | None = None
     until_us: int | None = None
     owed: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()

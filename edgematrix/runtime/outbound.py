@@ -38,6 +38,8 @@ class Outbound(msgspec.Struct, gc=False):
     """Of work that is called for elsewhere: how many input ports are given a value."""
     call_wants: str = ""
     """The output ports that are waited for, separated by spaces."""
+    call_cancel: bool = False
+    """Whether that is waited for no longer."""
     is_answer: bool = False
     """Whether somebody elsewhere has called for it."""
     epoch: int | None = None
@@ -99,4 +101,5 @@ class Outbound(msgspec.Struct, gc=False):
             edgeepoch=self.epoch,
             callinputs=self.call_inputs,
             callwants=self.call_wants,
+            callcancel=self.call_cancel,
         )

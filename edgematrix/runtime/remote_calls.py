@@ -4,14 +4,19 @@ Work that comes over the bus with the mark of a call is called for here in the n
 reaches it. Once it is over, its end leaves on `em/out/{agent}/_end`, as `{"outcome": "done|failed|cancelled", "reason": ""}`
 with the run's id, after its outputs. Where there are any, `outputs` names their ports: what is put out on one port may
 overtake what is put out on another. `_end` is no name of the grammar, so no port is called so.
+
+Whoever called and waits no longer says so on an input of the call, behind what it gave there, where both ends are durable: it leaves
+with the commit in which that was decided, is delivered for certain, and never comes before the call. To all others goes a `ctl`
+cancel, which may be lost.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import structs
 
 from edgematrix.errors import RunError, StateError
@@ -20,12 +25,14 @@ from edgematrix.protocol.event import Trail, merged
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.arrivals import Arrivals
 from edgematrix.runtime.calls import Call, Calls
 from edgematrix.runtime.edges import Edges
 from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.marks import Marks
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
+from edgematrix.runtime.pauses import Pauses
 from edgematrix.runtime.routes import Listener
 from edgematrix.runtime.stored_form import pack, unpack
 
@@ -38,8 +45,7 @@ DONE = "done"
 _FAILED, _CANCELLED = "failed", "cancelled"
 _WHATEVER = frozenset({END})
 """Wanted ports of a call that ends with its work alone."""
-_KNOWN_MAX = 10_000
-"""Calls from elsewhere that are remembered: one that is told again begins nothing anew."""
+_LEFT = "whoever asked for it does not wait any more"
 _UNSEEN_US = 10 * SECOND_US
 """How long an agent that has never said that it is there has to say so, or to answer."""
 
@@ -47,7 +53,7 @@ _UNSEEN_US = 10 * SECOND_US
 def receiver_of(data: bytes) -> AgentPath | None:
     """Who is called, in what is stored of a call; None where that cannot be read."""
     try:
-        return _read(data)[2].receiver
+        return unpack(data, _Stored).call.receiver
     except StateError:
         return None
 
@@ -56,6 +62,7 @@ class Caller(Protocol):
     """Whose agents are called, and call: an engine."""
 
     root: str
+    matrix: AgentPath
     calls: Calls
     outbox: deque[Outbound]
     elsewhere: frozenset[AgentPath]
@@ -64,6 +71,7 @@ class Caller(Protocol):
     command_expiry_us: int
     marks: Marks
     touched: list[Any]
+    pauses: Pauses
 
     def next_trail(self, cause: Trail, now_us: int) -> Trail:
         """The trail of what `cause` led to."""
@@ -79,6 +87,12 @@ class Caller(Protocol):
 
     def schedule(self, timer: _Limit, due_us: int) -> None:
         """Call `timer.due` when `due_us` has come."""
+
+    def control(self, sender: AgentPath, receiver: AgentPath, verb: str, data: object, now_us: int) -> None:
+        """Tell an agent elsewhere what is to become of it."""
+
+    def hang_up(self, call: Call, now_us: int) -> None:
+        """Wait for the end of a call no longer, and stop what works on it."""
 
 
 class RemoteCalls:
@@ -97,8 +111,8 @@ class RemoteCalls:
         """Why an agent elsewhere is known not to be there, by who would call it and its path."""
         self.seen: dict[AgentPath, tuple[str, object]] = {}
         """The host, and its session, of agents elsewhere that have said that they are there."""
-        self._known: OrderedDict[str, set[str]] = OrderedDict()
-        """The calls from elsewhere, each with the input ports that have got their value."""
+        self._arrivals = Arrivals(self.touch)
+        """What has come of the calls from elsewhere."""
         self._readers: dict[str, tuple[AgentPath, ...]] = {}
         """Who tells the end of a call of an agent that runs elsewhere, whose input agents here read."""
         self._changed: set[str] = set()
@@ -113,12 +127,16 @@ class RemoteCalls:
         if not runid or given is None:
             return (message,)
         receiver, port = self._address(message.topic)
-        known = self._known.get(runid)
         call = engine.calls.open.get(runid)
+        if message.call_cancel:
+            self._called_off(message, call, receiver, port, now_us)
+            return ()
+        known = self._arrivals.of(runid)
         if known is not None:
             return self._goes_on(message, call, known, receiver, port, now_us)
         if call is not None or runid in engine.calls.cancelled:
-            engine.observe(Dropped(now_us, receiver, message.topic, "whoever asked for it does not wait any more"))
+            engine.observe(Dropped(now_us, receiver, message.topic, _LEFT))
+            self._never_began(message, receiver, port)
             return ()
         wanted = frozenset(message.call_wants.split()) or _WHATEVER
         caller, calls = AgentPath(message.source), engine.calls
@@ -126,9 +144,10 @@ class RemoteCalls:
             call = calls.begin(runid, caller, receiver, wanted, self._over, inputs=given, is_here=True)
         except RunError as error:
             self._tell(receiver, runid, _FAILED, error.what, now_us)
+            self._never_began(message, receiver, port)
             return ()
         call.given, call.is_remote, call.awaiting = message.trail.taint, True, given - 1
-        self._note(runid, {port})
+        self._arrivals.begin(runid, (port,))
         self._spread(call, message.topic)
         if receiver in engine.durable:
             call.by = _Kept(self, runid)
@@ -141,7 +160,10 @@ class RemoteCalls:
         """Tell whoever calls that nothing works on it. False if nobody called."""
         if message.call_inputs is None or not message.trail.runid:
             return False
-        self._tell(self._address(message.topic)[0], message.trail.runid, _FAILED, reason, now_us)
+        receiver, port = self._address(message.topic)
+        if not message.call_cancel:
+            self._tell(receiver, message.trail.runid, _FAILED, reason, now_us)
+        self._never_began(message, receiver, port)
         return True
 
     # The store
@@ -165,6 +187,9 @@ class RemoteCalls:
             if call is not None:
                 self._stored.add(runid)
                 parts[runid] = self._written(call)
+            elif (kept := self._arrivals.lacking(runid)) is not None:
+                self._stored.add(runid)
+                parts[runid] = pack(_Stored(0, sorted(self._arrivals.of(runid) or ()), kept, [], is_over=True))
             elif runid in self._stored:
                 self._stored.discard(runid)
                 parts[runid] = None
@@ -180,22 +205,26 @@ class RemoteCalls:
         for runid, data in parts.items():
             self._stored.add(runid)
             try:
-                awaiting, ports, kept, gathered = _read(data)
+                stored = unpack(data, _Stored)
             except StateError as error:
                 damaged(f"{self.STORE_KEY} {runid}", error)
                 self.touch(runid)
                 continue
-            call = self._engine.calls.reopen(kept, self._over, _Kept(self, runid))
-            call.is_remote, call.awaiting, call.gathered = True, awaiting, gathered
-            self._note(runid, set(ports))
+            if stored.is_over:
+                self._arrivals.end(stored.call, is_certain=True, ports=stored.ports)
+                continue
+            call = self._engine.calls.reopen(stored.call, self._over, _Kept(self, runid))
+            call.is_remote, call.awaiting, call.gathered = True, stored.awaiting, stored.gathered
+            self._arrivals.begin(runid, stored.ports)
             self._bound(call, now_us)
 
     def _written(self, call: Call) -> bytes:
-        kept, ports = self._engine.calls.keep(call), sorted(self._known.get(call.runid, ()))
+        ports = sorted(self._arrivals.of(call.runid) or ())
+        stored = _Stored(call.awaiting, ports, self._engine.calls.keep(call), call.gathered)
         try:
-            return pack((call.awaiting, ports, kept, call.gathered))
+            return pack(stored)
         except StateError:  # an output has no stored form: it was put out all the same
-            return pack((call.awaiting, ports, structs.replace(kept, outputs={}), call.gathered))
+            return pack(structs.replace(stored, call=structs.replace(stored.call, outputs={})))
 
     # Calling elsewhere
 
@@ -237,21 +266,68 @@ class RemoteCalls:
 
         return changed
 
+    def hung_up(self, call: Call, now_us: int) -> None:
+        """Nobody here waits for a call any more: whoever works on it elsewhere is told."""
+        engine = self._engine
+        if call.ports and self._is_delivered(call) and call.caller not in engine.pauses.suspended:
+            if call.afar:  # else its end was told already
+                self._call_off(call, call.ports, now_us)
+            return
+        for receiver in sorted(call.afar or ()) if call.is_here or call.afar else (call.receiver,):
+            engine.control(engine.matrix, receiver, "cancel", {"run": call.runid}, now_us)
+
     def unsent(self, outbound: Outbound, reason: str, now_us: int) -> None:
-        """What was called for elsewhere, or called for by somebody there, cannot leave this host: the call fails."""
-        runid = "" if outbound.trail is None else outbound.trail.runid
+        """What was called for elsewhere, or called for by somebody there, cannot leave this host: the call fails.
+
+        What else it is to be given does not leave either; what has left already is called off.
+        """
+        engine, runid = self._engine, "" if outbound.trail is None else outbound.trail.runid
         if outbound.call_inputs is not None:
-            self._engine.calls.fail(runid, f"what it is to be given cannot be sent: {reason}", now_us)
-            self._engine.advance(now_us)
+            call = engine.calls.open.get(runid)
+            engine.calls.fail(runid, f"what it is to be given cannot be sent: {reason}", now_us)
+            if call is not None and call.ports:
+                place = next((place for place, sent in enumerate(call.sent) if sent.topic == outbound.topic), 0)
+                later = call.sent[place + 1 :]
+                if later:
+                    staying = [other for other in engine.outbox if not any(other is sent for sent in later)]
+                    engine.outbox.clear()
+                    engine.outbox.extend(staying)
+                if place:
+                    call.ports = call.ports[:place]
+                    self.hung_up(call, now_us)
+            engine.advance(now_us)
         elif outbound.is_answer:
             self._fail_unsent(AgentPath(outbound.source), runid, f"what it put out cannot be sent: {reason}", now_us)
 
     # Inside
 
-    def _note(self, runid: str, ports: set[str]) -> None:
-        self._known[runid] = ports
-        if len(self._known) > _KNOWN_MAX:
-            self._known.popitem(last=False)
+    def _call_off(self, call: Call, ports: Sequence[str], now_us: int) -> None:
+        """Say that a call is waited for no longer, behind what was given on the first of these ports: on no others was anything given."""
+        engine, port = self._engine, ports[0]
+        topic = topic_for(engine.root, Kind.IN, call.receiver, port)
+        trail = engine.next_trail(Trail(call.runid, call.runid), now_us)
+        said = Outbound(topic, None, call.caller, now_us, 1, type=f"em.{Kind.IN}.{port}", trail=trail, cause=call.runid)
+        said.call_inputs, said.call_cancel = len(ports), True
+        engine.outbox.append(said)
+
+    def _called_off(self, message: Message, call: Call | None, receiver: AgentPath, port: str, now_us: int) -> None:
+        """Whoever called waits no longer. What was given before on the port has come before, though not to this host perhaps."""
+        runid, given = message.trail.runid, message.call_inputs or 1
+        if call is None:
+            self._never_began(message, receiver, port)
+        elif call.is_remote and call.receiver == receiver and call.caller == message.source:
+            call.inputs = given
+            self._engine.hang_up(call, now_us)
+            call.failure = _LEFT
+            self._over(call, now_us)
+        else:
+            self._engine.observe(Dropped(now_us, receiver, message.topic, f"{message.source} has not called for {runid}"))
+
+    def _never_began(self, message: Message, receiver: AgentPath, port: str) -> None:
+        """What has come of a call that is over, or never was one, begins nothing; nor does what is yet to come of it."""
+        kept = KeptCall(message.trail.runid, AgentPath(message.source), receiver, (), message.call_inputs or 1, True, "", {}, "", "")
+        is_certain = message.sequence is not None and receiver in self._engine.durable
+        self._arrivals.end(kept, is_certain=is_certain, ports=(port,))
 
     def _address(self, topic: str) -> tuple[AgentPath, str]:
         path, _, port = topic.removeprefix(f"{self._engine.root}/{Kind.IN}/").rpartition("/")
@@ -263,7 +339,7 @@ class RemoteCalls:
         """What is to be worked on now that another message of a call that is known has come."""
         engine = self._engine
         again = port in known
-        known.add(port)
+        self._arrivals.came(message.trail.runid, port)
         if call is not None and not again:
             self._spread(call, message.topic)
             call.awaiting = max(call.awaiting - 1, 0)
@@ -276,6 +352,8 @@ class RemoteCalls:
             engine.observe(Dropped(now_us, receiver, message.topic, "it came again: this call was here before"))
             if call is None:  # where its end was heard, this is not
                 self._tell(receiver, message.trail.runid, _FAILED, "it has ended, and its answer was lost on the way", now_us)
+        else:
+            engine.observe(Dropped(now_us, receiver, message.topic, "the call that it belongs to is over"))
         return ()
 
     def _gather(self, call: Call, message: Message) -> Sequence[Message]:
@@ -293,9 +371,17 @@ class RemoteCalls:
 
     def _bound(self, call: Call, now_us: int) -> None:
         """See to it that the inputs which are yet to come are not awaited for ever; what is delivered for certain comes."""
-        certain = bool(call.gathered) and call.gathered[0].sequence is not None and call.receiver in self._engine.durable
-        if call.awaiting and not certain:
+        if call.awaiting and not self._is_certain(call):
             self._engine.schedule(_Limit(self._engine.calls, call, self._give_up), now_us + self._engine.command_expiry_us)
+
+    def _is_certain(self, call: Call) -> bool:
+        """Whether the inputs that are yet to come are delivered for certain."""
+        return bool(call.gathered) and call.gathered[0].sequence is not None and call.receiver in self._engine.durable
+
+    def _is_delivered(self, call: Call) -> bool:
+        """Whether what a call here gives is delivered from end to end."""
+        engine = self._engine
+        return self.delivers and call.caller in engine.durable and call.receiver in engine.edges.steady
 
     def _spread(self, call: Call, topic: str) -> None:
         """Whoever else works on it: agents elsewhere that read an input of an agent here, and the other way round."""
@@ -315,6 +401,7 @@ class RemoteCalls:
         """A call from elsewhere is over."""
         if call.by is not None:
             call.by.touched()
+        self._arrivals.end(structs.replace(self._engine.calls.keep(call), outputs={}), is_certain=self._is_certain(call))
         outcome = DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
         for speaker in self._readers.pop(call.runid, (call.receiver,)):
             outputs = sorted(call.outputs) if speaker == call.receiver else ()
@@ -364,8 +451,7 @@ class RemoteCalls:
     def _send_again(self, call: Call, now_us: int) -> None:
         """Its receiver takes a call once, however often it comes. What is delivered from end to end needs no second time."""
         engine = self._engine
-        is_delivered = self.delivers and call.caller in engine.durable and call.receiver in engine.edges.steady
-        if call.sent and not is_delivered:
+        if call.sent and not self._is_delivered(call):
             for outbound in call.sent:
                 patience_us = 0 if outbound.trail is None or not outbound.trail.taint else engine.marks.patience.get(outbound.topic, 0)
                 expiry_us = now_us + engine.command_expiry_us + patience_us
@@ -387,13 +473,17 @@ class RemoteCalls:
             self._engine.calls.fail(call.runid, "not all of its inputs have come", now_us)
 
 
-def _read(data: bytes) -> tuple[int, list[str], KeptCall, list[Message]]:
-    """What `RemoteCalls._written` wrote.
+class _Stored(msgspec.Struct, array_like=True):
+    """A call from elsewhere: how many inputs are yet to come, on which ports some came, and these, if they wait for the others.
 
-    Raises:
-        StateError: it is damaged.
+    `is_over`: it has ended, or never began, and is kept because not all of it has come.
     """
-    return unpack(data, tuple[int, list[str], KeptCall, list[Message]])
+
+    awaiting: int
+    ports: list[str]
+    call: KeptCall
+    gathered: list[Message]
+    is_over: bool = False
 
 
 class _Kept:

@@ -355,7 +355,8 @@ class DurableNet:
 
     def _hear(self, client_id: str, publication: Publication) -> None:
         if not publication.topic.startswith(("em/", "t/ask/")):
-            self.foreign[json.dumps([publication.topic, decode_value(publication.payload)], sort_keys=True)] += 1
+            value = decode_value(publication.payload, self.hosts[WORLD].engine.limits)
+            self.foreign[json.dumps([publication.topic, value], sort_keys=True)] += 1
 
 
 def _name(client_id: str) -> str:
