@@ -63,7 +63,7 @@ class Ears:
 
 
 @KINDS
-def test_it_starts_in_no_time_carries_messages_and_stops_within_a_second(kind: str, tmp_path: Path) -> None:
+def test_it_starts_carries_messages_and_stops(kind: str, tmp_path: Path) -> None:
     skip_without(kind)
 
     async def test() -> None:
@@ -86,7 +86,7 @@ def test_it_starts_in_no_time_carries_messages_and_stops_within_a_second(kind: s
             await transport.close()
             await running
             began = time.monotonic()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < PATIENCE_S / 4
         assert not is_alive(pid)
         assert broker.pid is None
 
@@ -226,11 +226,12 @@ def test_one_that_never_answers_is_given_up_and_stopped(tmp_path: Path, monkeypa
 
     async def test() -> None:
         with pytest.raises(BrokerError, match="did not listen"):
-            async with EmbeddedBroker(tmp_path / "data", port=free_port(), start_timeout_s=0.5):
+            async with EmbeddedBroker(tmp_path / "data", port=free_port(), start_timeout_s=1.0):
                 pass
 
     asyncio.run(test())
-    assert not is_alive(int((tmp_path / "pid").read_text()))
+    pid = tmp_path / "pid"  # on a busy machine it is stopped before it has come so far
+    assert not pid.exists() or not is_alive(int(pid.read_text() or 0))
 
 
 def test_without_any_broker_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
