@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from doc_page import ROOT, WAIT_S, Page, Reader, assert_shown, started
+from free_port import free_port
 
 PAGE = Page("docs/firmware.md")
 _UNTIL = {"run": "connected", "thermometer.py": "waiting for a bridge", "bridge": "is ready"}
@@ -45,10 +46,12 @@ def test_the_firmware_is_built_and_run_as_it_says(tmp_path: Path) -> None:
     commands = [(kind, text) for kind, text in PAGE.blocks("Serial lines") if kind.startswith("sh avr")]
     assert [kind for kind, _ in commands] == ["sh avr", "sh avr run"]
     subprocess.run(shlex.split(commands[0][1]), cwd=folder, check=True, capture_output=True)
-    chip = subprocess.Popen(shlex.split(commands[1][1]), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    port = free_port()
+    words = shlex.split(commands[1][1].replace(":4001", f":{port}"))
+    chip = subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         said = b""
-        with connected(4001) as line:
+        with connected(port) as line:
             while b"thermometer" not in said:
                 said += line.recv(64)
     finally:
