@@ -16,6 +16,8 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 
 WAIT_S = 60.0
+SOON_S = 10.0
+"""A command ends within two seconds of its signal, where others leave it the machine; without one none of these would end."""
 CALM = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess
-from cli_process import CALM, WAIT_S, Ear, Running, call, no_traceback, wait_for_port
+from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, no_traceback, wait_for_port
 from free_port import free_port
 from typer.testing import CliRunner
 
@@ -112,7 +112,7 @@ def test_watch_shows_what_agents_say_decoded(home: Path, start: Start):
     printed = watching.wait_for("in     home/hall/lamp.set")
     line = next(line for line in printed.splitlines() if "home/hall/lamp.set" in line)
     assert line.endswith('  {"state":"OFF"}'), "the event's data, not the event"
-    assert watching.stop() < 2.0
+    assert watching.stop() < SOON_S
     assert watching.process.returncode == 0
 
 

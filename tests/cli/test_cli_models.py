@@ -6,7 +6,7 @@ import time
 from importlib import util
 
 import pytest
-from cli_process import WAIT_S, Ear, descendants, lives, words_of
+from cli_process import SOON_S, WAIT_S, Ear, descendants, lives, words_of
 
 from edgematrix.cli.main import main
 
@@ -79,7 +79,7 @@ def test_a_host_with_a_model_ends_with_its_process(start, tmp_path, number):
     below = descendants(running.process.pid)
     assert sum("llama_worker" in words_of(pid) for pid in below) == 1
 
-    assert running.stop(number) < 2.0
+    assert running.stop(number) < SOON_S
 
     until_s = time.monotonic() + WAIT_S
     while any(map(lives, below)):

