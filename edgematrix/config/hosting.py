@@ -14,7 +14,8 @@ from edgematrix.config.build import Surroundings, build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.deployed import leased_units, places_of, secrets_of, spec_of
 from edgematrix.config.kept_deployment import KeptDeployment
-from edgematrix.config.launch import Launch, Launched, client_id, endings_of, launch, workshop_maker
+from edgematrix.config.launch import Launch, Launched, client_id, endings_of, launch
+from edgematrix.config.on_demand import workshop_maker
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import Places
 from edgematrix.config.spec import MatrixSpec

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from edgematrix.config.build import Surroundings, build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore, restore_paused
+from edgematrix.config.on_demand import LazyVoices, OnDemand, choosers_of, scorers_of, thinkers_of, workshop_maker
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import EMBEDDED_BROKERS, MatrixSpec
 from edgematrix.config.unsigned import keys_folder, refuse_signed
-from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind
@@ -38,21 +38,11 @@ from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
 if TYPE_CHECKING:
-    from edgematrix.composition.llm_plan import LlmPlan
-    from edgematrix.composition.sentences_plan import SentencesPlan
-    from edgematrix.composition.spec import SpeakerModel
     from edgematrix.config.signing import Signing
     from edgematrix.identity.secrets import SecretStore
     from edgematrix.runtime.birth import Announcer
     from edgematrix.runtime.broker import BrokerEvent
-    from edgematrix.runtime.call_budget import CallBudget
     from edgematrix.runtime.endings import Endings
-    from edgematrix.runtime.ensemble import Chooser, Thinker
-    from edgematrix.runtime.model_chooser import Choosers
-    from edgematrix.runtime.model_thinkers import Thinkers
-    from edgematrix.runtime.scorer import ModelWanted, Scorer, Scorers
-    from edgematrix.runtime.voice_desk import VoiceDesk, VoiceDesks, VoiceWanted
-    from edgematrix.runtime.workshop import Workshop
 
 __all__ = [
     "STATE_FOLDER",
@@ -65,7 +55,6 @@ __all__ = [
     "local_name",
     "run_here",
     "secrets_beside",
-    "workshop_maker",
 ]
 
 _log = logging.getLogger(__name__)
@@ -147,23 +136,8 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
     """
     clock, new_id = how.clock(), id_maker()
     async with AsyncExitStack() as stack:
-        secrets = _secrets(how.secrets or partial(secrets_beside, opened.loader.folder), stack)
-        choosers = _choosers(clock, opened.loader.folder, stack)
-        scorers = _scorers(clock, stack)
-        voices = _LazyVoices(clock, stack)
-        thinkers = _thinkers(clock, opened.loader.folder, secrets, None if how.plays else how.folder / "models", stack)
-        around = Surroundings(
-            clock=clock,
-            new_id=new_id,
-            workshop=workshop_maker(clock),
-            loader=opened.loader,
-            chooser=choosers,
-            scorer=scorers,
-            voices=voices,
-            thinker=thinkers,
-            places=how.places,
-            secrets=secrets,
-        )
+        secrets = OnDemand(how.secrets or partial(secrets_beside, opened.loader.folder), stack)
+        around = _surroundings(opened, how, clock, new_id, secrets, stack)
         store = None if how.plays else SqliteStore(how.folder / f"{opened.spec.matrix}.sqlite")
         if store is not None:
             stack.callback(store.close)
@@ -172,39 +146,12 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         assembly.engine.command_expiry_us = int(COMMAND_EXPIRY_US * how.speed)  # 30 s of whoever carries it out
         session = new_id(clock.wall_us()) if how.announcer is None else how.announcer.session
         assembly.session_durable = assembly.session_durable or how.announcer is not None  # what is deployed next may need it
-        address, broker, refused = how.url or address_of(spec, secrets), "a broker elsewhere", ""
-        if address in EMBEDDED_BROKERS:
-            from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
-            from edgematrix.runtime.capabilities import load_capabilities  # noqa: PLC0415
-
-            kind = None if address == "embedded" else address
-            program = EmbeddedBroker(how.folder / "broker", kind=kind, observer=lambda event: _tell_of_broker(how, event))
-            embedded = await stack.enter_async_context(program)
-            address, broker = embedded.url, embedded.kind
-            refused = load_capabilities(embedded.kind).topic_characters_refused
-        endpoint = Endpoint.parse(address)
-        settings = Settings(
-            client_id=endpoint.client_id or client_id(spec.root, how.name, spec.matrix if how.announcer is None else "host"),
-            will=offline_will(spec.root, how.name, session),
-            session_expiry_s=_SESSION_EXPIRY_S if assembly.session_durable else 0,
-            acks_held=bool(assembly.engine.durable) or bool(how.places.here),
-            characters_refused=refused,
-            not_ours=frozenset({f"{spec.root}/{Kind.IN}/{spec.matrix}/#"}),
-            outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
-        )
-        transport = PahoTransport(endpoint, settings)
+        broker = await _broker(how.url or address_of(spec, secrets), how, stack)
+        endpoint = Endpoint.parse(broker.address)
+        transport = PahoTransport(endpoint, _settings(how, spec, assembly, endpoint, session, broker.characters_refused))
         signing = None if how.plays else _signing(topology, transport, clock, how, how.url or spec.broker)
         bus: Transport = transport if signing is None else signing.transport
-        host = Host(
-            assembly,
-            bus,
-            clock,
-            name=how.name,
-            session=session,
-            store=store,
-            topology=topology,
-            changed=how.changed,
-        )
+        host = Host(assembly, bus, clock, name=how.name, session=session, store=store, topology=topology, changed=how.changed)
         if signing is not None:
             signing.guard(host)
             topology.trusting, topology.trusted = signing.trusting, host.trust
@@ -216,7 +163,61 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             log = AuditFile(how.folder, how.name)
             stack.callback(log.close)
             host.log_orders(log)
-        yield Launched(host, assembly, transport, topology, str(endpoint), broker, address)
+        yield Launched(host, assembly, transport, topology, str(endpoint), broker.kind, broker.address)
+
+
+def _surroundings(
+    opened: Opened, how: Launch, clock: Clock, new_id: Callable[[int], str], secrets: Callable[[], SecretStore], stack: AsyncExitStack
+) -> Surroundings:
+    """What the matrix is built with."""
+    folder = opened.loader.folder
+    return Surroundings(
+        clock=clock,
+        new_id=new_id,
+        workshop=workshop_maker(clock),
+        loader=opened.loader,
+        chooser=choosers_of(clock, folder, stack),
+        scorer=scorers_of(clock, stack),
+        voices=LazyVoices(clock, stack),
+        thinker=thinkers_of(clock, folder, secrets, None if how.plays else how.folder / "models", stack),
+        places=how.places,
+        secrets=secrets,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Broker:
+    """The broker that a host goes to. `kind` says in a word what is there, `characters_refused` what no topic may have in it."""
+
+    address: str = field(repr=False)
+    kind: str = "a broker elsewhere"
+    characters_refused: str = ""
+
+
+async def _broker(address: str, how: Launch, stack: AsyncExitStack) -> _Broker:
+    """The broker at an address; an embedded one is started, and ends with the stack."""
+    if address not in EMBEDDED_BROKERS:
+        return _Broker(address)
+    from edgematrix.runtime.broker import EmbeddedBroker  # noqa: PLC0415 - a host on a broker elsewhere does not need it
+    from edgematrix.runtime.capabilities import load_capabilities  # noqa: PLC0415
+
+    kind = None if address == "embedded" else address
+    program = EmbeddedBroker(how.folder / "broker", kind=kind, observer=lambda event: _tell_of_broker(how, event))
+    embedded = await stack.enter_async_context(program)
+    return _Broker(embedded.url, embedded.kind, load_capabilities(embedded.kind).topic_characters_refused)
+
+
+def _settings(how: Launch, spec: MatrixSpec, assembly: Assembly, endpoint: Endpoint, session: str, characters_refused: str) -> Settings:
+    """How the host connects."""
+    return Settings(
+        client_id=endpoint.client_id or client_id(spec.root, how.name, spec.matrix if how.announcer is None else "host"),
+        will=offline_will(spec.root, how.name, session),
+        session_expiry_s=_SESSION_EXPIRY_S if assembly.session_durable else 0,
+        acks_held=bool(assembly.engine.durable) or bool(how.places.here),
+        characters_refused=characters_refused,
+        not_ours=frozenset({f"{spec.root}/{Kind.IN}/{spec.matrix}/#"}),
+        outbox_messages_max=assembly.engine.limits.outbox_messages_max + len(assembly.agents),
+    )
 
 
 def secrets_beside(folder: Path) -> SecretStore:
@@ -309,99 +310,3 @@ def _tell_of_broker(how: Launch, event: BrokerEvent) -> None:
     """Tell what happens to the embedded broker after its start."""
     if event.what != "started":
         how.changed(f"embedded broker {event.what.replace('_', ' ')}: {event.detail}")
-
-
-def _secrets(make: Callable[[], SecretStore], stack: AsyncExitStack) -> Callable[[], SecretStore]:
-    """The folder of secrets, made when the first is asked for."""
-    found: SecretStore | None = None
-
-    def secrets() -> SecretStore:
-        nonlocal found
-        if found is None:
-            found = make()
-            stack.callback(found.close)
-        return found
-
-    return secrets
-
-
-def workshop_maker(clock: Clock) -> Callable[[Limits, Callable[[str, int], None]], Workshop]:
-    """What makes the place where agents' code runs, once an agent has any."""
-
-    def make(limits: Limits, stalled: Callable[[str, int], None]) -> Workshop:
-        from edgematrix.runtime.workshop import Workshop  # noqa: PLC0415 - a matrix without code does not need it
-
-        return Workshop(clock, limits, stalled)
-
-    return make
-
-
-def _scorers(clock: Clock, stack: AsyncExitStack) -> Callable[[ModelWanted, str, Workshop], Scorer]:
-    scorers: Scorers | None = None
-
-    def make(wanted: ModelWanted, agent: str, workshop: Workshop) -> Scorer:
-        nonlocal scorers
-        if scorers is None:
-            from edgematrix.runtime.scorer import Scorers  # noqa: PLC0415 - few matrices have a model
-
-            scorers = Scorers(clock, is_quick=True)
-            stack.callback(scorers.close)
-        return scorers(wanted, agent, workshop)
-
-    return make
-
-
-class _LazyVoices:
-    """What listens for the agents of a host, made with the first of them."""
-
-    def __init__(self, clock: Clock, stack: AsyncExitStack) -> None:
-        self._clock = clock
-        self._stack = stack
-        self._made: VoiceDesks | None = None
-
-    def __call__(self, wanted: VoiceWanted, agent: str, workshop: Workshop) -> VoiceDesk:
-        """Make one for an agent."""
-        if self._made is None:
-            from edgematrix.runtime.voice_desk import VoiceDesks  # noqa: PLC0415 - few matrices have a microphone
-
-            self._made = VoiceDesks(self._clock)
-            self._stack.callback(self._made.close)
-        return self._made(wanted, agent, workshop)
-
-    def is_scripted(self, agent: str) -> bool:  # noqa: ARG002 - as in a simulation
-        """No scenario is played here."""
-        return False
-
-
-def _choosers(clock: Clock, folder: Path, stack: AsyncExitStack) -> Callable[[SpeakerModel, Workshop], Chooser]:
-    choosers: Choosers | None = None
-
-    def make(model: SpeakerModel, workshop: Workshop) -> Chooser:
-        nonlocal choosers
-        if choosers is None:
-            from edgematrix.runtime.model_chooser import Choosers  # noqa: PLC0415 - few matrices have such a chat
-
-            choosers = Choosers(clock, folder)
-            stack.callback(choosers.close)
-        return choosers(model, workshop)
-
-    return make
-
-
-def _thinkers(
-    clock: Clock, folder: Path, secrets: Callable[[], SecretStore], kept: Path | None, stack: AsyncExitStack
-) -> Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None], CallBudget | None], Thinker]:
-    thinkers: Thinkers | None = None
-
-    def make(
-        path: str, plan: LlmPlan | SentencesPlan, workshop: Workshop, ails: Callable[[str], None], budget: CallBudget | None
-    ) -> Thinker:
-        nonlocal thinkers
-        if thinkers is None:
-            from edgematrix.runtime.model_thinkers import Thinkers  # noqa: PLC0415 - few matrices have a language model
-
-            thinkers = Thinkers(clock, folder, secrets, kept)
-            stack.callback(thinkers.close)
-        return thinkers(path, plan, workshop, ails, budget)
-
-    return make

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgematrix.config.build import Surroundings, build
-from edgematrix.config.launch import workshop_maker
+from edgematrix.config.on_demand import workshop_maker
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
 from edgematrix.errors import StateError
