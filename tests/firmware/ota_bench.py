@@ -91,6 +91,7 @@ class Keeper:
         self._log.write_bytes(b"")
         self._off = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
         self._thread = threading.Thread(target=self._keep_on, daemon=True)
         self._thread.start()
 
@@ -101,8 +102,9 @@ class Keeper:
         until(lambda: words in self.said(), f"the board did not say {words!r}, but {self.said()[-2000:]!r}", wait_s)
 
     def cut(self) -> None:
-        """The power fails for a moment."""
-        process = self._process
+        """The power fails for a moment. A program that has said something can be cut: it may be quicker than whoever starts it."""
+        with self._starting:
+            process = self._process
         if process is not None:
             process.kill()
 
@@ -116,7 +118,7 @@ class Keeper:
         environment = {name: value for name, value in os.environ.items() if name not in ("MICROPYPATH", "PYTHONPATH")}
         environment["PYTHONUNBUFFERED"] = "1"
         while not self._off.is_set():
-            with self._log.open("ab") as out:
+            with self._log.open("ab") as out, self._starting:
                 self.starts += 1
                 self._process = subprocess.Popen(
                     [*self._words, "main.py"], cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT
