@@ -61,12 +61,12 @@ async def notice_and_recover(broker: BrokerProcess, keepalive_s: int, dark_s: fl
         for number in range(CLIENTS):
             clients.append(Client(hole.url, number, keepalive_s))
             running.append(asyncio.create_task(clients[-1].transport.run(clients[-1])))
-            await asyncio.wait_for(clients[-1].echoed.wait(), 10)
+            await asyncio.wait_for(clients[-1].echoed.wait(), 60)
             await asyncio.sleep(keepalive_s / 4 / CLIENTS)  # so that their pings are due at different moments
         for client in clients:  # the last thing that is heard is heard now: no ping is on its way
             client.echoed.clear()
             client.transport.publish(Publication(f"t/{client.name}", b"2", 1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for client in clients:
                 await client.echoed.wait()
         hole.set(Mode.BLACKHOLE)

@@ -100,6 +100,6 @@ def test_a_matrix_runs_as_a_program(tmp_path: Path) -> None:
         if "launch:connected" in line:
             process.send_signal(signal.SIGINT)
             break
-    said += process.communicate(timeout=20)[1]
+    said += process.communicate(timeout=60)[1]
     assert process.returncode == 0, said
     assert "Traceback" not in said

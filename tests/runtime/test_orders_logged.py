@@ -63,7 +63,7 @@ class Logged:
 
     async def __aexit__(self, *_: object) -> None:
         self.host.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._running
 
 

@@ -42,7 +42,7 @@ def matrix(wake: str = "alexa", answer: str = "none") -> str:
 async def loaded(bus: Bus) -> VoiceDesks:
     """The voices of the bus, once their models listen."""
     voices = next(models for models in bus.models if isinstance(models, VoiceDesks))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not voices.are_ready:  # noqa: ASYNC110 - it is loaded in a thread
             await asyncio.sleep(0.01)
     return voices
@@ -122,7 +122,7 @@ def test_models_that_are_killed_cost_what_is_said_then_and_are_started_anew(on_b
             ear.say(FRAME, wav_of(SECOND))
             await ear.until(lambda: ear.on("em/state/home/ears")[-1]["status"] == "failed")
             assert " ended " in ear.on("em/state/home/ears")[-1]["reason"]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not (voices.pids and voices.pids != (pid,)):
                     ear.say(FRAME, wav_of(SECOND))
                     await asyncio.sleep(0.05)

@@ -73,7 +73,7 @@ def tell(host: Waiting, found: Deployment) -> None:
 
 
 async def outcome(host: Waiting) -> Deployment | None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await host.run()
 
 

@@ -157,7 +157,7 @@ def test_closing_while_waiting_or_connecting_ends_at_once() -> None:
         one = Client(make("mqtt://127.0.0.1:1"), Ears())
         await one.ears.until(lambda ears: len(ears.outages) == 1)
         await one.close()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):  # not the minutes for which a system tries to connect
             two = Client(make("mqtt://10.255.255.1:1883"), Ears())
             await asyncio.sleep(0.05)
             await two.close()
@@ -316,7 +316,7 @@ def test_an_oversize_message_is_confirmed_lest_it_come_for_ever() -> None:
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         one = Client(make(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", packet_bytes_max=10_000), Ears())
-        assert await asyncio.wait_for(confirmed, 5) == puback(0x1234)
+        assert await asyncio.wait_for(confirmed, 30) == puback(0x1234)
         assert one.ears.drops == [("a", "a packet of 100005 bytes, at most 10000 are read")]
         await one.close()
         server.close()
@@ -350,7 +350,7 @@ def test_a_link_on_which_nothing_answers_is_found_dead(own_broker: Callable[...,
         async with clients(BrokerPlace(broker), "one", keepalive_s=1, backoff=QUICK, connect_timeout_s=0.2) as (one,):
             os.kill(broker.pid, signal.SIGSTOP)
             try:
-                await one.ears.until(lambda ears: len(ears.outages) == 1, patience_s=4)
+                await one.ears.until(lambda ears: len(ears.outages) == 1, patience_s=30)
                 assert "no answer to a ping for 1 s" in one.ears.outages[0]
             finally:
                 os.kill(broker.pid, signal.SIGCONT)
@@ -492,7 +492,7 @@ def test_what_an_mqtt_5_broker_says_at_parting_is_passed_on_and_it_is_tried_agai
         one = Client(make(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"), Ears())
         await one.ears.until(lambda ears: bool(ears.outages))
         assert one.ears.outages[0] == said
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while greeted < 3:  # noqa: ASYNC110 - attempts of one outage are told to nobody
                 await asyncio.sleep(0.01)
         await one.close()
@@ -599,7 +599,7 @@ def test_closing_is_bounded_even_if_the_broker_does_nothing_any_more(own_broker:
             os.kill(broker.pid, signal.SIGSTOP)
             try:
                 one.transport.publish(Publication("a", b"1", 1))
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(20):  # not for as long as the broker is stopped
                     await one.close()
                 assert [topic for topic, _ in one.ears.drops] == ["a"]
                 assert one.transport.counts()["unsent"] == 1
