@@ -386,7 +386,7 @@ class Courier:
         epoch, sequence = self.outbox.number(edge)
         payload = outbound.payload(self._clock.to_wall_us, epoch, sequence)
         check_bounds(payload, self._engine.limits)  # what is never taken would be in the way of all that follows
-        self.outbox.put(edge, payload, is_bounded=not outbound.call_cancel)  # of these there are no more than of calls
+        self.outbox.put(edge, payload, is_bounded=not outbound.is_needed)
 
     def _define(self, edge: str) -> None:
         """Say anew who is to acknowledge what an edge keeps. What nobody takes any more is given up, and told."""

@@ -40,6 +40,8 @@ class Outbound(msgspec.Struct, gc=False):
     """The output ports that are waited for, separated by spaces."""
     call_cancel: bool = False
     """Whether that is waited for no longer."""
+    is_needed: bool = False
+    """Whether somebody elsewhere would wait, or work, for ever without it: it leaves whatever room there is, for calls are bounded."""
     is_answer: bool = False
     """Whether somebody elsewhere has called for it."""
     epoch: int | None = None

@@ -22,6 +22,7 @@ from msgspec import structs
 from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail, merged
+from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
@@ -45,6 +46,9 @@ DONE = "done"
 _FAILED, _CANCELLED = "failed", "cancelled"
 _WHATEVER = frozenset({END})
 """Wanted ports of a call that ends with its work alone."""
+_REASON_LENGTH_MAX = 2_000
+_REASON_SHARE = 16
+"""Of what a payload may have, the part that the reason of a failure may take: a letter is six bytes at most, written as JSON."""
 _LEFT = "whoever asked for it does not wait any more"
 _UNSEEN_US = 10 * SECOND_US
 """How long an agent that has never said that it is there has to say so, or to answer."""
@@ -65,6 +69,7 @@ class Caller(Protocol):
     matrix: AgentPath
     calls: Calls
     outbox: deque[Outbound]
+    limits: Limits
     elsewhere: frozenset[AgentPath]
     edges: Edges
     durable: set[AgentPath]
@@ -307,7 +312,7 @@ class RemoteCalls:
         topic = topic_for(engine.root, Kind.IN, call.receiver, port)
         trail = engine.next_trail(Trail(call.runid, call.runid), now_us)
         said = Outbound(topic, None, call.caller, now_us, 1, type=f"em.{Kind.IN}.{port}", trail=trail, cause=call.runid)
-        said.call_inputs, said.call_cancel = len(ports), True
+        said.call_inputs, said.call_cancel, said.is_needed = len(ports), True, True
         engine.outbox.append(said)
 
     def _called_off(self, message: Message, call: Call | None, receiver: AgentPath, port: str, now_us: int) -> None:
@@ -426,14 +431,22 @@ class RemoteCalls:
         taint: str = "",
     ) -> None:
         engine = self._engine
-        data: dict[str, object] = {"outcome": outcome, "reason": reason}
+        data: dict[str, object] = {"outcome": outcome, "reason": self._told(reason)}
         if outputs:
             data["outputs"] = list(outputs)
         if gone:
             data["gone"] = True
         topic = topic_for(engine.root, Kind.OUT, speaker, END)
         trail = engine.next_trail(Trail(runid, runid, taint=taint), now_us)
-        engine.outbox.append(Outbound(topic, data, speaker, now_us, 1, type=f"em.{Kind.OUT}.{END}", trail=trail, cause=runid))
+        said = Outbound(topic, data, speaker, now_us, 1, type=f"em.{Kind.OUT}.{END}", trail=trail, cause=runid)
+        said.is_needed = True
+        engine.outbox.append(said)
+
+    def _told(self, reason: str) -> str:
+        """Why a call has failed, in a form that can leave, whatever text an error has: without this word somebody would wait for ever."""
+        length_max = min(_REASON_LENGTH_MAX, self._engine.limits.payload_bytes_max // _REASON_SHARE)
+        shown = reason.encode(errors="backslashreplace").decode()
+        return shown if len(shown) <= length_max else f"{shown[:length_max]}…"
 
     def _fail_unsent(self, speaker: AgentPath, runid: str, reason: str, now_us: int) -> None:
         """A call from elsewhere fails for what cannot leave: it has one end, and that leaves after all that the call has put out."""
@@ -445,7 +458,7 @@ class RemoteCalls:
         for outbound in engine.outbox:  # it is over, and its end is yet to leave
             if outbound.topic == topic and outbound.trail is not None and outbound.trail.runid == runid:
                 if isinstance(outbound.value, dict) and outbound.value["outcome"] == DONE:
-                    outbound.value = {"outcome": _FAILED, "reason": reason}
+                    outbound.value = {"outcome": _FAILED, "reason": self._told(reason)}
                 return
 
     def _send_again(self, call: Call, now_us: int) -> None:

@@ -31,6 +31,8 @@ from edgematrix.errors import StateError
 from edgematrix.protocol.codec import decode_value
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Publication
+from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.dead_letter import Letter
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR
@@ -339,6 +341,11 @@ class DurableNet:
             for owner in (Ledger.STORE_KEY, RemoteCalls.STORE_KEY):
                 yield from (f"{name}: {owner} {part!r} is stored still" for part in host.disk.of(owner))
 
+    def unsent(self) -> Iterator[Letter]:
+        """The dead letters, as they are kept now, of what found no room in an outbox: these can be retried."""
+        for host in self.hosts.values():
+            yield from (letter for letter in host.engine.letters.of(AgentPath("home")) if found_no_room(letter.reason))
+
     def observe(self, name: str, observation: Observation) -> None:
         if type(observation) is DeadLettered:
             self.letters.append((self.now_s, name, observation))
@@ -357,6 +364,11 @@ class DurableNet:
         if not publication.topic.startswith(("em/", "t/ask/")):
             value = decode_value(publication.payload, self.hosts[WORLD].engine.limits)
             self.foreign[json.dumps([publication.topic, value], sort_keys=True)] += 1
+
+
+def found_no_room(reason: str) -> bool:
+    """Whether something is a dead letter for so much waits to be delivered already."""
+    return reason.startswith("it cannot be delivered: ") and (" wait to be acknowledged" in reason or " wait for the broker" in reason)
 
 
 def _name(client_id: str) -> str:
