@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgematrix.cli.bridging import AccessOption, BrokerOption, run_until_signal
 from edgematrix.cli.console import plain, say
 from edgematrix.errors import UsageError
 
@@ -35,13 +35,8 @@ def command(
     key: Annotated[
         list[str] | None, typer.Option("--key", metavar="PATH=FILE", help="The file with the key of its encryption; again for more.")
     ] = None,
-    broker: Annotated[
-        str | None,
-        typer.Option("--broker", "--url", metavar="URL", envvar="EDGEMATRIX_BROKER", help="In place of the broker that the matrix names."),
-    ] = None,
-    access: Annotated[
-        Path | None, typer.Option("--access", metavar="DIR", help="The folder of `provision`: each device comes in as itself.")
-    ] = None,
+    broker: BrokerOption = None,
+    access: AccessOption = None,
 ) -> None:
     """Bring devices that speak ESPHome's native API to the bus, until Ctrl-C: each an agent on its path, with a will of its own.
 
@@ -57,14 +52,8 @@ def command(
 async def _run(places: list[DevicePlace], root: str) -> None:
     from firmware_bridge.esphome.bridge import run_bridge  # noqa: PLC0415 - help needs none of it
 
-    running = asyncio.create_task(run_bridge(places, lambda text: say(plain(text)), root=root))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, running.cancel)
     say(f"{len(places)} device{'s' * (len(places) > 1)} at {places[0].endpoint}. Ctrl-C ends it.")
-    await asyncio.wait({running})
-    if not running.cancelled():
-        running.result()
+    await run_until_signal(run_bridge(places, lambda text: say(plain(text)), root=root))
 
 
 def _places(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgematrix.cli.bridging import BrokerOption, run_until_signal
 from edgematrix.cli.console import complain, plain, say, style
 from edgematrix.cli.options import Duration, read_duration
 from edgematrix.errors import UsageError
@@ -38,10 +38,7 @@ _SHORT_LENGTH = 2
 def command(
     matrix: Annotated[Path, typer.Argument(metavar="MATRIX", help="The matrix file: its devices may be nodes, and nobody else.")],
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where nodes send their datagrams.")] = "127.0.0.1:1884",
-    broker: Annotated[
-        str | None,
-        typer.Option("--broker", "--url", metavar="URL", envvar="EDGEMATRIX_BROKER", help="In place of the broker that the matrix names."),
-    ] = None,
+    broker: BrokerOption = None,
     access: Annotated[
         Path | None, typer.Option("--access", metavar="DIR", help="The folder of `provision`: each node comes in as itself.")
     ] = None,
@@ -84,16 +81,12 @@ async def _run(make: Callable[[Callable[[str], None]], Bridge], host: str, port:
     def ready(there: str, number: int) -> None:
         say(f"{count} node{'s' * (count > 1)} may come to {there}:{number}, over UDP. Ctrl-C ends it.")
 
-    running = asyncio.create_task(bridge.run(host, port, ready))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, running.cancel)
-    await asyncio.wait({running})
-    for name, counts in (("network", bridge.gateway.counts), *((name, node.counts) for name, node in bridge.gateway.nodes.items())):
-        if told := ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in sorted(counts.items()) if count):
-            say(plain(f"{name}: {told}"))
-    if not running.cancelled():
-        running.result()
+    try:
+        await run_until_signal(bridge.run(host, port, ready))
+    finally:
+        for name, counts in (("network", bridge.gateway.counts), *((name, node.counts) for name, node in bridge.gateway.nodes.items())):
+            if told := ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in sorted(counts.items()) if count):
+                say(plain(f"{name}: {told}"))
 
 
 def _place(listen: str) -> tuple[str, int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgematrix.cli.bridging import AccessOption, BrokerOption, run_until_signal
 from edgematrix.cli.console import plain, say
 from edgematrix.cli.options import RootOption
 from edgematrix.errors import UsageError
@@ -36,13 +36,8 @@ def command(
     line: Annotated[
         list[str] | None, typer.Option("--line", metavar="PATH=PORT[@BAUD][#ADDRESS]", help="A device and its line; again for more.")
     ] = None,
-    broker: Annotated[
-        str | None,
-        typer.Option("--broker", "--url", metavar="URL", envvar="EDGEMATRIX_BROKER", help="In place of the broker that the matrix names."),
-    ] = None,
-    access: Annotated[
-        Path | None, typer.Option("--access", metavar="DIR", help="The folder of `provision`: each device comes in as itself.")
-    ] = None,
+    broker: BrokerOption = None,
+    access: AccessOption = None,
     root: RootOption = None,
     rate: Annotated[int, typer.Option("--rate", metavar="N", help="Values a second that a device may send.")] = 50,
 ) -> None:
@@ -66,16 +61,9 @@ async def _run(places: list[tuple[Place, Endpoint]], root: str, rate: int) -> No
     from firmware_bridge.serial.bridge import run_bridge  # noqa: PLC0415 - help needs none of it
     from firmware_bridge.serial.pace import Pace  # noqa: PLC0415 - as above
 
-    running = asyncio.create_task(
-        run_bridge(places, lambda text: say(plain(text)), root=root, pace=Pace(rate_per_s=rate, burst=max(2, 2 * rate)))
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, running.cancel)
     say(f"{len(places)} device{'s' * (len(places) > 1)} at {places[0][1]}. Ctrl-C ends it.")
-    await asyncio.wait({running})
-    if not running.cancelled():
-        running.result()
+    pace = Pace(rate_per_s=rate, burst=max(2, 2 * rate))
+    await run_until_signal(run_bridge(places, lambda text: say(plain(text)), root=root, pace=pace))
 
 
 def _opened(matrix: Path) -> MatrixSpec:
@@ -101,12 +89,13 @@ def _check_boards(spec: MatrixSpec, places: Sequence[Place]) -> None:
 def _endpoints(
     places: Sequence[Place], spec: MatrixSpec | None, matrix: Path | None, broker: str | None, access: Path | None
 ) -> list[Endpoint]:
-    from edgematrix.transport.endpoint import Endpoint  # noqa: PLC0415 - help needs none of it
+    from edgematrix.cli.device_endpoint import identity_file  # noqa: PLC0415 - help needs none of it
+    from edgematrix.transport.endpoint import Endpoint  # noqa: PLC0415 - as above
 
     if access is not None:
         if broker is not None:
             raise UsageError("the folder has each device's own address of the broker", where="--broker", remedy="leave --broker away")
-        return [Endpoint.parse(f"@{_address_file(access, place)}") for place in places]
+        return [Endpoint.parse(f"@{identity_file(place.path, access)}") for place in places]
     if broker is None and (spec is None or matrix is None):
         raise UsageError("the broker is missing", where="--broker", remedy="name the matrix file, or --broker mqtt://192.168.1.10")
     endpoint = Endpoint.parse(broker if broker is not None else _address_of(spec, matrix))
@@ -125,14 +114,3 @@ def _address_of(spec: MatrixSpec | None, matrix: Path | None) -> str:
     if spec.broker in EMBEDDED_BROKERS:
         return find_target(None, None).url
     return address_of(spec, lambda: secrets_beside(matrix.parent))
-
-
-def _address_file(access: Path, place: Place) -> Path:
-    from edgematrix.access.principal import Role, principal_name  # noqa: PLC0415 - few bridges have identities
-    from edgematrix.identity.access_folder import ADDRESS, AccessFolder  # noqa: PLC0415 - as above
-
-    file = AccessFolder(access).of(Role.DEVICE, principal_name(Role.DEVICE, place.path)) / ADDRESS
-    if not file.is_file():
-        what = f"{place.path} has no identity there"
-        raise UsageError(what, where=str(file), remedy="edgematrix provision MATRIX, and give the folder that it wrote")
-    return file

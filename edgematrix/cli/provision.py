@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from edgematrix.errors import UsageError
 
 if TYPE_CHECKING:
     from edgematrix.config.provisioning import Provisioned
+    from edgematrix.config.spec import MatrixSpec
     from edgematrix.identity.access_folder import AccessFolder
     from edgematrix.identity.registry import Registry
 
@@ -76,16 +78,12 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - help needs none of it
     from edgematrix.config.provisioning import ProvisionWish, provision  # noqa: PLC0415
     from edgematrix.identity.access_folder import AccessFolder  # noqa: PLC0415
-    from edgematrix.identity.registry import read_registry  # noqa: PLC0415
 
     folder, now = AccessFolder(out), datetime.now(UTC)
     if (board is None) != (serial is None and to is None) or (serial is not None and to is not None):
         raise UsageError("a board is written to with --board PATH and --serial LINE, or --to DIR", where="--board")
     if show:
-        if not folder.exists:
-            raise UsageError("there are no identities", where=str(out), remedy=f"edgematrix provision {matrix} --out {out}")
-        for line in _table(read_registry(folder.registry), now):
-            say(line)
+        _show(folder, matrix, now)
         return
     wish = ProvisionWish(
         servers=tuple(server or ()),
@@ -102,20 +100,28 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
     )
     spec = open_matrix(matrix, imports=False).spec
     done = provision(spec, folder, wish, now)
-    for line in _told(done, folder):
-        say(line)
-    for warning in done.warnings:
-        complain(style(f"! {warning}", fg="yellow"))
+    _tell(done, folder)
     if board is not None:
-        from edgematrix.config.device_files import device_files  # noqa: PLC0415
-
-        _bring(device_files(spec, board, folder), board, serial, to)
+        _bring(spec, board, folder, serial, to)
         if done.registry.tls == _NEWEST_TLS:
             complain(style("! the broker takes TLS 1.3 alone, and MicroPython speaks 1.2: --tls 1.2", fg="yellow"))
 
 
-def _bring(files: Mapping[str, bytes], board: str, serial: str | None, to: Path | None) -> None:
+def _show(folder: AccessFolder, matrix: Path, now: datetime) -> None:
+    """Only show who there is."""
+    from edgematrix.identity.registry import read_registry  # noqa: PLC0415 - as above
+
+    if not folder.exists:
+        raise UsageError("there are no identities", where=str(folder.path), remedy=f"edgematrix provision {matrix} --out {folder.path}")
+    for line in _table(read_registry(folder.registry), now):
+        say(line)
+
+
+def _bring(spec: MatrixSpec, board: str, folder: AccessFolder, serial: str | None, to: Path | None) -> None:
     """Write the files of a board where they are wanted."""
+    from edgematrix.config.device_files import device_files  # noqa: PLC0415 - few provision a board
+
+    files = device_files(spec, board, folder)
     if serial is not None:
         from firmware_bridge.board_line import write_files  # noqa: PLC0415 - help needs none of it
 
@@ -129,10 +135,12 @@ def _bring(files: Mapping[str, bytes], board: str, serial: str | None, to: Path 
     say(f"{board} has {', '.join(files)}{'' if to is None else f' in {to}'}")
 
 
-def _told(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
-    """What was done, and what is to be done with it."""
-    yield from _changes(done, folder)
-    yield from _next_steps(done, folder)
+def _tell(done: Provisioned, folder: AccessFolder) -> None:
+    """Say what was done, and what is to be done with it."""
+    for line in chain(_changes(done, folder), _next_steps(done, folder)):
+        say(line)
+    for warning in done.warnings:
+        complain(style(f"! {warning}", fg="yellow"))
 
 
 def _changes(done: Provisioned, folder: AccessFolder) -> Iterator[str]:
