@@ -15,6 +15,7 @@ from edgematrix.runtime.code import Code
 from edgematrix.runtime.code_journal import CodeJournal
 from edgematrix.runtime.context import Context
 from edgematrix.runtime.engine import Engine
+from edgematrix.runtime.failure import reason_of, sayable
 from edgematrix.runtime.firing import Firing
 from edgematrix.runtime.observation import Outcome
 from edgematrix.runtime.progress import Progress
@@ -187,14 +188,12 @@ class CodeBody:
         return value
 
     def _fail(self, run: Run, error: BaseException, now_us: int) -> None:
-        if isinstance(error, EdgeMatrixError):
-            reason = str(error)
-        else:
-            reason = f"{type(error).__name__}: {error}"
+        reason = reason_of(error)
+        if not isinstance(error, EdgeMatrixError):
             _log.error("the code of %s failed", run.runner.agent, exc_info=error)
         if self._engine.redact is not None:
             reason = self._engine.redact(reason)  # code may say what it will
-        run.end(Outcome.FAILED, now_us, reason)
+        run.end(Outcome.FAILED, now_us, sayable(reason))
 
 
 def _broken(journal: CodeJournal, error: BaseException | None, agent: AgentPath) -> BaseException | None:

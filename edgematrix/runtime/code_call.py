@@ -18,6 +18,7 @@ from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.calls import Call
 from edgematrix.runtime.code_journal import CallEnd, CodeJournal
 from edgematrix.runtime.engine import ANSWER, Engine
+from edgematrix.runtime.failure import reason_of, sayable
 from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Outcome, StepBegan, StepEnded
 from edgematrix.runtime.part import Part
@@ -118,7 +119,7 @@ class CodeCall:
             self._hang_up(CallEnd(given_up=True))
             raise
         except Exception as error:
-            self._hang_up(CallEnd(failure=f"{type(error).__name__}: {error}"))
+            self._hang_up(CallEnd(failure=sayable(reason_of(error))))
             raise
         return answer_of(_end_of(call), self._run)
 

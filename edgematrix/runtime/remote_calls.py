@@ -29,6 +29,7 @@ from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.arrivals import Arrivals
 from edgematrix.runtime.calls import Call, Calls
 from edgematrix.runtime.edges import Edges
+from edgematrix.runtime.failure import REASON_LENGTH_MAX, sayable
 from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.marks import Marks
 from edgematrix.runtime.observation import Dropped, Observation
@@ -46,7 +47,6 @@ DONE = "done"
 _FAILED, _CANCELLED = "failed", "cancelled"
 _WHATEVER = frozenset({END})
 """Wanted ports of a call that ends with its work alone."""
-_REASON_LENGTH_MAX = 2_000
 _REASON_SHARE = 16
 """Of what a payload may have, the part that the reason of a failure may take: a letter is six bytes at most, written as JSON."""
 _LEFT = "whoever asked for it does not wait any more"
@@ -444,9 +444,7 @@ class RemoteCalls:
 
     def _told(self, reason: str) -> str:
         """Why a call has failed, in a form that can leave, whatever text an error has: without this word somebody would wait for ever."""
-        length_max = min(_REASON_LENGTH_MAX, self._engine.limits.payload_bytes_max // _REASON_SHARE)
-        shown = reason.encode(errors="backslashreplace").decode()
-        return shown if len(shown) <= length_max else f"{shown[:length_max]}…"
+        return sayable(reason, min(REASON_LENGTH_MAX, self._engine.limits.payload_bytes_max // _REASON_SHARE))
 
     def _fail_unsent(self, speaker: AgentPath, runid: str, reason: str, now_us: int) -> None:
         """A call from elsewhere fails for what cannot leave: it has one end, and that leaves after all that the call has put out."""

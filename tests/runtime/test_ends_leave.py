@@ -22,6 +22,13 @@ async def escaped(value: object, context) -> object:
 async def strange(value: object, context) -> object:
     raise ValueError("what it got: \ud800")
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+async def mute(value: object, context) -> object:
+    raise Mute
+
 async def fails(value: object, context) -> object:
     for number in range(40):
         await context.send("/home/sink.in", number)
@@ -80,3 +87,29 @@ def test_whatever_waits_in_the_outbox(tmp_path: Path, kind: str) -> None:
     assert told.outcome is Outcome.FAILED
     told_of = {"em/in/home/sink/in"} | ({"em/out/home/work/far/out"} if kind == "tells" else set())
     assert {letter.topic for letter in net.unsent()} == told_of
+
+
+def test_an_error_that_cannot_say_what_it_is(tmp_path: Path) -> None:
+    (told,), _ = ended(tmp_path, "mute", {})
+    assert told.reason == "far: Mute, which does not say why"
+
+
+def test_whatever_the_error_says_its_port_takes_it(tmp_path: Path) -> None:
+    """A text that has no UTF-8 form could not leave the host, and whoever reads the port `error` would never hear of the failure."""
+    work = {"flow": {"edges": ["in -> far"]}, "agents": {"far": {"python": "members:strange"}}}
+    work["triggers"] = {"go": PARALLEL | {"on": {"in": {"from": "feed.o"}}}}
+    feed = {"triggers": {"g": PARALLEL | {"on": {"x": {"topic": "t/go"}}, "do": [{"emit": {"o": "${x.value}"}}]}}}
+    sink = {
+        "triggers": {
+            "g": PARALLEL | {"on": {"x": {"from": "work.error"}}, "do": [{"publish": {"topic": "t/seen", "payload": "${x.value.reason}"}}]}
+        }
+    }
+    matrix = {"matrix": "home", "defaults": {"delivery": "durable"}, "agents": {"feed": feed, "work": work, "sink": sink}}
+    net = DurableNet(tmp_path, matrix, {"home/work": "a"}, modules={"members": MEMBERS})
+    try:
+        net.after(1, lambda: net.tell("t/go", 1))
+        net.play(10, 200)
+        assert list(net.foreign) == ['["t/seen", "ValueError: what it got: \\\\ud800"]']
+        assert [*net.left(), *net.failures] == []
+    finally:
+        net.close()
