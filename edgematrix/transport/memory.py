@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from edgematrix.errors import AccessRefusedError, UsageError
 from edgematrix.protocol.message import Publication
-from edgematrix.protocol.overlap import check_subscription
 from edgematrix.protocol.ports import Link
 from edgematrix.protocol.topic import check_topic
 from edgematrix.transport.connection import Change, Connection, State
 from edgematrix.transport.memory_bus import MemoryBus, MemorySession
 from edgematrix.transport.outbox import Outbox, Waiting
+from edgematrix.transport.owner import Owner
 from edgematrix.transport.refusal import refusal
 from edgematrix.transport.settings import Settings
 from edgematrix.transport.subscriptions import Subscriptions
@@ -37,14 +37,13 @@ class MemoryTransport:
     def __init__(self, bus: MemoryBus, settings: Settings, *, observer: Callable[[Change], None] | None = None) -> None:
         self._bus = bus
         self._settings = settings
-        self._observer = observer
         self._connection = Connection(settings.backoff, bus.random.random, self._changed)
         self._subscriptions = Subscriptions(not_ours=settings.not_ours)
         self._outbox = Outbox(
             messages_max=settings.outbox_messages_max, bytes_max=settings.outbox_bytes_max, window_max=settings.inflight_max
         )
         self._tally = Tally()
-        self._link: Link | None = None
+        self._owner = Owner(self._tally, observer)
         self._session: MemorySession | None = None
         self._receipt = 0
         self._held: deque[tuple[int, int]] = deque()
@@ -74,9 +73,7 @@ class MemoryTransport:
             AccessRefusedError: the bus refuses this client.
             UsageError: it runs already.
         """
-        if self._link is not None:
-            raise UsageError("a transport runs once", where=self._settings.client_id)
-        self._link = link
+        self._owner.begin(link, self._settings.client_id)
         connection = self._connection
         try:
             if connection.state is State.IDLE:
@@ -103,7 +100,7 @@ class MemoryTransport:
                 self.cut("closed")
         elif self._connection.state is State.CLOSED and self._step is not None:
             self._step.cancel()
-        if self._link is not None:
+        if self._owner.link is not None:
             await self._stopped.wait()
 
     def publish(self, publication: Publication) -> None:
@@ -137,10 +134,6 @@ class MemoryTransport:
             TopicError: a filter breaks the grammar; none is asked for.
             UsageError: a QoS is neither 0 nor 1.
         """
-        for topic_filter, qos in filters.items():
-            check_subscription(topic_filter)
-            if qos not in (0, 1):
-                raise UsageError(f"QoS {qos} is not 0 or 1", where=topic_filter)
         self._subscriptions.add(filters)
         self._tell_bus()
 
@@ -171,13 +164,14 @@ class MemoryTransport:
         size_bytes = len(publication.payload) + len(publication.topic)
         if size_bytes > self._settings.packet_bytes_max:
             self._tally.unreadable += 1
-            self._tell("dropped", publication.topic, f"a packet of {size_bytes} bytes, at most {self._settings.packet_bytes_max} are read")
+            reason = f"a packet of {size_bytes} bytes, at most {self._settings.packet_bytes_max} are read"
+            self._owner.tell("dropped", publication.topic, reason)
         elif retained and not self._subscriptions.accepts_retained(publication.topic, publication.payload):
             self._tally.copies_ignored += 1
         else:
             self._tally.received += 1
             self._receipt += packet_id > 0
-            self._tell("received", publication.topic, publication.payload, publication.qos, retained)
+            self._owner.tell("received", publication.topic, publication.payload, publication.qos, retained)
         if packet_id and (self._held or self._settings.acks_held):
             self._held.append((self._receipt, packet_id))
         elif packet_id:
@@ -224,7 +218,7 @@ class MemoryTransport:
         self._tell_bus()
         self._drain()
         if self._session is not None:
-            self._tell("connected", present)
+            self._owner.tell("connected", present)
         await self._ended
 
     def _finish(self) -> None:
@@ -281,7 +275,7 @@ class MemoryTransport:
             refusal = self._bus.subscribe(session, topic_filter, qos, not_ours=topic_filter in self._settings.not_ours)
             if refusal:
                 for wanted in self._subscriptions.refuse(topic_filter):
-                    self._tell("refused", wanted, refusal)
+                    self._owner.tell("refused", wanted, refusal)
             else:
                 self._subscriptions.grant(topic_filter)
         for topic_filter in plan.unsubscribe:
@@ -290,34 +284,14 @@ class MemoryTransport:
     # To the owner
 
     def _changed(self, change: Change) -> None:
-        if change.after is State.WAITING:
-            self._tally.outages += 1
-            _log.warning("%s: not connected: %s; trying again", self._settings.client_id, change.reason)
-            self._tell("disconnected", change.reason)
-        if self._observer is not None:
-            try:
-                self._observer(change)
-            except Exception:  # noqa: BLE001 - whatever the observer does, the connection goes on
-                self._owner_failed("observer", change.after)
+        self._owner.changed(change, self._settings.client_id)
 
     def _drop(self, publication: Publication, reason: str) -> None:
-        self._tell("dropped", publication.topic, reason)
+        self._owner.tell("dropped", publication.topic, reason)
 
     def _confirm(self, publication: Publication) -> None:
         if publication.number and publication.qos:
-            self._tell("confirmed", publication.number)
-
-    def _tell(self, what: str, *details: object) -> None:
-        if self._link is None:
-            return
-        try:
-            getattr(self._link, what)(*details)
-        except Exception:  # noqa: BLE001 - whatever the owner does, the connection goes on
-            self._owner_failed(what, str(details[0]))
-
-    def _owner_failed(self, what: str, about: str) -> None:
-        self._tally.owner_errors += 1
-        _log.exception("the owner of the connection failed in %s about %s", what, about[:120])
+            self._owner.tell("confirmed", publication.number)
 
     @staticmethod
     def _now_s() -> float:

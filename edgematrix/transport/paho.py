@@ -15,14 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
-from edgematrix.errors import AccessRefusedError, UsageError
+from edgematrix.errors import AccessRefusedError
 from edgematrix.protocol.message import Publication
-from edgematrix.protocol.overlap import check_subscription
 from edgematrix.protocol.ports import Link
 from edgematrix.transport.carrier import Carrier
 from edgematrix.transport.connection import Change, Connection, State, Version
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.frame import Reader, puback
+from edgematrix.transport.owner import Owner
 from edgematrix.transport.sender import Sender
 from edgematrix.transport.session import Greeting, Session
 from edgematrix.transport.settings import Settings
@@ -62,15 +62,14 @@ class PahoTransport:
     ) -> None:
         self._endpoint = endpoint
         self._settings = settings
-        self._observer = observer
         self._now_s = now_s
         self._address = 0
         """Counts the waits: which of the endpoint's addresses is connected to, or is tried next."""
         self._connection = Connection(settings.backoff, random, self._changed)
         self._subscriptions = Subscriptions(not_ours=settings.not_ours)
         self._tally = Tally()
+        self._owner = Owner(self._tally, observer)
         self._sender = Sender(settings, self._tally, self._drop, self._safe, now_s)
-        self._link: Link | None = None
         self._carrier: Carrier | None = None
         self._session: Session | None = None
         self._online = False
@@ -111,9 +110,7 @@ class PahoTransport:
             AccessRefusedError: the broker refuses this client, and would again.
             UsageError: it runs already, or a certificate cannot be used.
         """
-        if self._link is not None:
-            raise UsageError("a transport runs once", where=str(self._endpoint))
-        self._link = link
+        self._owner.begin(link, str(self._endpoint))
         context = self._endpoint.ssl_context()
         connection = self._connection
         try:
@@ -150,7 +147,7 @@ class PahoTransport:
                 carrier.abort(f"closing took longer than {self._settings.close_timeout_s} s")
         elif self._connection.state is State.CLOSED and self._step is not None:
             self._step.cancel()
-        if self._link is not None:
+        if self._owner.link is not None:
             await self._stopped.wait()
 
     def publish(self, publication: Publication) -> None:
@@ -170,10 +167,6 @@ class PahoTransport:
             TopicError: a filter breaks the grammar; none is asked for.
             UsageError: a QoS is neither 0 nor 1.
         """
-        for topic_filter, qos in filters.items():
-            check_subscription(topic_filter)
-            if qos not in (0, 1):
-                raise UsageError(f"QoS {qos} is not 0 or 1", where=topic_filter)
         self._subscriptions.add(filters)
         self._tell_broker()
 
@@ -209,9 +202,9 @@ class PahoTransport:
             if packet_id:
                 self._receipt += 1
             try:
-                self._link.received(topic, payload, head >> 1 & 3, retained == 1)  # type: ignore[union-attr]
+                self._owner.link.received(topic, payload, head >> 1 & 3, retained == 1)  # type: ignore[union-attr]
             except Exception:  # noqa: BLE001 - whatever the owner does, the connection goes on
-                self._owner_failed("received", topic)
+                self._owner.failed("received", topic)
         if packet_id:
             if self._held or (counts and self._settings.acks_held):
                 self._held.append((self._receipt, packet_id))
@@ -225,7 +218,7 @@ class PahoTransport:
     def unreadable(self, topic: str, reason: str, packet_id: int) -> None:
         """A message was thrown away while it came in; it is confirmed, or the broker would send it for ever."""
         self._tally.unreadable += 1
-        self._tell("dropped", topic, reason)
+        self._owner.tell("dropped", topic, reason)
         if packet_id:
             self._confirm(packet_id)
 
@@ -246,7 +239,7 @@ class PahoTransport:
         self._subscriptions.connected(session_present=greeting.session_present, identified=greeting.identified)
         self._tell_broker()
         self._sender.opened(carrier, greeting, v5=self._connection.version is Version.MQTT_5)
-        self._tell("connected", greeting.session_present)
+        self._owner.tell("connected", greeting.session_present)
 
     def turned_away(self, reason: str, *, version: bool, again: bool) -> None:
         """The broker did not take us in."""
@@ -266,7 +259,7 @@ class PahoTransport:
         for wanted in self._subscriptions.refuse(topic_filter):
             how = f" (asked for as {topic_filter!r}, for it overlaps with others: such a broker sends copies)"
             why = "" if wanted == topic_filter else how
-            self._tell("refused", wanted, f"{refusal}{why}")
+            self._owner.tell("refused", wanted, f"{refusal}{why}")
 
     def broken(self, reason: str, *, again: bool) -> None:
         """The conversation cannot go on."""
@@ -357,17 +350,9 @@ class PahoTransport:
 
     def _changed(self, change: Change) -> None:
         where = str(self._endpoint.at(self._address))
-        if change.after is State.WAITING:
-            self._tally.outages += 1
-            _log.warning("%s: not connected: %s; trying again", where, change.reason)
-            self._tell("disconnected", change.reason)
-        elif change.after is State.ONLINE:
+        if change.after is State.ONLINE:
             _log.info("%s: connected, MQTT %s", where, self._connection.version)
-        if self._observer is not None:
-            try:
-                self._observer(change)
-            except Exception:  # noqa: BLE001 - whatever the observer does, the connection goes on
-                self._owner_failed("observer", change.after)
+        self._owner.changed(change, where)
 
     # To the broker
 
@@ -387,22 +372,10 @@ class PahoTransport:
     # To the owner
 
     def _drop(self, publication: Publication, reason: str) -> None:
-        self._tell("dropped", publication.topic, reason)
+        self._owner.tell("dropped", publication.topic, reason)
 
     def _safe(self, number: int) -> None:
-        self._tell("confirmed", number)
-
-    def _tell(self, what: str, *details: object) -> None:
-        if self._link is None:
-            return
-        try:
-            getattr(self._link, what)(*details)
-        except Exception:  # noqa: BLE001 - whatever the owner does, the connection goes on
-            self._owner_failed(what, str(details[0]))
-
-    def _owner_failed(self, what: str, about: str) -> None:
-        self._tally.owner_errors += 1
-        _log.exception("the owner of the connection failed in %s about %s", what, about[:120])
+        self._owner.tell("confirmed", number)
 
 
 def _why_not(error: Exception) -> str:

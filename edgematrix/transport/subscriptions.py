@@ -16,7 +16,9 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from edgematrix.errors import UsageError
 from edgematrix.protocol.filter import TopicFilter
+from edgematrix.protocol.overlap import check_subscription
 from edgematrix.protocol.router import Router
 from edgematrix.transport.cover import DisjointCover
 
@@ -75,7 +77,16 @@ class Subscriptions:
         return self._plain
 
     def add(self, filters: Mapping[str, int]) -> None:
-        """Want these too. Those that are wanted already are asked for again: their retained messages are due."""
+        """Want these too. Those that are wanted already are asked for again: their retained messages are due.
+
+        Raises:
+            TopicError: a filter breaks the grammar; none is asked for.
+            UsageError: a QoS is neither 0 nor 1.
+        """
+        for topic_filter, qos in filters.items():
+            check_subscription(topic_filter)
+            if qos not in (0, 1):
+                raise UsageError(f"QoS {qos} is not 0 or 1", where=topic_filter)
         for topic_filter, qos in filters.items():
             if topic_filter not in self._wanted:
                 # The router tells listeners apart by identity, so that each filter keeps one string.
