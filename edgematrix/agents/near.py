@@ -45,7 +45,7 @@ _UNKNOWN: Final = "nothing that is known is near"
 
 class Found(msgspec.Struct, frozen=True, array_like=True):
     """A match as the model's process tells it: the place of an exemplar, the score, the shares that are covered, how much the text has of
-    that word of the exemplar which it has least of, and how well each of its own words is covered.
+    that word of the exemplar which it has least of, how well each of its own words is covered, and how alike they are as wholes.
     """
 
     place: int
@@ -54,6 +54,7 @@ class Found(msgspec.Struct, frozen=True, array_like=True):
     found: float
     lacking: float
     words: list[float]
+    whole: float = 0.0
 
 
 _ANSWER: Final = msgspec.json.Decoder(list[list[Found]])
@@ -303,7 +304,7 @@ class NearSentences:
         if len(set(words)) == 1 and match.found < _ONE_WORD_MIN:
             return f"one word is not enough for “{exemplar.said}”"
         doubt = "" if rival is None else f"it may be “{exemplar.said}” or “{rival[1].said}”"
-        evidence = Evidence(match.score, match.share, match.found, margin, min(match.words, default=0.0), match.lacking)
+        evidence = Evidence(match.score, match.share, match.found, margin, min(match.words, default=0.0), match.lacking, match.whole)
         return Nearest(match, exemplar, command, evidence, others, doubt)
 
     def _command(self, exemplar: Exemplar, amounts: Sequence[Amount]) -> tuple[Command | None, str]:

@@ -11,8 +11,8 @@ __all__ = ["Evidence", "NearConfidence"]
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True):
     """What speaks for a match, each from 0 to 1: how near it is, which share of the text it covers, which share of it the text covers,
-    how much nearer it is than what means something else, how well that word of the text is covered which is covered least, and how much
-    the text has of that word of the exemplar which it has least of.
+    how much nearer it is than what means something else, how well that word of the text is covered which is covered least, how much
+    the text has of that word of the exemplar which it has least of, and how alike they are as wholes: 0 where the model has words alone.
     """
 
     score: float
@@ -21,6 +21,7 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     margin: float
     weakest: float
     lacking: float
+    whole: float = 0.0
 
 
 class NearConfidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +34,7 @@ class NearConfidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weakest: float
     lacking: float
     constant: float
+    whole: float = 0.0
 
     def of(self, evidence: Evidence) -> float:
         """The probability that the match is right."""

@@ -175,14 +175,18 @@ class NearSpec:
     """`near:` what no rule knows is compared with what the rules know, by their words; from `sure` on it is carried out.
 
     `alike` are words that mean the same in this house, by what they are taken for: `{study: office}`. `model` is `wordllama`, or the path
-    of a safetensors file with one matrix, beside which its vocabulary is, as `NAME.tokenizer.json`.
+    of a safetensors file with one matrix, beside which its vocabulary is, as `NAME.tokenizer.json`; or the path of an encoder of texts,
+    `*.onnx`, whose `tokenizer` is a file in the form of Hugging Face's, by default `tokenizer.json` beside it, and whose tokens' vectors
+    are pooled as `pooling` says, or as their mean.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=500)] = "wordllama"
     sure: Annotated[Number, Field(ge=0, le=1)] = 0.6
     alike: Annotated[dict[str, str], Field(max_length=1_000)] = Field(default_factory=dict)
     timeout: Duration = Microseconds(5_000_000)
-    memory_mb: Annotated[Whole, Field(ge=64, le=100_000)] = 512
+    memory_mb: Annotated[Whole, Field(ge=64, le=100_000)] | None = None
+    tokenizer: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    pooling: Literal["mean", "first"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=PART)

@@ -61,7 +61,8 @@ class SentencesCourse:
             return []
         if isinstance(event, Thought):
             assert self._plan.near is not None  # noqa: S101 - it was asked
-            return self._judge(self._plan.near.understood(self._text, event.text, self._found))
+            notes: list[Effect] = [Note(event.note)] if event.note else []
+            return [*notes, *self._judge(self._plan.near.understood(self._text, event.text, self._found))]
         if isinstance(event, Done):
             return self._answered(event.outputs)
         if self._step == 1 and self._plan.near is not None:

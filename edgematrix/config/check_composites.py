@@ -9,7 +9,7 @@ from functools import partial
 from importlib import util
 from typing import TypeAlias
 
-from edgematrix.agents.spec import SentencesSpec
+from edgematrix.agents.spec import NearSpec, SentencesSpec
 from edgematrix.agents.topic import check_foreign
 from edgematrix.composition import finding as composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
@@ -142,12 +142,24 @@ def _near_sentences(node: AgentNode, spec: SentencesSpec) -> Iterator[Finding]:
             exemplars_of(sentences, Alike(spec.near.alike if spec.near is not None else {}))
         except ExpressionError as problem:
             yield error(place, problem.what, problem.remedy)
-    missing = [name for name in ("numpy", "wordllama") if util.find_spec(name) is None]
-    if spec.near is not None and spec.near.model == "wordllama" and missing:
+    if spec.near is not None:
+        yield from _near_model(spec.near, place)
+
+
+def _near_model(spec: NearSpec, place: tuple[Key, ...]) -> Iterator[Finding]:
+    from edgematrix.models.near_model import is_encoder, near_lacks  # noqa: PLC0415 - few matrices need it
+
+    if not is_encoder(spec.model):
+        for key in ("tokenizer", "pooling"):
+            if getattr(spec, key) is not None:
+                what = f"only an encoder of texts has a `{key}`, and {spec.model} is none"
+                yield error((*place, key), what, "name a model *.onnx, or leave it out", at_key=True)
+    missing, remedy = near_lacks(spec.model)
+    if missing:
         what = (
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed here, so this agent can run on other hosts only"
         )
-        yield warning(place, what, "pip install 'edgematrix[near]'", at_key=True)
+        yield warning(place, what, remedy, at_key=True)
 
 
 def _llm(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:

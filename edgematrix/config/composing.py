@@ -104,7 +104,8 @@ def near_of(sentences: Sentences, spec: NearSpec) -> NearSentences:
     from edgematrix.agents.near import NearSentences  # noqa: PLC0415 - few matrices need it
     from edgematrix.agents.near_confidence import NearConfidence  # noqa: PLC0415
 
-    weights = resources.files("edgematrix.models").joinpath("shipped", "near.json").read_bytes()
+    fitted = "near_encoder.json" if spec.model.endswith(".onnx") else "near.json"  # each for what such a model can tell
+    weights = resources.files("edgematrix.models").joinpath("shipped", fitted).read_bytes()
     return NearSentences(sentences, msgspec.json.decode(weights, type=NearConfidence), spec)
 
 

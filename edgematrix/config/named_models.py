@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from edgematrix.agents.onnx_spec import OnnxSpec
+from edgematrix.agents.spec import NearSpec
 from edgematrix.agents.voice_spec import VoiceSpec
 from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
 from edgematrix.config.agent_tree import AgentNode, AgentTree
@@ -59,7 +60,7 @@ def _of(node: AgentNode, folder: Path) -> Iterator[NamedModel]:
     if spec.onnx is not None:
         yield _onnx(node, spec.onnx, folder)
     if spec.sentences is not None and spec.sentences.near is not None:
-        yield _near(node, spec.sentences.near.model, folder)
+        yield _near(node, spec.sentences.near, folder)
     if spec.voice is not None:
         yield _voice(node, spec.voice)
 
@@ -84,12 +85,12 @@ def _voice(node: AgentNode, spec: VoiceSpec) -> NamedModel:
     return NamedModel(node.path, "voice", spec.recognise, what, f"pip install 'edgematrix[{extras}]'")
 
 
-def _near(node: AgentNode, model: str, folder: Path) -> NamedModel:
+def _near(node: AgentNode, spec: NearSpec, folder: Path) -> NamedModel:
     try:
-        find_near(model, folder)
+        find_near(spec.model, folder, spec.tokenizer or "")
     except EdgeMatrixError as error:
-        return NamedModel(node.path, "near", model, error.what, error.remedy)
-    return NamedModel(node.path, "near", model)
+        return NamedModel(node.path, "near", spec.model, error.what, error.remedy)
+    return NamedModel(node.path, "near", spec.model)
 
 
 def _onnx(node: AgentNode, spec: OnnxSpec, folder: Path) -> NamedModel:

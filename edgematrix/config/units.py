@@ -73,6 +73,8 @@ def _packages(spec: AgentSpec) -> Iterator[str]:
         yield "numpy"
         if spec.sentences.near.model == "wordllama":
             yield "wordllama"
+        elif spec.sentences.near.model.endswith(".onnx"):
+            yield from ("onnxruntime", "tokenizers")
     if spec.llm is not None and spec.llm.provider == "llama_cpp":
         yield from _for_llama(spec.llm.model)
 

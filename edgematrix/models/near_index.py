@@ -9,14 +9,13 @@ milliseconds). Shapes: exemplars are rows of word numbers, padded, (exemplars, w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from edgematrix.models.near_wire import Match
-from edgematrix.models.word_vectors import WordVectors
 
-__all__ = ["NearIndex"]
+__all__ = ["NearIndex", "Vectors"]
 
 _ALIKE_MIN: Final = 0.35
 """Cosine below which two words have nothing to do with each other."""
@@ -29,6 +28,16 @@ _UNKNOWN_WEIGHT: Final = 0.9
 NUMBER: Final = "#"
 
 
+class Vectors(Protocol):
+    """Vectors of words."""
+
+    def vectors(self, words: list[str]) -> Any:
+        """One row of length 1 for each word, float32."""
+
+    def alike(self, cosines: Any) -> Any:
+        """How much words are alike whose vectors have these cosines: at most 1."""
+
+
 class NearIndex:
     """Exemplars, to be compared with.
 
@@ -37,7 +46,7 @@ class NearIndex:
         groups: a number for each; those of one number count as one match, which is that of the best of them.
     """
 
-    def __init__(self, vectors: WordVectors, exemplars: Sequence[str], groups: Sequence[int]) -> None:
+    def __init__(self, vectors: Vectors, exemplars: Sequence[str], groups: Sequence[int]) -> None:
         self._vectors = vectors
         self._groups: Any = np.asarray(groups, np.int32)
         rows = [text.split(" ")[:_WORDS_MAX] for text in exemplars]
@@ -86,7 +95,7 @@ class NearIndex:
 
     def _alike(self, words: list[str]) -> Any:
         """How much each word is like each that is known, and like none in the last column."""
-        cosines = self._vectors.vectors(words) @ self._matrix.T
+        cosines = self._vectors.alike(self._vectors.vectors(words) @ self._matrix.T)
         cosines[cosines < _ALIKE_MIN] = 0.0
         for row, word in enumerate(words):
             if word == NUMBER:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
-__all__ = ["Match", "Nearest", "NearestFound"]
+__all__ = ["Match", "Nearest", "NearestFound", "Pooling"]
+
+Pooling: TypeAlias = Literal["mean", "first"]
+"""What stands for a text, of the vectors of its tokens."""
 
 
 class Nearest(msgspec.Struct, frozen=True):
@@ -21,7 +26,8 @@ class Nearest(msgspec.Struct, frozen=True):
 
 class Match(msgspec.Struct, frozen=True, array_like=True):
     """One exemplar by its place: how near it is, the share of the text that it covers, the share of it that the text covers, how much
-    the text has of that word of it which it has least of, and how much each word of the text is like one of its words: all from 0 to 1.
+    the text has of that word of it which it has least of, how much each word of the text is like one of its words, and how much the text
+    is like it as a whole, where the model can tell: all from 0 to 1.
     """
 
     place: int
@@ -30,10 +36,12 @@ class Match(msgspec.Struct, frozen=True, array_like=True):
     found: float
     lacking: float
     words: list[float]
+    whole: float = 0.0
 
 
 class NearestFound(msgspec.Struct, frozen=True):
-    """The matches of each text, the nearest first; or that nobody has told the exemplars yet."""
+    """The matches of each text, the nearest first; or that nobody has told the exemplars yet. `notes` are for people."""
 
     matches: list[list[Match]] = []
     is_unknown: bool = False
+    notes: tuple[str, ...] = ()

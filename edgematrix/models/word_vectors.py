@@ -48,6 +48,10 @@ class WordVectors:
         """One row for each word, float32."""
         return np.stack([self._vector(word) for word in words]) if words else np.zeros((0, self._matrix.shape[1]), np.float32)
 
+    def alike(self, cosines: Any) -> Any:
+        """How much words are alike: as much as their vectors."""
+        return cosines
+
     def _vector(self, word: str) -> Any:
         found = self._known.get(word)
         if found is None:

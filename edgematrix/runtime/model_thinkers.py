@@ -92,10 +92,12 @@ class Thinkers:
         script = self._scripts.get(path)
         if script is not None:
             return NearThinker(path, near, ScriptedNear(path, near, script), workshop, self._clock, ails)
-        files = find_near(near.spec.model, self._folder)
+        spec = near.spec
+        files = find_near(spec.model, self._folder, spec.tokenizer or "", spec.pooling or "mean")
         desk = self._near_desks.get(files)
         if desk is None:
-            desk = self._near_desks[files] = NearDesk(NearModel(near.spec.model, files, int(near.spec.memory_mb) << 20))
+            memory_bytes_max = None if spec.memory_mb is None else int(spec.memory_mb) << 20
+            desk = self._near_desks[files] = NearDesk(NearModel(spec.model, files, memory_bytes_max))
         return NearThinker(path, near, desk, workshop, self._clock, ails)
 
     def _desk(self, path: str, spec: LlmSpec) -> ModelDesk:

@@ -12,7 +12,7 @@ from edgematrix.composition.course import Think, Thought
 from edgematrix.errors import ModelError
 from edgematrix.models.halt import Halt
 from edgematrix.models.near_model import KnownSentences, NearModel
-from edgematrix.models.near_wire import Match
+from edgematrix.models.near_wire import Match, NearestFound
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
@@ -39,13 +39,13 @@ class NearDesk:
         """Why the model does not work for now; empty while it does."""
         return self._model.trouble
 
-    async def take(self, known: KnownSentences, texts: Sequence[str], timeout_s: float, halt: Halt) -> list[list[Match]]:
+    async def take(self, known: KnownSentences, texts: Sequence[str], timeout_s: float, halt: Halt) -> NearestFound:
         """The matches of each text.
 
         Raises:
-            ModelError: as `NearModel.nearest`, or too many wait.
+            ModelError: as `NearModel.found`, or too many wait.
         """
-        return await self._threads.take(lambda: self._model.nearest(known, texts, _MATCHES, timeout_s, halt))
+        return await self._threads.take(lambda: self._model.found(known, texts, _MATCHES, timeout_s, halt))
 
     def close(self) -> None:
         """End the model. Whoever waits for it gets an error."""
@@ -66,7 +66,7 @@ class ScriptedNear:
         self._near = near
         self._script = iter(tuple(script))
 
-    async def take(self, known: KnownSentences, texts: Sequence[str], timeout_s: float, halt: Halt) -> list[list[Match]]:  # noqa: ARG002 - it waits for nothing
+    async def take(self, known: KnownSentences, texts: Sequence[str], timeout_s: float, halt: Halt) -> NearestFound:  # noqa: ARG002 - it waits for nothing
         """What the script says of the longest of the texts; nothing is near to the others.
 
         Raises:
@@ -76,13 +76,13 @@ class ScriptedNear:
         if isinstance(said, dict):
             raise ModelError(str(said.get("error", "the script gives no sentence")))
         if said is None:
-            return [[] for _ in texts]
+            return NearestFound([[] for _ in texts])
         places = self._near.places_of(str(said))
         if not places:
             raise ModelError(f"no rule of {self._path} knows the sentence {str(said)[:80]!r} of the script")
         longest = max(range(len(texts)), key=lambda place: len(texts[place]))
-        whole = [Match(places[0], 1.0, 1.0, 1.0, 1.0, [1.0] * len(texts[longest].split(" ")))]
-        return [whole if place == longest else [] for place in range(len(texts))]
+        whole = [Match(places[0], 1.0, 1.0, 1.0, 1.0, [1.0] * len(texts[longest].split(" ")), 1.0)]
+        return NearestFound([whole if place == longest else [] for place in range(len(texts))])
 
     def close(self) -> None:
         """It holds nothing."""
@@ -134,4 +134,5 @@ class NearThinker:
         asked, halt = given
         began_us = self._clock.now_us()
         found = await self._desk.take(self._known, [turn.content for turn in asked.turns], asked.time_us_max / SECOND_US, halt)
-        return Thought(asked.step, msgspec.json.encode(found).decode(), (), 0, self._clock.now_us() - began_us)
+        took_us = self._clock.now_us() - began_us
+        return Thought(asked.step, msgspec.json.encode(found.matches).decode(), (), 0, took_us, note="; ".join(found.notes))

@@ -1,14 +1,16 @@
-"""Fit how sure the stage `near` may be: `python examples/models/near_confidence.py`.
+"""Fit how sure the stage `near` may be: `python examples/models/near_confidence.py`, for encoders with the path of one, `ENCODER.onnx`.
 
 A logistic over what speaks for a match (`edgematrix.agents.near_confidence.Evidence`), fitted on the sentences of the shipped set whose
 `part` is `tune`, with the shipped house: is what the nearest known sentence asks for what was wanted, all of it? Of plain ones those
 of one clause alone are taken, for others may tell why besides. The coefficients are kept near to a guess (a Gaussian prior), since the
-sentences are few, and none is far below it. The result is written to `edgematrix/models/shipped/near.json`. The held-out part is not read.
+sentences are few, and none is far below it. The result is written to `near.json` in `edgematrix/models/shipped`, or, for encoders, to
+`near_encoder.json`. The held-out part is not read.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import msgspec
@@ -24,34 +26,42 @@ from edgematrix.config.opening import open_matrix
 from edgematrix.models.near_model import KnownSentences, NearModel, find_near
 
 SHIPPED = Path(__file__).parents[2] / "edgematrix" / "models" / "shipped"
-PRIOR = {"score": 4.0, "share": 6.0, "found": 4.0, "margin": 8.0, "weakest": 4.0, "lacking": 3.0, "constant": -17.0}
+PRIOR = {"score": 4.0, "share": 6.0, "found": 4.0, "margin": 8.0, "weakest": 4.0, "lacking": 3.0, "constant": -17.0, "whole": 0.0}
+ENCODER_PRIOR = PRIOR | {"whole": 6.0, "constant": -20.0}
+"""What an encoder tells besides: how alike a sentence is to a known one as a whole."""
 STRENGTH = 0.05
 """Of the prior: a coefficient that is one away from the guess costs half of this, in nats."""
-LEAST = 0.4
-"""Of a coefficient, as a share of the guess: what no sentence here shows counts all the same."""
+LEAST, ENCODER_LEAST = 0.4, 0.9
+"""Of a coefficient, as a share of the guess: what no sentence here shows counts all the same. To an encoder much is alike as a whole that
+names one thing more, or another: there the words have to count as they do without it.
+"""
 ROUNDS = 20_000
 STEP = 0.05
 
 
-def main() -> None:
+def main(encoder: str = "") -> None:
     """Fit, and say how well it fits."""
+    prior_of, least_share = (ENCODER_PRIOR, ENCODER_LEAST) if encoder else (PRIOR, LEAST)
     spec = open_matrix(SHIPPED / "house" / "house.yaml").spec.agents["ears"].sentences
     if spec is None or spec.near is None:
         raise SystemExit("the shipped house has no stage `near`")
     near = near_of(Sentences.compile(spec, "house/ears"), spec.near)
-    model = NearModel("wordllama", find_near("wordllama", Path()), 512 << 20)
+    name = encoder or "wordllama"
+    model = NearModel(name, find_near(name, Path()))
     try:
         rows, right = evidence(near, model)
     finally:
         model.close()
-    names = [*Evidence.__struct_fields__, "constant"]
-    prior = np.array([PRIOR[name] for name in names])
+    names = [name for name in Evidence.__struct_fields__ if prior_of[name]]
+    rows = rows[:, [Evidence.__struct_fields__.index(name) for name in names]]
+    names.append("constant")
+    prior = np.array([prior_of[name] for name in names])
     weights = prior.copy()
     inputs = np.column_stack([rows, np.ones(len(rows))])
     for _ in range(ROUNDS):
         guess = 1 / (1 + np.exp(-np.clip(inputs @ weights, -30, 30)))
         weights -= STEP * (inputs.T @ (guess - right) / len(right) + STRENGTH * (weights - prior) / len(right))
-        weights[:-1] = np.maximum(weights[:-1], LEAST * prior[:-1])
+        weights[:-1] = np.maximum(weights[:-1], least_share * prior[:-1])
     guess = 1 / (1 + np.exp(-np.clip(inputs @ weights, -30, 30)))
     loss = -np.mean(right * np.log(guess) + (1 - right) * np.log(1 - guess))
     print(f"{len(right)} matches, {int(right.sum())} of them right; {loss:.3f} nats each")
@@ -59,7 +69,7 @@ def main() -> None:
         sure = guess >= least
         print(f"  {int(sure.sum())} surer than {least}, {int(right[sure].sum())} of them right")
     found = {name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)}
-    (SHIPPED / "near.json").write_text(json.dumps(found) + "\n")
+    (SHIPPED / ("near_encoder.json" if encoder else "near.json")).write_text(json.dumps(found) + "\n")
     print(json.dumps(found))
 
 
@@ -76,7 +86,7 @@ def evidence(near: NearSentences, model: NearModel) -> tuple[np.ndarray, np.ndar
         said = near.spoken(text)
         if not said.words or said.barred or said.is_question:
             continue  # no match of these is carried out, however near it is
-        (matches,) = model.nearest(known, [" ".join(said.words)], 24, 10.0)
+        (matches,) = model.nearest(known, [" ".join(said.words)], 24, 60.0)
         found = near.nearest(said.words, said.amounts, msgspec.convert(msgspec.to_builtins(matches), list[Found]))
         if isinstance(found, str) or found.doubt:
             continue
@@ -98,4 +108,4 @@ def same(one: list, other: list) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
