@@ -21,7 +21,9 @@ from edgematrix.protocol.router import Router
 from edgematrix.transport.memory import MemoryTransport
 from edgematrix.transport.memory_bus import Faults
 from edgematrix.transport.outbox import Waiting
+from edgematrix.transport.owner import Owner
 from edgematrix.transport.settings import Settings
+from edgematrix.transport.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,10 @@ class Line(MemoryTransport):
         super().__init__(bus, settings)  # type: ignore[arg-type]
         self.inside = inside
         self.settings = settings
-        self._failed = failed
         self._carrier = bus
         self._is_dead = False
+        told = lambda what, about: failed(f"{settings.client_id}: {what} about {about}")  # noqa: E731 - it is of this line
+        self._owner = LineOwner(self._tally, lambda: self._is_dead, told)
 
     def die(self) -> None:
         """Send nothing any more, whatever the owner says."""
@@ -127,11 +130,26 @@ class Line(MemoryTransport):
             plan = self._subscriptions.plan()
             self._carrier.ask(session, plan.subscribe, plan.unsubscribe, self.settings.not_ours)
 
-    def _owner_failed(self, what: str, about: str) -> None:
-        if self._is_dead:
-            return
-        super()._owner_failed(what, about)
-        self._failed(f"{self.settings.client_id}: {what} about {about}")
+
+class LineOwner(Owner):
+    """The owner of a line. What it raises while it lives is an error of the program.
+
+    Args:
+        is_dead: whether its host was killed.
+        told: called with what was to be told, and about what.
+    """
+
+    __slots__ = ("_is_dead", "_told")
+
+    def __init__(self, tally: Tally, is_dead: Callable[[], bool], told: Callable[[str, str], None]) -> None:
+        super().__init__(tally, None)
+        self._is_dead = is_dead
+        self._told = told
+
+    def failed(self, what: str, about: str) -> None:
+        if not self._is_dead():
+            super().failed(what, about)
+            self._told(what, about)
 
 
 class Bus:

@@ -22,11 +22,12 @@ from typing import Any
 from durable_bus import Bus, Line, Trouble
 
 from edgematrix.config.agent_tree import AgentTree
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.opened import Opened
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.errors import StateError
 from edgematrix.protocol.codec import decode_value
 from edgematrix.protocol.duration import SECOND_US
@@ -258,7 +259,7 @@ class DurableNet:
         """The world says something to the host that is never killed; it cannot be lost."""
         line = self.hosts[WORLD].line
         payload = json.dumps(value).encode()
-        self.hosts[WORLD].inside(lambda: line._tell("received", topic, payload, 0, False))
+        self.hosts[WORLD].inside(lambda: line._owner.tell("received", topic, payload, 0, False))
 
     def start(self, name: str) -> None:
         host = self.hosts[name] = NetHost(self, name, self.disks[name])
