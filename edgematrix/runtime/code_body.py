@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _KIND = "code"
-_NO_JOURNAL = (None, None)
 _NOTHING_DONE = Progress(_KIND, pack({}))
 
 
@@ -62,8 +61,7 @@ class CodeBody:
         self._names = names
         self._secrets = secrets
         self._tasks: dict[Run, asyncio.Task[None]] = {}
-        self._journals: dict[Run, tuple[CodeJournal, Context]] = {}
-        """Of the runs that go on after a restart."""
+        self._contexts: dict[Run, Context] = {}
 
     def begin(self, run: Run, now_us: int) -> None:
         """Start the function; its run ends when it returns."""
@@ -81,14 +79,16 @@ class CodeBody:
         journal = None
         if run.runner.keeps and self._code.is_async and self._code.waits:  # other code can do nothing before it returns
             journal = CodeJournal(run.runner.agent, self._engine.limits.journal_bytes_max)
-        self._start(run, argument, Context(self._engine, run, self._clock, journal, self._secrets), journal)
+        self._start(run, argument, Context(self._engine, run, self._clock, journal, self._secrets))
 
-    def cancel(self, run: Run, now_us: int) -> None:  # noqa: ARG002 - the signature of all bodies
-        """Cancel the function's task."""
-        self._journals.pop(run, None)
+    def cancel(self, run: Run, now_us: int) -> None:
+        """Cancel the function's task, and what it has called."""
         task = self._tasks.pop(run, None)
         if task is not None:
             task.cancel()
+        context = self._contexts.pop(run, None)
+        if context is not None:
+            context.close(now_us)
 
     def fail(self, run: Run, reason: str, now_us: int) -> None:
         """Cancel the function's task, and end the run."""
@@ -101,8 +101,9 @@ class CodeBody:
         Raises:
             StateError: something of it has no stored form.
         """
-        journal, context = self._journals.get(run, _NO_JOURNAL)
-        if journal is None or context is None:
+        context = self._contexts.get(run)
+        journal = None if context is None else context.journal
+        if context is None or journal is None:
             return _NOTHING_DONE
         if journal.broken:
             raise StateError(journal.broken)
@@ -124,11 +125,10 @@ class CodeBody:
             raise StateError(f"the code does not take what it was given any more: {error.what}") from None
         context = Context(self._engine, run, self._clock, journal, self._secrets)
         context.reopen(journal, now_us)
-        self._start(run, argument, context, journal)
+        self._start(run, argument, context)
 
-    def _start(self, run: Run, argument: object, context: Context, journal: CodeJournal | None) -> None:
-        if journal is not None:
-            self._journals[run] = journal, context
+    def _start(self, run: Run, argument: object, context: Context) -> None:
+        self._contexts[run] = context
         self._tasks[run] = self._workshop.start(self._code, run.runner.agent, argument, context, partial(self._over, run))
 
     def waits_for(self, runid: str) -> str:  # noqa: ARG002 - the signature of all bodies
@@ -154,13 +154,17 @@ class CodeBody:
 
     def _over(self, run: Run, result: object, error: BaseException | None) -> None:
         self._tasks.pop(run, None)
-        journal, _ = self._journals.pop(run, _NO_JOURNAL)
-        if not run.over:
-            now_us = self._clock.now_us()
-            if journal is not None:
-                error = _broken(journal, error, run.runner.agent)
-            self._end(run, result, error, now_us)
-            self._engine.settle(now_us)
+        context = self._contexts.pop(run, None)
+        if run.over or context is None:
+            return
+        if context.journal is not None:
+            if self._engine.stopped:
+                return  # it goes on at the next start
+            error = _broken(context.journal, error, run.runner.agent)
+        now_us = self._clock.now_us()
+        context.close(now_us)
+        self._end(run, result, error, now_us)
+        self._engine.settle(now_us)
 
     def _end(self, run: Run, result: object, error: BaseException | None, now_us: int) -> None:
         if error is None:

@@ -58,6 +58,8 @@ class CodeCall:
         self._began_us = 0
         self._until_us: int | None = None
         self._over = False
+        self._waiting: asyncio.Task[object] | None = None
+        """What waits for the end."""
 
     def begin(self, receiver: AgentPath, port: str, value: object, timeout_us: int | None, on_part: OnPart | None) -> None:
         """Call.
@@ -113,6 +115,7 @@ class CodeCall:
         assert call is not None  # noqa: S101 - it was begun
         if on_part is not None:
             self._listen(on_part)
+        self._waiting = asyncio.current_task()
         try:
             await self._wait()
         except asyncio.CancelledError:
@@ -121,7 +124,19 @@ class CodeCall:
         except Exception as error:
             self._hang_up(CallEnd(failure=sayable(reason_of(error))))
             raise
+        finally:
+            self._waiting = None
         return answer_of(_end_of(call), self._run)
+
+    def close(self, now_us: int) -> None:
+        """The run is over: stop what works on it, and what waits for it beside the run's own code."""
+        if self._call is None or self._over:
+            return
+        self._over = True
+        self._engine.hang_up(self._call, now_us)
+        self._observe_end(self._run, Outcome.CANCELLED, {}, "", now_us)
+        if self._waiting is not None and not self._waiting.cancelling():
+            self._waiting.cancel()
 
     def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
         """Whether it is still waited for."""
@@ -175,8 +190,11 @@ class CodeCall:
             run.touched()
 
     def _hang_up(self, end: CallEnd) -> None:
-        """Whoever waited was cancelled, or `on_part` failed: stop what works on it."""
-        if self._call is None or self._over:
+        """Whoever waited was cancelled, or `on_part` failed: stop what works on it.
+
+        Not where that is for the host goes down, and the run goes on when it is back.
+        """
+        if self._call is None or self._over or (self._journal is not None and self._engine.stopped):
             return
         self._over = True
         if self._journal is not None:

@@ -311,6 +311,17 @@ class Context:
 
     # For its body
 
+    @property
+    def journal(self) -> CodeJournal | None:
+        """What the run does is kept there; None where it does not go on after a restart."""
+        return self._journal
+
+    def close(self, now_us: int) -> None:
+        """The run is over: hang up on all that it has called, whether or not its code waits for it."""
+        calls, self._open = self._open, {}
+        for call in calls.values():
+            call.close(now_us)
+
     def reopen(self, journal: CodeJournal, now_us: int) -> None:
         """Go on with the calls that were open when the host went down."""
         for number, kept in journal.open.items():
@@ -335,9 +346,7 @@ class Context:
         return was_done
 
     async def _call(self, number: int, path: AgentPath, port: str, value: object, timeout_us: int | None, on_part: OnPart | None) -> object:
-        call = CodeCall(self._engine, self._run, self._clock, number, self._journal)
-        if self._journal is not None:
-            self._open[number] = call
+        call = self._open[number] = CodeCall(self._engine, self._run, self._clock, number, self._journal)
         try:
             try:
                 call.begin(path, port, value, timeout_us, on_part)
@@ -424,6 +433,8 @@ class Context:
     def _check_alive(self) -> None:
         if self._run.over:
             raise RunError("the run is over", where=self.path)
+        if self._journal is not None and self._engine.stopped:
+            raise RunError("the host goes down: the run goes on when it is back", where=self.path)
 
 
 def _secrets_named(definition: object) -> Iterator[object]:

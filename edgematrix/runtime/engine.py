@@ -100,6 +100,8 @@ class Engine(Registry):
         """Called after agents' code acted, outside any message and deadline: the outbox and the deadline may have changed."""
         self.touched: list[Keeper] = []
         """Whose stored state is no longer what it was."""
+        self.stopped = False
+        """Whether all is stored, and the host goes down: nothing that goes on at the next start does anything any more."""
         self.lapse_us = NEVER_US
         """When the first of the leases ends that agents here stand behind, unless it is renewed: nothing is done before it is looked at."""
         self.lapsed: Callable[[int], None] = lambda now_us: None  # noqa: ARG005 - no agent here has a lease

@@ -215,6 +215,8 @@ class Host:
     def acted(self) -> None:
         """Take up what the engine has to say after something happened."""
         self.session.flush()
+        if self.engine.stopped:
+            return
         self.session.catch_up()
         self._alarm.set(self.engine.deadline_us)
         keeper = self._keeper
@@ -342,6 +344,7 @@ class Host:
             self._clock_timer.cancel()
         if self._keeper is not None:
             await self._keeper.close()  # before code is cancelled: it goes on at the next start, as after a kill
+            self.engine.stopped = True
         if self.assembly.workshop is not None:
             await self.assembly.workshop.close()
         if self._courier is not None:

@@ -57,6 +57,15 @@ async def impatient(value: object, context) -> object:
         await context.publish("t/said", "too slow")
     return await context.call("/home/work/slow.in", value)
 
+async def later(value: object, context) -> object:
+    await asyncio.sleep(2)
+    return await context.call("/home/work/oracle.in", value)
+
+async def beside(value: object, context) -> object:
+    context.asked = asyncio.create_task(context.call("/home/work/oracle.in", value))
+    await asyncio.sleep(2)
+    return value
+
 async def fails(value: object, context) -> object:
     await until_next(context, value)
     raise ValueError("no")
@@ -212,6 +221,19 @@ def test_a_question_is_asked_once_and_answered_in_its_run(play) -> None:
 def test_a_call_that_was_given_up_is_not_waited_for_again(play) -> None:
     played = play(code("impatient"), [(1, "t/go", 7)], 60, modules={"members": MEMBERS}, restarts=[Restart(4 * SECOND_US)])
     assert [(at, value) for at, topic, value in played.told if topic in ("t/said", "t/out")] == [(2, "too slow"), (6, 7)]
+
+
+@pytest.mark.parametrize(
+    ("function", "kills", "ended_s"), [("later", [], 6), ("later", [5], 6), ("later", [3.5, 5], 6), ("beside", [], 3), ("beside", [2], 4)]
+)
+def test_what_code_has_called_ends_with_its_run(play, function: str, kills: list[float], ended_s: int) -> None:
+    """Also where it has not come to the call again after a restart, or does not wait for it."""
+    matrix = work(f"python: 'members:{function}'", "      oracle: {human: {ask: 'Well?', timeout: 1h}}", "deadline: 5s")
+    restarts = [Restart(round(kill * SECOND_US)) for kill in kills]
+    played = play(matrix, [(1, "t/go", 7)], 60, modules={"members": MEMBERS}, restarts=restarts)
+    ((at_us, outcome),) = [(run.at_us, run.outcome) for run in played.of(RunEnded) if run.path == "home/work/oracle"]
+    assert ((at_us - START_US) / SECOND_US, outcome) == (ended_s, Outcome.CANCELLED)
+    assert len(played.on("em/out/home/work/oracle/ask")) == 1
 
 
 def test_work_of_a_best_effort_member_is_lost_and_tried_again(play) -> None:

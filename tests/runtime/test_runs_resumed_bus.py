@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from bus_fixtures import open_bus
 
 MATRIX = """
@@ -29,10 +30,31 @@ async def calls(value: object, context) -> object:
 def both(value: object, context) -> object:
     return value
 """
+SLOW_TO_END = """
+import asyncio
+
+async def calls(value: object, context) -> object:
+    await context.publish("t/said", value, qos=1)
+    try:
+        answer = await context.call("/home/work/a/oracle.in", value)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.3)  # a host that is not stopping would have written by then
+        try:
+            await context.publish("t/said", "bye", qos=1)
+        except Exception:
+            return "given up"
+    await context.publish("t/said", answer["answer"], qos=1)
+    return answer["answer"]
+
+def both(value: object, context) -> object:
+    return value
+"""
 
 
-def test_a_run_goes_on_when_its_host_was_stopped(tmp_path: Path) -> None:
-    (tmp_path / "steps.py").write_text(STEPS)
+@pytest.mark.parametrize("steps", [STEPS, SLOW_TO_END], ids=["at once", "slow to end"])
+def test_a_run_goes_on_when_its_host_was_stopped(tmp_path: Path, steps: str) -> None:
+    """Whatever its code does when it is cancelled for that."""
+    (tmp_path / "steps.py").write_text(steps)
 
     async def main() -> None:
         async with open_bus("memory", tmp_path) as bus, bus.ear() as ear:
