@@ -18,6 +18,8 @@ STEADY = {"mode": "parallel", "max": 10_000, "rate_max": "none"}
 DURABLE = """
 import re
 
+from edgematrix.errors import RunError
+
 PERIOD_S = 7
 
 def begun(value, context, kind):
@@ -96,6 +98,21 @@ async def gathering(value: object, context, names) -> object:
     tag, random = begun(value, context, "gathering")
     results = await asyncio.gather(*[context.call(name, answer(tag, random)) for name in names], return_exceptions=True)
     return answer(tag, random) | {"got": [None if isinstance(one, Exception) else one for one in results]}
+
+async def leaving(value: object, context) -> object:
+    # Whom it calls never answers, so that it hangs up for certain.
+    tag, random = begun(value, context, "leaving")
+    patience_s = random.choice((0.001, 0.5, 3, 9))
+    for _ in range(random.randrange(1, 3)):
+        try:
+            if random.random() < 0.5:
+                await context.call("m0", answer(tag, random), timeout=patience_s)
+            else:
+                await asyncio.wait_for(context.call("m0", answer(tag, random)), patience_s)
+        except (RunError, TimeoutError):
+            continue
+        raise AssertionError("somebody has answered")
+    return answer(tag, random)
 """ + "".join(
     f"""
 async def {kind}_{count}(value: object, context) -> object:
@@ -136,7 +153,7 @@ class DurableMaker(Maker):
         return {
             "matrix": "home",
             "defaults": {"delivery": "durable"},
-            "limits": {"depth_max": 300},
+            "limits": {"depth_max": 100},
             "agents": {"feed": feed, **tops, "sink": sink},
         }
 
@@ -150,7 +167,7 @@ class DurableMaker(Maker):
             return self.bounded(self.composite(level + 1, path))
         kinds = [self.code, self.code, self.code, self.rule, self.person, self.box]
         if level < self.depth:
-            kinds.append(lambda path: self.caller(level + 1, path))
+            kinds += [lambda path: self.caller(level + 1, path), self.leaver, self.hasty]
         made = self.random.choice(kinds)(path)
         return made if "w" in made.get("agents", {}) else made | self.bounds()  # a composite of no kind has no runs
 
@@ -182,6 +199,32 @@ class DurableMaker(Maker):
         members = self.children(level, path, self.random.randint(1, 3))
         kind = self.random.choice(["calling", "gathering"])
         return {"python": f"members:{kind}_{len(members)}", "outputs": {"out": "any"}, "agents": members}
+
+    def silent(self, path: str) -> dict[str, Any]:
+        """An agent that never answers, nor comes to an end by itself."""
+        later = [{"delay": FOR_EVER}, {"emit": {"out": "${x.value}"}}]
+        return self.random.choice(
+            [
+                {"human": {"ask": "Well?", "notify": f"t/ask/{re_pool(path).replace('/', '-')}", "timeout": FOR_EVER}},
+                {"inputs": {"in": "any"}, "triggers": {"t": STEADY | {"on": {"x": {"from": "self.in"}}, "do": later}}},
+            ]
+        )
+
+    def leaver(self, path: str) -> dict[str, Any]:
+        """An agent whose code waits for one that never answers, and does so no longer."""
+        return {"python": "members:leaving", "outputs": {"out": "any"}, "agents": {"m0": self.silent(f"{path}/m0")}}
+
+    def hasty(self, path: str) -> dict[str, Any]:
+        """A flow that hangs up on all that it has called, when its deadline comes."""
+        members = {"m0": self.silent(f"{path}/m0")}
+        edges = ["in -> m0"]
+        if self.chance(0.6):  # its inputs come on two edges, and one may come long after the other
+            on = {"x": {"from": "self.left"}, "y": {"from": "self.right"}}
+            group = STEADY | {"on": on, "do": [{"delay": FOR_EVER}, {"emit": {"out": "${x.value}"}}]}
+            members["m1"] = {"inputs": {"left": "any", "right": "any"}, "triggers": {"t": group}}
+            edges += ["in -> m1.left", "in -> m1.right"]
+        deadline = self.random.choice(["10ms", "1s", "4s", "15s"])
+        return {"flow": {"edges": edges, "deadline": deadline}, "agents": members, "outputs": {"out": {"from": "m0"}}}
 
     def rule(self, path: str) -> dict[str, Any]:
         emit = {"emit": {"out": "${x.value}"}}
