@@ -19,8 +19,9 @@ from pathlib import Path
 from benchmarks.composed.members import Item
 from benchmarks.composed.members import step as plain_step
 from benchmarks.composed.two_hosts import round_trips
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.opening import open_matrix
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath

@@ -16,10 +16,11 @@ from typing import Any, Final, NamedTuple
 
 from edgematrix.config.agent_tree import AgentTree
 from edgematrix.config.board_rules import board_rules
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.document import parse_document
 from edgematrix.config.reading import parse_matrix
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.protocol.message import Message
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.observation import Fired, Observation

@@ -18,11 +18,12 @@ import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.document import parse_document
 from edgematrix.config.model_card import ModelCard, find_card
 from edgematrix.config.reading import parse_matrix
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.models.card import Precision
 from edgematrix.protocol.message import Message
 from edgematrix.runtime.ids import id_maker

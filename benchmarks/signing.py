@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgematrix.access.replay import ReplayMemory
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
 from edgematrix.config.signing import Signing
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.identity.signing_keys import KeyRing, SigningKey, write_keys
 from edgematrix.protocol.codec import decode, encode_event
 from edgematrix.protocol.event import Event

@@ -7,40 +7,33 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-from msgspec import structs
-
 from edgematrix.agents.actions import Plan
 from edgematrix.agents.device import Device
-from edgematrix.agents.spec import CriticalSpec, DeviceSpec, PortSpec
-from edgematrix.composition.course import Composition, Placing
-from edgematrix.composition.spec import ModelSpeaker, SpeakerModel
-from edgematrix.config.agent_tree import QUESTION_OUTPUT, AgentNode, AgentTree, Target
+from edgematrix.agents.spec import DeviceSpec, PortSpec
+from edgematrix.config.agent_tree import AgentNode, AgentTree, Target
 from edgematrix.config.boards import Boards
-from edgematrix.config.code_loader import CodeLoader
-from edgematrix.config.ears import Ears
+from edgematrix.config.composites import Composites
 from edgematrix.config.edges import edges_of
 from edgematrix.config.inbound import inbound_filters
 from edgematrix.config.inherited import Inherited
 from edgematrix.config.marks import marks_of
-from edgematrix.config.places import EVERYTHING_HERE, Places
+from edgematrix.config.people import People
 from edgematrix.config.port_checks import port_checks
 from edgematrix.config.source_fields import fields_of
 from edgematrix.config.spec import MatrixSpec, TriggerSpec
+from edgematrix.config.surroundings import Surroundings
+from edgematrix.config.worktable import Worktable
 from edgematrix.errors import ConfigError, EdgeMatrixError, Issue
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL
 from edgematrix.protocol.path import AgentPath
-from edgematrix.protocol.ports import Clock
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.assembly import Assembly, Parts, Recomposed
 from edgematrix.runtime.device_runner import DeviceRunner
 from edgematrix.runtime.draft import Site
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.group_runner import GroupRunner
-from edgematrix.runtime.observation import Stalled
 from edgematrix.runtime.relay import Relay
 from edgematrix.runtime.rule_body import RuleBody
 from edgematrix.runtime.run import Body
@@ -49,55 +42,13 @@ from edgematrix.triggers import Calendar, Group, SourceSpec
 from edgematrix.triggers.plan import condition_names
 
 if TYPE_CHECKING:
-    from edgematrix.composition.llm_plan import LlmPlan
-    from edgematrix.composition.sentences_plan import SentencesPlan
-    from edgematrix.identity.secrets import OwnSecrets, Source
-    from edgematrix.runtime.call_budget import CallBudget
+    from edgematrix.identity.secrets import OwnSecrets
     from edgematrix.runtime.course_body import CourseBody
-    from edgematrix.runtime.ensemble import Chooser, Member, Thinker
     from edgematrix.runtime.onnx_body import OnnxBody
-    from edgematrix.runtime.questions import Questions
-    from edgematrix.runtime.scorer import ModelWanted, Scorer
-    from edgematrix.runtime.voice_desk import Voices
-    from edgematrix.runtime.workshop import Workshop
 
-__all__ = ["Builder", "Surroundings", "build"]
+__all__ = ["Builder", "build"]
 
 T = TypeVar("T")
-_GRACE_US = 2 * SECOND_US
-"""How much longer than its own deadline a member on another host is waited for: it tells of it by itself, and the bus takes time."""
-
-
-def _stand_ins() -> Source:
-    """What a simulation has in place of secrets."""
-    from edgematrix.identity.secrets import StandIns  # noqa: PLC0415 - few matrices name any
-
-    return StandIns()
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What a matrix finds where it is built.
-
-    `new_id` makes an id from a moment; `workshop` makes the place where agents' code runs, when the first agent has any;
-    `echo` says that foreign publications are heard at once, as in a simulation. `chooser` makes the model of a chat whose speaker
-    a model picks, `thinker` that of an agent that is one.
-    """
-
-    clock: Clock
-    new_id: Callable[[int], str]
-    workshop: Callable[[Limits, Callable[[str, int], None]], Workshop]
-    loader: CodeLoader = msgspec.field(default_factory=CodeLoader)
-    echo: bool = False
-    chooser: Callable[[SpeakerModel, Workshop], Chooser] | None = None
-    scorer: Callable[[ModelWanted, str, Workshop], Scorer] | None = None
-    """Makes what asks the model of an agent with `onnx:`."""
-    voices: Voices | None = None
-    """Makes what listens for an agent with `voice:`."""
-    thinker: Callable[[str, LlmPlan | SentencesPlan, Workshop, Callable[[str], None], CallBudget | None], Thinker] | None = None
-    places: Places = EVERYTHING_HERE
-    """Which host runs which agent, at the start."""
-    secrets: Callable[[], Source] = _stand_ins
-    """Where agents' secrets come from; asked when the first agent names one."""
 
 
 def build(spec: MatrixSpec, around: Surroundings) -> Assembly:
@@ -138,7 +89,10 @@ class Builder:
         self._issues: list[Issue] = []
         self.is_durable = base.delivery == "durable"
         self.parts = Parts(order=assembly.order, workshop=assembly.workshop, questions=assembly.questions)
-        self._ears = Ears(tree, assembly.engine, site, self.parts)
+        self._table = Worktable(tree, around, assembly.engine, site, self.parts)
+        self._people = People(self._table)
+        self._composites = Composites(self._table, self._people)
+        self._ears = self._table.ears
         self._boards = Boards(tree, assembly, self._ears, self.parts)
 
     def build(self, nodes: Iterable[AgentNode]) -> None:
@@ -163,11 +117,11 @@ class Builder:
         Raises:
             ConfigError: it cannot be built.
         """
-        found = self._attempt(f"{node.path}: {node.kind}", partial(self._plan, node))
+        found = self._attempt(f"{node.path}: {node.kind}", partial(self._composites.plan, node))
         if found is None:
             raise ConfigError(self._issues)
         composition, members = found
-        self._attend(node, body, composition)
+        self._composites.attend(node, body, composition)
         return Recomposed(node.path, composition, members)
 
     def attend(self, node: AgentNode) -> None:
@@ -230,7 +184,7 @@ class Builder:
         self._ears.hear_readers(node)
         body = None
         if node.kind:
-            body = self._attempt(f"{path}: {node.kind}", partial(self._composite, node))
+            body = self._attempt(f"{path}: {node.kind}", partial(self._composites.body, node))
         if agent.onnx is not None:
             body = self._attempt(f"{path}: onnx", partial(self._onnx, node, own))
         if agent.voice is not None:
@@ -265,7 +219,7 @@ class Builder:
     def _device(self, node: AgentNode, spec: DeviceSpec, own: Inherited) -> None:
         path = node.path
         device = Device(spec, self._spec.root)
-        runner = DeviceRunner(self._engine, path, device, self._next_order())
+        runner = DeviceRunner(self._engine, path, device, self._table.next_order())
         for topic_filter, qos, index in runner.foreign_inputs():
             self._ears.listen(topic_filter, runner, index, qos=qos)
         for port, index in runner.ports():
@@ -276,24 +230,7 @@ class Builder:
             self.parts.counters.append(runner)
         critical = {port: approval for port, write in spec.writes.items() if (approval := write.approval) is not None}
         if critical:
-            self._approvals(runner, critical, own)
-
-    def _approvals(self, runner: DeviceRunner, critical: dict[str, CriticalSpec], own: Inherited) -> None:
-        """Let critical commands that follow from untrusted text wait for a person."""
-        from edgematrix.composition.approval import Approval  # noqa: PLC0415 - few devices are critical
-        from edgematrix.runtime.approval_runner import ApprovalRunner, Asking  # noqa: PLC0415
-
-        path = runner.agent
-        questions = self._questions(path)
-        for port, spec in critical.items():
-            if spec.notify is not None:
-                self.parts.notify[f"{path}.{port}"] = spec.notify
-        for text in dict.fromkeys(spec.answers for spec in critical.values() if spec.answers is not None):
-            self._hear_answers_of_people(path, text, questions)
-        approval = Approval(path, critical)
-        body = Asking(self._engine, approval, frozenset(critical), {}, questions)
-        runner.approvals = ApprovalRunner(self._engine, approval, body, runner, self._next_order(), keeps=own.is_durable)
-        self._site.holders.setdefault(path, []).append(runner.approvals)
+            self._people.approvals(runner, critical, own)
 
     def _onnx(self, node: AgentNode, own: Inherited) -> Body | None:
         """A model: what comes on its input, or what its groups fire, begins its runs; with sources of its own windows do."""
@@ -303,14 +240,14 @@ class Builder:
         from edgematrix.runtime.window_runner import WindowRunner  # noqa: PLC0415
 
         made = onnx_agent(self._tree, node, self._around.loader.folder)
-        scorer = None if self._around.scorer is None else self._around.scorer(made.wanted, node.path, self._the_workshop())
+        scorer = None if self._around.scorer is None else self._around.scorer(made.wanted, node.path, self._table.workshop())
         answers = not made.heard
         model: OnnxBody = OnnxBody(self._engine, scorer, made.reading, made.classes, made.ports, made.timeout_us, answers=answers)
-        body = self._supervised(node, model)
+        body = self._table.supervised(node, model)
         if answers:
             return body
         sources = [heard.source for heard in made.heard]
-        runner = WindowRunner(self._engine, node.path, sources, Windows(made.plan), body, self._next_order())
+        runner = WindowRunner(self._engine, node.path, sources, Windows(made.plan), body, self._table.next_order())
         for index, heard in enumerate(made.heard):
             qos = own.qos_of(heard.spec)
             if isinstance(heard.origin, Target):
@@ -328,7 +265,7 @@ class Builder:
 
         maker = self._around.voices
         made = voice_agent(self._tree, node, self._around.loader.folder, is_scripted=maker is None or maker.is_scripted(node.path))
-        desk = None if maker is None else maker(made.wanted, node.path, self._the_workshop())
+        desk = None if maker is None else maker(made.wanted, node.path, self._table.workshop())
         runner = VoiceRunner(self._engine, node.path, made.plan, desk)
         self._site.wires.add((node.path, *made.plan.to))
         self._ears.listen(TopicFilter.parse(frame_topic(node)), runner, FRAMES, qos=0)
@@ -362,11 +299,11 @@ class Builder:
         if own.is_durable and trigger.rate_max is None and all(source.topic is None for source in sources.values()):
             trigger = replace(trigger, rate_max="none")  # what was accepted is not dropped, and rings are ended by their hops
         group = Group(trigger, path=node.path, name=name, calendar=self._calendar, fields=fields)
-        body = body or self._supervised(node, self._body(node, trigger))
+        body = body or self._table.supervised(node, self._body(node, trigger))
         # Runs that go on after a restart are counted by their group: its state has to be there then.
         keeps = own.is_durable or bool(node.spec.durable and trigger.do)
         durable = keeps or own.keeps(trigger)
-        runner = GroupRunner(self._engine, node.path, group, body, self._next_order(), durable=durable, keeps=keeps)
+        runner = GroupRunner(self._engine, node.path, group, body, self._table.next_order(), durable=durable, keeps=keeps)
         for heard, index, qos in inputs:
             if isinstance(heard, Target):
                 self._ears.read(heard, self._boards.before(runner, heard), index, qos=qos)
@@ -378,8 +315,8 @@ class Builder:
     def _work(self, node: AgentNode, own: Inherited, body: Body | None) -> None:
         """Let what comes on the inputs of an agent without trigger groups begin its runs."""
         ports = sorted(self._tree.ports(node).inputs)
-        body = body or self._supervised(node, self._code(node))
-        runner = WorkRunner(self._engine, node.path, ports, body, self._next_order(), keeps=own.is_durable)
+        body = body or self._table.supervised(node, self._code(node))
+        runner = WorkRunner(self._engine, node.path, ports, body, self._table.next_order(), keeps=own.is_durable)
         for index, port in enumerate(ports):
             self._ears.listen(TopicFilter.parse(topic_for(self._spec.root, Kind.IN, node.path, port)), runner, index)
         self._site.holders.setdefault(node.path, []).append(runner)
@@ -401,7 +338,7 @@ class Builder:
         assert node.spec.python is not None  # noqa: S101 - whoever calls knows
         code, names = self._around.loader.load(node.path, node.spec.python)
         secrets = self._secrets(node) if node.spec.secrets else None
-        return CodeBody(self._engine, code, self._the_workshop(), self._around.clock, names, secrets)
+        return CodeBody(self._engine, code, self._table.workshop(), self._around.clock, names, secrets)
 
     def _secrets(self, node: AgentNode) -> OwnSecrets:
         """What an agent's code may ask for; each is there now."""
@@ -412,151 +349,6 @@ class Builder:
             source.read(name, node.path)
         self._engine.redact = source.redaction.text
         return OwnSecrets(source, node.path, names)
-
-    def _the_workshop(self) -> Workshop:
-        if self.parts.workshop is None:
-            self.parts.workshop = self._around.workshop(self._engine.limits, partial(_stalled, self._engine, self._around.clock))
-        return self.parts.workshop
-
-    def _supervised(self, node: AgentNode, body: Body) -> Body:
-        retry, deadline = node.spec.retry, node.spec.deadline
-        if retry is None and deadline is None:
-            return body
-        from edgematrix.runtime.supervision import Supervision  # noqa: PLC0415 - few agents need it
-
-        return Supervision(self._engine, body, retry, deadline)
-
-    # Composites
-
-    def _composite(self, node: AgentNode) -> Body:
-        from edgematrix.runtime.course_body import CourseBody  # noqa: PLC0415 - a matrix without composites does not need it
-
-        composition, members = self._plan(node)
-        questions = self._ask(node) if node.spec.human is not None else None
-        body = CourseBody(
-            self._engine,
-            composition,
-            self._tree.ports(node).inputs,
-            members,
-            questions,
-            self._chooser(node),
-            self._thinker(node, composition),
-        )
-        self._attend(node, body, composition)
-        self.parts.bodies[node.path] = body
-        return self._supervised(node, body)
-
-    def _plan(self, node: AgentNode) -> tuple[Composition, dict[str, Member]]:
-        from edgematrix.config.composing import compose, members_of  # noqa: PLC0415 - a matrix without composites does not need it
-
-        if node.spec.llm is not None or node.spec.sentences is not None:
-            members = self._callees(node)
-        else:
-            members = {name: self._member(member) for name, member in members_of(self._tree, node).items()}
-        composition = compose(self._tree, node)
-        if node.spec.sentences is not None:
-            from edgematrix.composition.sentences import SentencesHeard  # noqa: PLC0415 - few matrices have any
-
-            assert isinstance(composition, SentencesHeard)  # noqa: S101 - it is of this kind
-            self._site.wires.update((node.path, receiver, port) for receiver, port in composition.plan.sentences.wires)
-        return composition, members
-
-    def _callees(self, node: AgentNode) -> dict[str, Member]:
-        """What a language model, or whoever escalates, may call, each with the port that takes what it gives."""
-        from edgematrix.config.callees import callees_of  # noqa: PLC0415 - few matrices have either
-
-        targets = callees_of(self._tree, node)
-        self._site.wires.update((node.path, target.node.path, target.port) for target in targets.values())
-        if self._tree.code is None and any(target.node.has_code for target in targets.values()):
-            from edgematrix.config.code_types import LoadedTypes  # noqa: PLC0415
-
-            self._tree.code = LoadedTypes(self._around.loader)
-        return {name: structs.replace(self._member(target.node), input=target.port) for name, target in targets.items()}
-
-    def _attend(self, node: AgentNode, body: CourseBody, composition: Composition) -> None:
-        """Let a composite hear its members: those elsewhere by their topics."""
-        from edgematrix.config.composing import members_of  # noqa: PLC0415
-
-        members = members_of(self._tree, node).values()
-        for member in members:
-            if member.is_elsewhere:
-                self._ears.hear_answers(node.path, member)
-            elif member.spec.device is None and node.spec.llm is None and node.spec.sentences is None:
-                self._site.inner.add(member.path)
-        elsewhere = [member.path for member in members if member.is_elsewhere]
-        if elsewhere:
-            pool = composition if isinstance(composition, Placing) else None
-            self._ears.follow(node.path, elsewhere, partial(body.member_changed, pool))
-
-    def _member(self, node: AgentNode) -> Member:
-        from edgematrix.runtime.ensemble import Member  # noqa: PLC0415
-
-        deadline_us = node.spec.deadline if node.is_elsewhere else None
-        return Member(node.path, self._tree.implied_input(node), deadline_us, grace_us=0 if node.is_board else _GRACE_US)
-
-    def _questions(self, path: AgentPath) -> Questions:
-        """Where people are asked, by this agent too."""
-        from edgematrix.runtime.questions import Questions  # noqa: PLC0415
-
-        if self.parts.questions is None:
-            self.parts.questions = Questions(self._engine)
-        self._site.deliveries.setdefault(topic_for(self._spec.root, Kind.OUT, path, QUESTION_OUTPUT), (1, False))
-        return self.parts.questions
-
-    def _hear_answers_of_people(self, path: AgentPath, text: str, questions: Questions) -> None:
-        from edgematrix.runtime.questions import AnswerTopic  # noqa: PLC0415
-
-        self._ears.listen(TopicFilter.parse(text), AnswerTopic(self._engine, questions, path), qos=1)
-
-    def _ask(self, node: AgentNode) -> Questions:
-        assert node.spec.human is not None  # noqa: S101 - whoever calls knows
-        questions = self._questions(node.path)
-        if node.spec.human.notify is not None:
-            self.parts.notify[node.path] = node.spec.human.notify
-        if node.spec.human.answers is not None:
-            self._hear_answers_of_people(node.path, node.spec.human.answers, questions)
-        return questions
-
-    def _chooser(self, node: AgentNode) -> Chooser | None:
-        speaker = None if node.spec.chat is None else node.spec.chat.speaker
-        model = SpeakerModel() if speaker == "llm" else speaker.llm if isinstance(speaker, ModelSpeaker) else None
-        if model is None or self._around.chooser is None:
-            return None
-        return self._around.chooser(model, self._the_workshop())
-
-    def _thinker(self, node: AgentNode, composition: Composition) -> Thinker | None:
-        if self._around.thinker is None:
-            return None
-        if node.spec.sentences is not None and node.spec.sentences.near is not None:
-            from edgematrix.composition.sentences import SentencesHeard  # noqa: PLC0415 - few matrices have any
-
-            assert isinstance(composition, SentencesHeard)  # noqa: S101 - it is of this kind
-            return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path), None)
-        if node.spec.llm is None:
-            return None
-        from edgematrix.composition.llm import Llm  # noqa: PLC0415 - few matrices have a language model
-
-        assert isinstance(composition, Llm)  # noqa: S101 - it is of this kind
-        budget = self._budget(node.path, node.spec.llm.budget.calls_per_hour)
-        return self._around.thinker(node.path, composition.plan, self._the_workshop(), partial(self._engine.ail, node.path), budget)
-
-    def _budget(self, path: AgentPath, calls_per_hour: int | None) -> CallBudget | None:
-        if calls_per_hour is None:
-            return None
-        from edgematrix.runtime.call_budget import CallBudget  # noqa: PLC0415 - few models have one
-
-        budget = CallBudget(self._engine, path, calls_per_hour)
-        self.parts.counters.append(budget)
-        return budget
-
-    def _next_order(self) -> int:
-        self.parts.order += 1
-        return self.parts.order
-
-
-def _stalled(engine: Engine, clock: Clock, path: str, stall_ms: int) -> None:
-    """A function, and no method: the workshop would keep the builder, and with it the whole definition."""
-    engine.observe(Stalled(clock.now_us(), path, stall_ms))
 
 
 def _with_policy(source: SourceSpec, target: Target | None, *, is_spread: bool) -> SourceSpec:

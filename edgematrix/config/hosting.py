@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgematrix.access.audit import Outcome
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.deployed import leased_units, places_of, secrets_of, spec_of
 from edgematrix.config.kept_deployment import KeptDeployment
@@ -19,6 +19,7 @@ from edgematrix.config.on_demand import workshop_maker
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import Places
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.config.unsigned import keys_folder
 from edgematrix.errors import BusError, EdgeMatrixError, StateError
 from edgematrix.hosting.capability import Capability

@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore, restore_paused
 from edgematrix.config.on_demand import LazyVoices, OnDemand, choosers_of, scorers_of, thinkers_of, workshop_maker
 from edgematrix.config.opened import Opened
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import EMBEDDED_BROKERS, MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.config.unsigned import keys_folder, refuse_signed
 from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock, Transport

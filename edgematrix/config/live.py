@@ -18,10 +18,10 @@ from edgematrix.runtime.topology import Applied, Prepared
 
 if TYPE_CHECKING:
     from edgematrix.access.trust import Trust
-    from edgematrix.config.build import Surroundings
     from edgematrix.config.places import Places
     from edgematrix.config.planning import Plan
     from edgematrix.config.spec import MatrixSpec
+    from edgematrix.config.surroundings import Surroundings
     from edgematrix.runtime.order import Edit
 
 __all__ = ["LiveTopology"]

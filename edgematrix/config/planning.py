@@ -11,7 +11,7 @@ from edgematrix.access.trust import Trust
 from edgematrix.composition.spec import EdgeSpec
 from edgematrix.config import edit
 from edgematrix.config.agent_tree import AgentTree
-from edgematrix.config.build import Builder, Surroundings
+from edgematrix.config.build import Builder
 from edgematrix.config.check import check_matrix
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.difference import Difference
@@ -23,6 +23,7 @@ from edgematrix.config.live_record import hash_of, kept_form
 from edgematrix.config.marks import marks_of
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.config.validation import validate
 from edgematrix.errors import ConfigError
 from edgematrix.protocol.path import AgentPath

@@ -8,11 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from edgematrix.config.agent_tree import AgentTree
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.errors import ConfigError
 from edgematrix.protocol.codec import decode, encode_value
 from edgematrix.protocol.filter import TopicFilter

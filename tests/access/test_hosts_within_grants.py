@@ -18,12 +18,13 @@ from matrix_maker import Maker
 
 from edgematrix.access.grant import Access, Grant, Grants
 from edgematrix.config.agent_tree import AgentTree
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.exchange import load
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.config.units import units_of
 from edgematrix.errors import ConfigError
 from edgematrix.protocol.path import AgentPath, is_below

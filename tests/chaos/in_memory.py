@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.on_demand import workshop_maker
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.errors import StateError
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.ports import Link

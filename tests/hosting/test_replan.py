@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.edit import create
 from edgematrix.config.exchange import load
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.places import Places
 from edgematrix.config.spec import AgentSpec, MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.config.validation import validate
 from edgematrix.errors import ConfigError, UsageError
 from edgematrix.protocol.message import Message

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.protocol.codec import as_read, decode
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message, Publication

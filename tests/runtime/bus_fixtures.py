@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import LiveRecord, restore
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.signing import Signing
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport

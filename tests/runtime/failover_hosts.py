@@ -9,11 +9,12 @@ from pathlib import Path
 
 from access_guard import Guard, placed
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
 from edgematrix.config.signing import Signing
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport

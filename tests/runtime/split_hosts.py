@@ -12,10 +12,11 @@ from typing import Any
 from access_guard import Guard, placed
 
 from edgematrix.config.agent_tree import AgentTree
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.protocol.codec import decode_value
 from edgematrix.protocol.duration import SECOND_US, parse_duration
 from edgematrix.protocol.filter import TopicFilter

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.document import parse_document
 from edgematrix.config.placement import put_in_place
 from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.planning import plan
 from edgematrix.config.reading import parse_matrix
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.ids import id_maker

@@ -11,12 +11,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.exchange import load
 from edgematrix.config.live import LiveTopology
 from edgematrix.config.live_record import restore
 from edgematrix.config.spec import MatrixSpec
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.errors import EdgeMatrixError
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message

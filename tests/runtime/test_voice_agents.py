@@ -9,11 +9,12 @@ import pytest
 
 from edgematrix.agents.sound import wav_of
 from edgematrix.config.agent_tree import AgentTree
-from edgematrix.config.build import Surroundings, build
+from edgematrix.config.build import build
 from edgematrix.config.code_loader import CodeLoader
 from edgematrix.config.document import parse_document
 from edgematrix.config.hearing import foreign_filters
 from edgematrix.config.reading import parse_matrix
+from edgematrix.config.surroundings import Surroundings
 from edgematrix.config.wires import Wires
 from edgematrix.errors import ConfigError
 from edgematrix.models.voice_wire import Noticed, Sound, Sounded
