@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,6 +31,11 @@ APART_S = 400
 
 class SteadyMaker(Maker):
     """Makes matrices whose outcome does not depend on what comes first at one instant."""
+
+    def matrix(self) -> dict[str, Any]:
+        made = super().matrix()
+        set_apart(made, count(1))
+        return made
 
     def mode(self) -> dict[str, Any]:
         return {"mode": "parallel"}
@@ -56,6 +63,15 @@ class SteadyMaker(Maker):
             if "publish" in action:
                 action["publish"]["topic"] = f"t/note/{path.replace('/', '-')}"
         return made
+
+
+def set_apart(made: Any, numbers: Iterator[int]) -> None:
+    """Let no two deadlines and time-outs of a matrix be the same, nor a whole number of seconds, as code and delays take."""
+    for key, part in list(made.items()) if isinstance(made, dict) else ():
+        if key in ("deadline", "timeout"):
+            made[key] = f"{int(part.removesuffix('s')) * 1_000 + 17 * next(numbers)}ms"
+    for part in made.values() if isinstance(made, dict) else made if isinstance(made, list) else ():
+        set_apart(part, numbers)
 
 
 class PatientMaker(Maker):
