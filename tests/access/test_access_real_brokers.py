@@ -208,11 +208,11 @@ def two_listeners(tmp_path: Path) -> Iterator[tuple[int, int, GuardedBroker]]:
     broker.stop()
 
 
-def again(broker: GuardedBroker, user: str, client_id: str) -> WireClient:
+def again(broker: GuardedBroker, user: str, client_id: str, *, clean: bool = False) -> WireClient:
     """A connection under a client id that has just been used: nats-server refuses it for a moment."""
     for _ in range(_TRIES_MAX):
         with suppress(Closed):
-            return broker.connect(user, client_id, clean=False)
+            return broker.connect(user, client_id, clean=clean)
         time.sleep(0.1)
     raise AssertionError(f"{user} does not come in as {client_id}")
 
@@ -228,17 +228,17 @@ def test_on_nats_who_knows_a_client_id_may_end_its_session_and_read_nothing_of_i
     admin.publish([(topic, b"work")], qos=1)
     admin.barrier()
 
-    thief = broker.connect("z2m", "known", clean=False)
+    thief = again(broker, "z2m", "known")
     assert thief.session_present
     admin.publish([(topic, b"more")], qos=1)
     admin.barrier()
     thief.barrier()
     assert thief.taken() == []
     thief.close()
-    back = broker.connect("plant.area1.tank", "known", clean=False)
+    back = again(broker, "plant.area1.tank", "known")
     back.until(lambda: {message.payload for message in back.messages} == {b"work", b"more"})
 
-    thief = broker.connect("z2m", "known", clean=True)
+    thief = again(broker, "z2m", "known", clean=True)
     with pytest.raises(Closed):
         back.barrier()
     thief.close()
