@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -93,10 +94,14 @@ def home(tmp_path: Path) -> Iterator[Path]:
         place.write_bytes(data)
     broker = ["broker", "up", "mosquitto", "--access", "access", "--port", port]
     host = ["host", "--name", "pi", "--matrix", "home", "--broker", "@access/hosts/pi/broker.url", "--state", "pi"]
-    begun = [
-        subprocess.Popen([sys.executable, "-m", "edgematrix", *words], cwd=tmp_path, stdout=subprocess.DEVNULL) for words in (broker, host)
-    ]
+    begun = []
     try:
+        for words, said in ((broker, "is up"), (host, "waiting for agents")):
+            log = tmp_path / f"{words[0]}.log"
+            with log.open("wb") as out:
+                command = [sys.executable, "-m", "edgematrix", *words]
+                begun.append(subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out, env={**os.environ, "PYTHONUNBUFFERED": "1"}))
+            until(lambda log=log, said=said: said in log.read_text(), f"{words[0]} does not say {said!r}")  # type: ignore[misc]
         yield tmp_path
     finally:
         for process in reversed(begun):
