@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from firmware_bench import Board, Broker, Listener
+from firmware_bench import WAIT_S, Board, Broker, Listener
 
 Start = Callable[..., Board]
 
@@ -121,7 +121,7 @@ def test_a_stopped_board_says_offline_itself(broker: Broker, listener: Listener,
     listener.publish("em/in/home/board/stop", "now")
     state = json.loads(listener.wait_for(STATE))
     assert (state["status"], state["since"] is None) == ("offline", False)
-    assert process.process.wait(20) == 0
+    assert process.process.wait(WAIT_S) == 0
 
 
 def test_after_a_broker_crash_all_is_as_before(broker: Broker, listener: Listener, board: Start) -> None:

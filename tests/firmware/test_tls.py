@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from firmware_bench import Board, Broker, Listener
+from firmware_bench import WAIT_S, Board, Broker, Listener
 
 from edgematrix.identity.authority import Authority, Issued
 
@@ -104,5 +104,5 @@ def test_a_board_without_a_certificate_is_not_let_in(site: Site, board: Start) -
 def test_a_file_that_is_no_certificate_is_said(site: Site, board: Start) -> None:
     wrong = site.write("wrong.pem", b"no certificate")
     process = board("tls_board.py", site.broker.ports[0], "broker.home", wrong)
-    assert process.process.wait(20) != 0
+    assert process.process.wait(WAIT_S) != 0
     assert "wrong.pem is no PEM" in process.said()
