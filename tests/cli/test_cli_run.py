@@ -24,6 +24,8 @@ from free_port import free_port
 
 Start = Callable[..., Running]
 ECHO = "matrix: m\nagents:\n  r: {triggers: {g: {on: {x: {topic: t/in}}, do: [{publish: {topic: t/out, payload: '${x.value}'}}]}}}\n"
+_HELD_S = 20.0
+"""Whoever has a port for longer is none of the tests."""
 BOARD = """\
 import sys, time
 print("a board at", sys.argv[1:])
@@ -124,7 +126,7 @@ def test_it_ends_by_itself_when_it_is_told_for_how_long(project: Path):
 @contextmanager
 def taken(port: int) -> Iterator[None]:
     """A port that somebody has: as soon as other tests, which begin there too, let go of it."""
-    give_up_at = time.monotonic() + WAIT_S
+    give_up_at = time.monotonic() + _HELD_S
     while True:
         try:
             holder = socket.create_server(("127.0.0.1", port))
