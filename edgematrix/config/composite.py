@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack, overload
 
 from edgematrix.agents.spec import PortSpec
@@ -10,10 +10,11 @@ from edgematrix.composition.spec import CaseSpec, ChatSpec, FlowSpec, HumanSpec,
 from edgematrix.config.agent import Agent, AgentOptions, FiringDecorator, RequestDecorator, ValueDecorator, make_agent
 from edgematrix.config.end import End
 from edgematrix.config.flow_edges import FlowEdges, Inlet, output_port
-from edgematrix.config.group import Group, make_group
+from edgematrix.config.group import Group
+from edgematrix.config.holder import Function, Holder, Inputs, group_of, ports_of
 from edgematrix.config.language_model import LanguageModel, ModelOptions, make_model
 from edgematrix.config.placed import Placed
-from edgematrix.config.source import Source, altered, port_of
+from edgematrix.config.source import Source, altered
 from edgematrix.config.spec import AgentSpec
 from edgematrix.errors import UsageError
 from edgematrix.expression.names import nearest
@@ -25,20 +26,11 @@ __all__ = ["Chat", "Composite", "Flow", "Pool", "Switch"]
 
 T = TypeVar("T")
 Duration = str | float
-Inputs = Mapping[str, Any]
-"""Input ports by name, each with the type of its values."""
-Function = Callable[..., Any]
 Speaker = Literal["round_robin", "addressed", "llm"] | Mapping[str, Any]
 
 
-class Composite(End[Any, Any]):
-    """A place in the tree that holds agents; to whoever stands outside it is an agent like any other."""
-
-    def __init__(self, path: AgentPath, inputs: Inputs | None = None, when: Source[Any] | Group | None = None) -> None:
-        self.path = path
-        self._children: dict[str, Agent[Any, Any] | Composite | LanguageModel[Any] | Placed] = {}
-        self._inputs = {check_name(name, "port"): port_of(kind) for name, kind in (inputs or {}).items()}
-        self._group = make_group([when], "all", {}) if isinstance(when, Source) else when
+class Composite(Holder):
+    """A place in the tree, with all that may be put there."""
 
     # Agents below
 
@@ -102,7 +94,6 @@ class Composite(End[Any, Any]):
         """A flow below this one.
 
         Args:
-            name: its name.
             inputs: its input ports, each with the type of its values; without any it has `in`.
             max_steps: the most steps that one run may take; needed where there is a cycle.
             deadline: how long one run may take.
@@ -129,7 +120,6 @@ class Composite(End[Any, Any]):
         """A chat below this one.
 
         Args:
-            name: its name.
             members: who speaks, in this order: agents, which come to stand below the chat, functions of which it makes agents,
                 or names of agents that follow. Agents that are defined with `@chat.agent()` speak after them.
             speaker: who speaks next: `round_robin`, `addressed`, `llm`, or `{"rule": CEL}`.
@@ -204,7 +194,6 @@ class Composite(End[Any, Any]):
         """A person who is asked `ask`, a text with `${…}` over the request. The answer goes on as `{answer, by, default}`.
 
         Args:
-            name: the agent's name.
             ask: the question.
             choices: what may be answered.
             timeout: how long it waits; then the answer is `default`, or the run fails where there is none.
@@ -261,7 +250,6 @@ class Composite(End[Any, Any]):
         """A language model below this one.
 
         Args:
-            name: the agent's name.
             output: the type of its answer: a text, or whatever pydantic reads, such as a model.
             prompt: what it is asked, with `${…}` over the inputs and the fields of the request.
             tools: agents that it may call, or inputs of agents, such as `lamp.set`.
@@ -275,69 +263,8 @@ class Composite(End[Any, Any]):
             UsageError: there is an agent of that name, or a type has no form in JSON.
             ValueError: an option is wrong.
         """
-        ports = {check_name(port, "port"): port_of(kind) for port, kind in (inputs or {}).items()}
-        group = make_group([when], "all", {}) if isinstance(when, Source) else when
-        return self._put(make_model(join(self.path, name), output, prompt, tools, fallback, ports, group, options))
-
-    # What it makes
-
-    def definition(self) -> AgentSpec:
-        """The definition of the composite."""
-        return self._defined()
-
-    def code(self, path: AgentPath | None = None) -> dict[AgentPath, Agent[Any, Any]]:
-        """Every agent with code below here, by its path; `path` is where this composite stands."""
-        found: dict[AgentPath, Agent[Any, Any]] = {}
-        for name, child in self._children.items():
-            for place in self._places(name):
-                where = AgentPath(f"{path or self.path}/{place}")
-                if isinstance(child, Composite):
-                    found |= child.code(where)
-                elif isinstance(child, Agent):
-                    found[where] = child
-        return found
-
-    def take_in(self, member: Agent[Any, Any] | Function | str) -> str:
-        """The name of a member: of an agent below, of one that comes to stand here, or of one made from a function.
-
-        Raises:
-            UsageError: there is an agent of that name already.
-        """
-        if isinstance(member, str):
-            return check_name(member)
-        if not isinstance(member, Agent):
-            return self._put(make_agent(self.path, member, None, {})).station
-        if self._children.get(member.station) is member:
-            return member.station
-        path = join(self.path, member.station)
-        if member.station in self._children:
-            raise UsageError(f"there is an agent {member.station!r} already", where=self.path)
-        if isinstance(member.holder, Composite):
-            del member.holder._children[member.station]  # noqa: SLF001 - of this class
-        member.move(path)
-        return self._put(member).station
-
-    def _places(self, name: str) -> Sequence[str]:
-        """The names under which a child runs."""
-        return (name,)
-
-    def _defined(self, **kind: Any) -> AgentSpec:
-        triggers = {} if self._group is None else {"when": self._group.spec}
-        return AgentSpec(agents=self._agents(), inputs=dict(self._inputs), triggers=triggers, **kind)
-
-    def _put(self, child: Child) -> Child:
-        name = child.station
-        if name in self._children:
-            raise UsageError(f"there is an agent {name!r} already", where=self.path)
-        self._children[name] = child
-        child.holder = self
-        return child
-
-    def _agents(self) -> dict[str, AgentSpec]:
-        return {name: child.definition() for name, child in self._children.items()}
-
-
-Child = TypeVar("Child", bound=Agent[Any, Any] | Composite | LanguageModel[Any] | Placed)
+        path = join(self.path, name)
+        return self._put(make_model(path, output, prompt, tools, fallback, ports_of(inputs), group_of(when), options))
 
 
 class Flow(Composite):
