@@ -211,6 +211,10 @@ class Net:
     def play(self, inputs: Sequence[tuple[Any, ...]], until: float | str = 60) -> Net:
         """Let the world say `(at, topic, payload)`, or do `(at, callable)`, and time pass."""
         self.start()
+        return self.play_on(inputs, until)
+
+    def play_on(self, inputs: Sequence[tuple[Any, ...]], until: float | str) -> Net:
+        """The same, later."""
         for at, what, *payload in sorted(inputs, key=lambda said: parse_duration(said[0])):
             self._advance(START_US + parse_duration(at))
             if payload:

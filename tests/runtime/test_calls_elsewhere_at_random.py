@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from matrix_maker import END_S, MEMBERS, Maker, world_of
+from matrix_maker import END_S, MEMBERS, TICKS_S, Maker, world_of
 from split_hosts import Net, left_open
 
 from edgematrix.protocol.duration import SECOND_US
@@ -25,6 +25,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 BREADTHS = st.integers(1, 4)
 DEPTHS = st.integers(1, 4)
 QUIET = settings(deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+LAST_S = 10 * END_S
 APART_S = 400
 """Between two requests, so that one is over before the next comes: which of several is first at one instant is chance."""
 
@@ -164,10 +165,20 @@ def faults_of(net: Net) -> list[str]:
     return found
 
 
-def played(folder: str, matrix: dict[str, Any], places: dict[str, str], said: list[Any], until_s: int, **more: Any) -> Net:
+def played_out(net: Net, said: list[Any]) -> Net:
+    """Let everything come to its end: what is queued may wait for very long."""
+    net.play(said, END_S)
+    return (
+        net
+        if not any(left_open(net))
+        else net.play_on([(at_s, "t/tick", {"at": at_s}) for at_s in range(END_S + 3, LAST_S, TICKS_S)], LAST_S)
+    )
+
+
+def played(folder: str, matrix: dict[str, Any], places: dict[str, str], said: list[Any], **more: Any) -> Net:
     net = Net(Path(folder), matrix, places, modules={"members": MEMBERS}, **more)
     try:
-        return net.play([(recorded.at_us / SECOND_US, recorded.topic, recorded.payload) for recorded in said], until_s)
+        return played_out(net, [(recorded.at_us / SECOND_US, recorded.topic, recorded.payload) for recorded in said])
     finally:
         net.close()
 
@@ -212,7 +223,7 @@ def faults_of_any(seed: int, breadth: int, depth: int) -> list[str]:
     said = world_of(random, matrix, maker.people)
     with tempfile.TemporaryDirectory() as folder:
         delay_us = random.choice([0, 1_000, 100_000, 3 * SECOND_US])
-        return faults_of(played(folder, matrix, places, said, END_S, delay_us=delay_us, seed=seed))
+        return faults_of(played(folder, matrix, places, said, delay_us=delay_us, seed=seed))
 
 
 def left_after_trouble(seed: int, breadth: int, depth: int) -> list[str]:
@@ -240,7 +251,7 @@ def left_after_trouble(seed: int, breadth: int, depth: int) -> list[str]:
         delay_us = random.choice([0, 1_000, 100_000, 3 * SECOND_US])
         net = Net(Path(folder), matrix, places, modules={"members": MEMBERS + PATIENCE}, delay_us=delay_us, seed=seed)
         try:
-            net.play(said, END_S)
+            played_out(net, said)
         finally:
             net.close()
         return list(left_open(net))
