@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgematrix.hosting.lease import Tenure
 from edgematrix.hosting.leased import LeasedUnit
+from edgematrix.hosting.tenure import Tenure
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.snapshot import Snapshot
 

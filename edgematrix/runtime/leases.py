@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError
-from edgematrix.hosting.lease import Activate, Effect, Phase, Publish, Sever, Suspend, Tenure, read_lease
+from edgematrix.hosting.lease import read_lease
 from edgematrix.hosting.leased import LeasedUnit, members_of, unit_of
+from edgematrix.hosting.tenure import Activate, Effect, Phase, Publish, Sever, Suspend, Tenure
 from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message, Publication

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from edgematrix.hosting.lease import Activate, Effect, Lease, Publish, Sever, Suspend, Tenure
+from edgematrix.hosting.lease import Lease
+from edgematrix.hosting.tenure import Activate, Effect, Publish, Sever, Suspend, Tenure
 
 MS = 1_000
 S = 1_000_000

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lease_world import MS, S, World
 
 from edgematrix.errors import CodecError
-from edgematrix.hosting.lease import LEASE_US, Lease, Suspend, Tenure, read_lease
+from edgematrix.hosting.lease import Lease, read_lease
+from edgematrix.hosting.tenure import LEASE_US, Suspend, Tenure
 
 ABC = ("a", "b", "c")
 
