@@ -21,10 +21,9 @@ it stopped before it said so. And a host that finds the lease laid down, or its 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TypeAlias
 
-import msgspec
-
+from edgematrix.hosting.candidates import Candidates
+from edgematrix.hosting.effect import Activate, Effect, Publish, Sever, Suspend
 from edgematrix.hosting.lease import EPOCH_MAX, Lease
 from edgematrix.protocol.duration import SECOND_US
 
@@ -33,12 +32,7 @@ __all__ = [
     "LEASE_US",
     "QUIET_US",
     "SILENCE_US",
-    "Activate",
-    "Effect",
     "Phase",
-    "Publish",
-    "Sever",
-    "Suspend",
     "Tenure",
 ]
 
@@ -63,34 +57,6 @@ AGAIN_US = 300 * SECOND_US
 _HEARD_MAX = 16
 
 
-class Publish(msgspec.Struct, frozen=True):
-    """Publish the lease, retained. It is worth nothing if it has to wait."""
-
-    lease: Lease
-
-
-class Activate(msgspec.Struct, frozen=True):
-    """The unit is this host's from now on."""
-
-    epoch: int
-
-
-class Suspend(msgspec.Struct, frozen=True):
-    """The unit is this host's no longer: at once, nothing of it may have an effect."""
-
-    epoch: int
-    reason: str
-
-
-class Sever(msgspec.Struct, frozen=True):
-    """Break the connection: what is on its way would arrive when another host has the unit."""
-
-    reason: str
-
-
-Effect: TypeAlias = Publish | Activate | Suspend | Sever
-
-
 class Phase(Enum):
     """Where a host stands with a lease."""
 
@@ -112,7 +78,7 @@ class Tenure:
     def __init__(self, host: str, session: str, order: tuple[str, ...], *, returns: bool = False) -> None:
         self.host = host
         self.session = session
-        self.order = order
+        self.candidates = Candidates(host, order)
         self.returns = returns
         self.phase = Phase.WATCHING
         self.epoch = 0
@@ -127,9 +93,6 @@ class Tenure:
         """When other sessions were heard last."""
         self._spoke_us = 0
         """When any other, or the lease's end, was heard last: silence counts from there."""
-        self._online: dict[str, tuple[str, int]] = {}
-        """The session of each host that is online, and since when."""
-        self._offline: dict[str, tuple[str, int]] = {}
         self._beat = 0
         self._sent: dict[int, int] = {}
         """When renewals that may be heard again were published, by beat."""
@@ -171,8 +134,7 @@ class Tenure:
     @property
     def successor(self) -> str:
         """The host before this one in order that is online; empty if there is none."""
-        mine = self.order.index(self.host)
-        return next((name for name in self.order[:mine] if name in self._online), "")
+        return next(iter(self.candidates.better), "")
 
     # What happens
 
@@ -215,19 +177,12 @@ class Tenure:
     def host_seen(self, name: str, session: str, now_us: int, *, online: bool) -> list[Effect]:
         """A host has come, or gone."""
         effects = self._begin(now_us)
-        if name not in self.order:
+        if name not in self.candidates.order:
             return effects
-        if online:
-            self._offline.pop(name, None)
-            if self._online.get(name, ("", 0))[0] != session:
-                self._online[name] = (session, now_us)
-                if self._given[0] == session:
-                    self._given = ("", 0)
-        else:
-            if self._online.get(name, (session, 0))[0] == session:
-                self._online.pop(name, None)
-            if self._offline.get(name, ("", 0))[0] != session:
-                self._offline[name] = (session, now_us)
+        if not online:
+            self.candidates.go(name, session, now_us)
+        elif self.candidates.come(name, session, now_us) and self._given[0] == session:
+            self._given = ("", 0)
         return effects + self._act(now_us)
 
     def tick(self, now_us: int) -> list[Effect]:
@@ -330,8 +285,7 @@ class Tenure:
             self._note(lease.session, now_us)
             if lease.session == self._given[0]:
                 self._given = ("", 0)
-                if self._online.get(lease.holder, ("", 0))[0] == lease.session:
-                    self._online[lease.holder] = (lease.session, now_us)
+                self.candidates.again(lease.holder, lease.session, now_us)
         is_mine = lease.giver != "" and lease.session == self.session
         if self.phase is not Phase.WATCHING:
             if lease.rank > (self.epoch, self.host) or is_mine:
@@ -367,33 +321,19 @@ class Tenure:
         view_us = self._view_us
         if view_us is None:
             return None
-        seen = self.seen
+        seen, turns = self.seen, self.candidates.turns(self.seen)
         if seen.session == self.session and seen.giver:
             return view_us  # it was handed over to this host
         if not self._known:
-            return view_us + BEAT_US + self._turns() * TURN_US
+            return view_us + BEAT_US + turns * TURN_US
         if seen.holder == self.host:
-            return view_us if seen.session != self.session else max(view_us, self._spoke_us) + self._turns() * TURN_US
+            return view_us if seen.session != self.session else max(view_us, self._spoke_us) + turns * TURN_US
         free_us = max(self._spoke_us, view_us) + SILENCE_US
         if not seen.holder:
             free_us = max(self._spoke_us, view_us)
-        elif (gone_us := self._gone_us(seen)) is not None:
+        elif (gone_us := self.candidates.gone_us(seen)) is not None:
             free_us = min(free_us, max(view_us, gone_us + GRACE_US))
-        return free_us + self._turns() * TURN_US
-
-    def _gone_us(self, lease: Lease) -> int | None:
-        """Since when the process that holds a lease is known to be gone."""
-        session, since_us = self._offline.get(lease.holder, ("", 0))
-        if session == lease.session:
-            return since_us
-        session, since_us = self._online.get(lease.holder, (lease.session, 0))
-        return since_us if session != lease.session else None
-
-    def _turns(self) -> int:
-        """How many hosts before this one in order could claim as well: whoever had the lease, or gave it up, could not."""
-        seen, mine = self.seen, self.order.index(self.host)
-        online = (name for name in self.order[:mine] if name in self._online)
-        return sum(name != seen.holder and self._online[name][0] != seen.giver for name in online)
+        return free_us + turns * TURN_US
 
     def _claim(self, now_us: int) -> None:
         seen = self.seen
@@ -403,7 +343,7 @@ class Tenure:
         if is_own:
             self._heard_us.pop(seen.session, None)
         self._short = is_own or (self._known and not seen.holder)
-        if seen.holder != self.host and self._online.get(seen.holder, ("", 0))[0] == seen.session:
+        if seen.holder != self.host and self.candidates.session_of(seen.holder) == seen.session:
             self._given = (seen.session, now_us)  # online, and silent all the same
         is_given = seen.session == self.session and seen.giver != ""
         self.epoch = seen.epoch if is_given else min(max(seen.epoch + 1, now_us // 1_000), EPOCH_MAX)
@@ -417,12 +357,12 @@ class Tenure:
         name = self.successor
         if not name or not self._linked:
             return None
-        session, since_us = self._online[name]
+        session, since_us = self.candidates.session_of(name), self.candidates.since_us(name)
         given_to, given_us = self._given
         return max(since_us + BACK_US, given_us + AGAIN_US if given_to == session else 0)
 
     def _hand_over(self, name: str, now_us: int, effects: list[Effect]) -> None:
-        session, _ = self._online[name]
+        session = self.candidates.session_of(name)
         effects.append(Suspend(self.epoch, f"it is handed over to {name}"))
         self._given = (session, now_us)
         self._leave(Lease(max(self.epoch + 1, now_us // 1_000), name, session, 0, self.session), now_us, effects)

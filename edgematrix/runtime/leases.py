@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError
+from edgematrix.hosting.effect import Activate, Effect, Publish, Sever, Suspend
 from edgematrix.hosting.lease import read_lease
 from edgematrix.hosting.leased import LeasedUnit, members_of, unit_of
-from edgematrix.hosting.tenure import Activate, Effect, Phase, Publish, Sever, Suspend, Tenure
+from edgematrix.hosting.tenure import Phase, Tenure
 from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message, Publication
@@ -143,7 +144,7 @@ class Leases:
                 self._units[path] = self._begin(unit, now_us)
             else:
                 held.unit = unit
-                held.tenure.order, held.tenure.returns = unit.hosts, unit.returns
+                held.tenure.candidates.order, held.tenure.returns = unit.hosts, unit.returns
         self._owners.clear()
         self._members(self._assembly.agents)
         self._subscribe(come)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
+from edgematrix.hosting.effect import Activate, Effect, Publish, Sever, Suspend
 from edgematrix.hosting.lease import Lease
-from edgematrix.hosting.tenure import Activate, Effect, Publish, Sever, Suspend, Tenure
+from edgematrix.hosting.tenure import Tenure
 
 MS = 1_000
 S = 1_000_000

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from lease_world import MS, S, World
 
 from edgematrix.errors import CodecError
+from edgematrix.hosting.effect import Suspend
 from edgematrix.hosting.lease import Lease, read_lease
-from edgematrix.hosting.tenure import LEASE_US, Suspend, Tenure
+from edgematrix.hosting.tenure import LEASE_US, Tenure
 
 ABC = ("a", "b", "c")
 
