@@ -11,7 +11,7 @@ from tests.chaos.schedule import Kill
 
 __all__ = ["Reaper"]
 
-_READY_S = 30.0
+_READY_S = 120.0
 _LOOK_S = 0.05
 
 

@@ -31,9 +31,9 @@ __all__ = ["Options", "Result", "run"]
 HERE = Path(__file__).parent
 TOLD_TOPIC = "chaos/told"
 HOSTS = ("a", "b", "c")
-_READY_S = 30.0
+_READY_S = 120.0
 _QUIET_S = 1.5
-_END_S = 5.0
+_END_S = 30.0
 _TELL_S = 5.0
 
 
