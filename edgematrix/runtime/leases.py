@@ -9,7 +9,7 @@ from typing import Protocol
 from edgematrix.errors import CodecError, EdgeMatrixError, PathError, QueueFullError, RunError
 from edgematrix.hosting.effect import Activate, Effect, Publish, Sever, Suspend
 from edgematrix.hosting.lease import read_lease
-from edgematrix.hosting.leased import LeasedUnit, members_of, unit_of
+from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.hosting.tenure import Phase, Tenure
 from edgematrix.protocol.codec import encode_value
 from edgematrix.protocol.filter import TopicFilter
@@ -23,9 +23,10 @@ from edgematrix.runtime.engine import NEVER_US, Hits
 from edgematrix.runtime.epochs import Epochs
 from edgematrix.runtime.handover import Deliveries, Handover
 from edgematrix.runtime.held_unit import HeldUnit
+from edgematrix.runtime.held_units import HeldUnits
+from edgematrix.runtime.losses import Losses
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.remote_calls import DONE, END
-from edgematrix.runtime.set_aside import UnderWay
 from edgematrix.runtime.snapshot import (
     SNAPSHOT_EVERY_US,
     encode_snapshot,
@@ -103,20 +104,16 @@ class Leases:
         self._session = session.id
         self._changes = changes
         self._told = told
-        self._units: dict[AgentPath, HeldUnit] = {}
+        self._units = HeldUnits()
         self._replan: Replan | None = None
-        self._owners: dict[str, HeldUnit | None] = {}
         self._by_topic: dict[str, HeldUnit] = {}
         self._handover = Handover(
             assembly,
             deliveries,
-            lambda path, held: self._of(path) is held,
+            lambda path, held: self._units.of(path) is held,
             lambda held, reason: self._forfeit(held, reason, self._clock.now_us()),
         )
-        self._given_up: list[tuple[UnderWay, str]] = []
-        """What units had under way here before a restart, which others went on with: it is still to be told."""
-        self._lost: list[tuple[HeldUnit, str]] = []
-        """Units that were suspended, whose runs are still to be ended: outside any message."""
+        self._losses = Losses(assembly)
         self._due_us: int | None = None
         self._is_linked = session.is_linked
         self._awaited = 0
@@ -133,20 +130,20 @@ class Leases:
         """These are the units that this host may have, from now on; what is held of those that were so before is held on."""
         now_us = self._clock.now_us()
         wanted = {unit.path: unit for unit in units if self._host in unit.hosts}
-        come = wanted.keys() - self._units.keys()
+        come = wanted.keys() - self._units.paths
         self._replan = replan
-        for path in [path for path in self._units if path not in wanted]:
-            self._forfeit(self._units[path], f"{self._host} may not have it any more", now_us)
-            self._give_up(self._units.pop(path), now_us)
+        for held in self._units:
+            if held.unit.path not in wanted:
+                self._forfeit(held, f"{self._host} may not have it any more", now_us)
+                self._give_up(self._units.remove(held.unit.path), now_us)
         for path, unit in wanted.items():
-            held = self._units.get(path)
-            if held is None:
-                self._units[path] = self._begin(unit, now_us)
+            known = self._units.at(path)
+            if known is None:
+                self._units.add(self._begin(unit, now_us))
             else:
-                held.unit = unit
-                held.tenure.candidates.order, held.tenure.returns = unit.hosts, unit.returns
-        self._owners.clear()
-        self._members(self._assembly.agents)
+                known.unit = unit
+                known.tenure.candidates.order, known.tenure.returns = unit.hosts, unit.returns
+        self._units.settle(self._assembly.agents)
         self._subscribe(come)
         if self._is_linked and come:
             self._announcing.announce()
@@ -156,26 +153,26 @@ class Leases:
 
     def load(self, stored: Mapping[str, Mapping[str, bytes]]) -> None:
         """What the host's store holds, by owner and part: units that it held before may go on from there."""
-        self._handover.load({key: parts for key, parts in stored.items() if "#" in key and self._of(key.partition("#")[0]) is not None})
+        self._handover.load({key: parts for key, parts in stored.items() if "#" in key and self._units.of(key.partition("#")[0])})
 
     def may_come(self, path: AgentPath) -> bool:
         """Whether an agent is in a unit that this host may have."""
-        return self._of(path) is not None
+        return self._units.of(path) is not None
 
     def holders(self) -> dict[AgentPath, str]:
         """Who is to have each unit now: this host, or the empty text."""
-        return {path: self._host if self._is_due_here(held) else "" for path, held in self._units.items()}
+        return {held.unit.path: self._host if self._is_due_here(held) else "" for held in self._units}
 
     # What a host asks
 
     def is_held(self, path: str, now_us: int) -> bool:
         """Whether an agent may have effects now: it is in no unit that moves, or its lease is held."""
-        held = self._of(path)
+        held = self._units.of(path)
         return held is None or held.tenure.is_held(now_us)
 
     def epoch_of(self, path: str) -> int | None:
         """The epoch in which an agent speaks; None where it is in no unit that moves."""
-        held = self._of(path)
+        held = self._units.of(path)
         return None if held is None else held.tenure.epoch
 
     def may_leave(self, outbound: Outbound, now_us: int) -> bool:
@@ -184,7 +181,7 @@ class Leases:
 
     def stamp(self, outbound: Outbound, now_us: int) -> bool:
         """Let the lease stand behind something that leaves at once; False where it may not, for it would have to wait."""
-        held = self._of(outbound.source)
+        held = self._units.of(outbound.source)
         if held is None or _tells_of_an_end(outbound):
             return True
         lapse_us = held.tenure.lapse_us
@@ -202,9 +199,9 @@ class Leases:
             PathError: there is no such unit.
             RunError: it is not here, or there is no better choice.
         """
-        held = self._units.get(path)
+        held = self._units.at(path)
         if held is None:
-            known = ", ".join(sorted(self._units)) or "none"
+            known = ", ".join(sorted(self._units.paths)) or "none"
             raise PathError(f"{path} has no `failover` that this host takes part in", remedy=f"those that have are {known}")
         tenure = held.tenure
         if tenure.phase is not Phase.HOLDING:
@@ -225,7 +222,7 @@ class Leases:
         What was published while the host was away has to be asked for: of a session that is resumed no broker sends retained messages.
         """
         self._is_linked, self._awaited = True, number
-        self._subscribe(self._units)
+        self._subscribe(self._units.paths)
         self._each(lambda tenure: tenure.linked(now_us), now_us)
 
     def unlinked(self, now_us: int) -> None:
@@ -266,17 +263,16 @@ class Leases:
         """A moment of one of the leases, or the end of runs that are no longer this host's."""
         if due_us == self._due_us:
             self._due_us = None
-        self._retire(now_us)
+        self._losses.tell(now_us)
         self._look(now_us)
 
     def placed(self, applied: Applied) -> None:
         """What runs here has changed."""
-        self._owners.clear()
-        self._members(applied.agents)
+        self._units.settle(applied.agents)
         pauses = self._engine.pauses
         pauses.suspended = pauses.suspended & frozenset(applied.agents)
         now_us = self._clock.now_us()
-        for held in self._units.values():
+        for held in self._units:
             if held.is_here:
                 self._forfeit(held, "its definition was changed", now_us)  # what has come has been taken up
             if held.is_here and held.tenure.is_held(now_us) and not held.snapshot_us:
@@ -289,7 +285,7 @@ class Leases:
         now_us = self._clock.now_us()
         self._is_closed = True
         self._each(lambda tenure: tenure.stop(now_us), now_us)
-        self._retire(now_us)
+        self._losses.tell(now_us)
 
     # Its units
 
@@ -318,21 +314,6 @@ class Leases:
         self._transport.unsubscribe(topics)
         self.epochs.forget(held.unit.path)
 
-    def _of(self, path: str) -> HeldUnit | None:
-        try:
-            return self._owners[path]
-        except KeyError:
-            apart = frozenset().union(*(held.unit.apart for held in self._units.values()))
-            unit = unit_of(path, self._units, apart)
-            found = self._owners[path] = None if unit is None else self._units[unit]
-            return found
-
-    def _members(self, agents: Iterable[AgentPath]) -> None:
-        present = tuple(agents)
-        for held in self._units.values():
-            held.members = frozenset(members_of(held.unit, present))
-            held.is_here = held.unit.path in held.members
-
     def _is_due_here(self, held: HeldUnit) -> bool:
         """Whether it is to run here: what was suspended is taken out first, and comes anew."""
         return held.tenure.phase is Phase.HOLDING and not (held.members & self._engine.pauses.suspended)
@@ -357,7 +338,7 @@ class Leases:
         self._each(lambda tenure: tenure.tick(now_us), now_us)
 
     def _each(self, step: Callable[[Tenure], list[Effect]], now_us: int) -> None:
-        for held in list(self._units.values()):
+        for held in self._units:
             self._carry_out(held, step(held.tenure), now_us)
         self._settle(now_us)
 
@@ -403,45 +384,24 @@ class Leases:
         pauses = self._engine.pauses
         pauses.suspended = pauses.suspended | held.members
         held.snapshot_us, held.published = 0, b""
-        self._lost.append((held, effect.reason))
+        self._losses.suspended(held, effect.reason)
         if not self._is_closed:
             self._wake(now_us)
             self._place()
 
     def _forfeit(self, held: HeldUnit, reason: str, now_us: int) -> None:
         """What a unit had under way here before a restart does not go on here. That is told outside any message."""
-        aside = self._assembly.set_aside
-        found = aside.take(lambda agent: self._of(agent) is held) if aside else None
-        if found is not None:
-            self._given_up.append((found, f"{held.unit.path} has moved: {reason}"))
-            if not self._is_closed:
-                self._wake(now_us)
-
-    def _retire(self, now_us: int) -> None:
-        """End the runs of what was suspended. Those that were promised are told of: they can be begun again."""
-        given_up, self._given_up = self._given_up, []
-        for found, reason in given_up:
-            self._assembly.give_up(found, reason, now_us, _say_damaged)
-        lost, self._lost = self._lost, []
-        engine = self._engine
-        for held, reason in lost:
-            for path in sorted(held.members & engine.pauses.suspended):
-                for holder in list(engine.holders.get(path, ())):
-                    for run in holder.runs():
-                        if run.entry is not None and engine.calls.of(run.trail.runid, path) is None:
-                            values = {name: None if found is None else found.value for name, found in run.firing.sources.items()}
-                            origin = Origin(run.trail, firing=run.firing)
-                            engine.dead_letter(path, f"{engine.root}/run/{path}", values, f"it went on elsewhere: {reason}", now_us, origin)
-                    holder.retire(now_us)
+        if self._losses.forfeited(held, lambda agent: self._units.of(agent) is held, reason) and not self._is_closed:
+            self._wake(now_us)
 
     def _settle(self, now_us: int) -> None:
         """Wait for whatever comes next, and let the engine know until when what is held is held."""
-        lapses = [lapse_us for held in self._units.values() if (lapse_us := held.tenure.lapse_us) is not None]
+        lapses = [lapse_us for held in self._units if (lapse_us := held.tenure.lapse_us) is not None]
         self._engine.lapse_us = min(lapses, default=NEVER_US)
         if self._is_closed:
             return
-        dues = [due_us for held in self._units.values() if (due_us := held.tenure.deadline_us) is not None]
-        for held in self._units.values():
+        dues = [due_us for held in self._units if (due_us := held.tenure.deadline_us) is not None]
+        for held in self._units:
             if held.snapshot_us and held.is_here:
                 if now_us >= held.snapshot_us:
                     self._share(held, now_us)
@@ -460,7 +420,7 @@ class Leases:
         """Have run here what is to, and nothing else."""
         if self._is_placing or self._is_closed or self._replan is None:
             return
-        if all(held.is_here == self._is_due_here(held) for held in self._units.values()):
+        if all(held.is_here == self._is_due_here(held) for held in self._units):
             return
         self._is_placing = True
         holders, replan = self.holders(), self._replan
@@ -470,7 +430,7 @@ class Leases:
         self._is_placing = False
         now_us = self._clock.now_us()
         if error is not None:
-            for held in self._units.values():
+            for held in self._units:
                 if self._is_due_here(held) and not held.is_here:
                     self._told(f"{held.unit.path} cannot run here: {error}")
                     self._carry_out(held, held.tenure.decline(now_us), now_us)
@@ -499,7 +459,3 @@ def _tells_of_an_end(outbound: Outbound) -> bool:
     if outbound.type == "em.dead":
         return True
     return outbound.type == _END and isinstance(outbound.value, Mapping) and outbound.value.get("outcome") != DONE
-
-
-def _say_damaged(key: str, error: Exception) -> None:
-    _log.warning("what was stored of %s is of no use: %s", key, error)
