@@ -21,7 +21,7 @@ from edgematrix.composition.spec import ChatSpec, EscalateSpec, FlowSpec, HumanS
 from edgematrix.errors import UsageError
 from edgematrix.hosting.spec import Failover, NeedsSpec
 from edgematrix.protocol.fields import CLOSED, PART, Duration, Flag, Name, Number
-from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.limits import DEPTH_BOUND, Limits
 from edgematrix.protocol.schema import SHORT_NAMES
 from edgematrix.protocol.topic import DEFAULT_ROOT
 from edgematrix.triggers.spec import GroupSpec
@@ -85,6 +85,12 @@ def _limit(name: str) -> str:
     return name
 
 
+def _limits(limits: dict[str, int]) -> dict[str, int]:
+    if limits.get("depth_max", 1) > DEPTH_BOUND:
+        raise ValueError(f"depth_max is at most {DEPTH_BOUND}, found {limits['depth_max']}")
+    return limits
+
+
 def _port(value: object) -> object:
     """A port in one of its short forms, as the mapping that `PortSpec` reads.
 
@@ -136,8 +142,15 @@ Port = Annotated[PortSpec, BeforeValidator(_port), _ShortForms()]
 Ports = dict[Name, Port]
 LimitValues = Annotated[
     dict[Annotated[str, AfterValidator(_limit)], Annotated[int, Strict(), Field(ge=1)]],
+    AfterValidator(_limits),
     WithJsonSchema(
-        {"type": "object", "properties": {key: {"type": "integer", "minimum": 1} for key in _LIMITS}, "additionalProperties": False}
+        {
+            "type": "object",
+            "properties": {
+                key: {"type": "integer", "minimum": 1} | ({"maximum": DEPTH_BOUND} if key == "depth_max" else {}) for key in _LIMITS
+            },
+            "additionalProperties": False,
+        }
     ),
 ]
 Delivery = Literal["best_effort", "durable"]

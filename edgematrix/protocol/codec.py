@@ -117,13 +117,13 @@ def encode_value(value: object) -> bytes:
         raise CodecError(f"the value cannot be written as JSON: {error}") from None
 
 
-def as_read(value: object) -> object:
+def as_read(value: object, limits: Limits = _DEFAULT_LIMITS) -> object:
     """The value as whoever receives it reads it: a text that spells JSON is sent bare, and so read as that JSON.
 
     Raises:
-        CodecError: it is a text that has no UTF-8 form.
+        CodecError: it is a text that has no UTF-8 form, or is beyond what they read.
     """
-    return decode_value(encode_value(value)) if type(value) is str else value
+    return decode_value(encode_value(value), limits) if type(value) is str else value
 
 
 def encode_event(event: Event) -> bytes:

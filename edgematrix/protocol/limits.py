@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["DEPTH_BOUND", "Limits"]
+
+DEPTH_BOUND = 100
+"""What `depth_max` may be at most: what walks through values goes a level down for each of theirs, and Python bounds that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,7 @@ class Limits:
 
     payload_bytes_max: int = 262_144
     depth_max: int = 32
-    """How deep arrays and objects may nest in a payload."""
+    """How deep arrays and objects may nest in a payload; at most `DEPTH_BOUND`."""
     topic_bytes_max: int = 1_024
     hops_max: int = 32
     """How many messages may have led to one another before it is taken for a storm."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from edgematrix.errors import CodecError
 from edgematrix.protocol.codec import encode_value
 
-__all__ = ["abridged", "extent", "shortened"]
+__all__ = ["abridged", "extent", "in_words", "shortened"]
 
 _SCALAR_EXTENT: Final = 8
 _SHOWN_MAX: Final = 300
@@ -37,8 +37,16 @@ def abridged(value: object, length_max: int) -> object:
     try:
         text = encode_value(_beginning(value, [shown_max])).decode()
     except (CodecError, RecursionError):
-        text = repr(value)[: shown_max + 1]
+        text = in_words(value)[: shown_max + 1]
     return shortened(text + "…", shown_max)
+
+
+def in_words(value: object) -> str:
+    """What Python says of a value that has no JSON form, whatever that is."""
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - whatever an object of an agent's code does
+        return f"(a value that cannot be shown: {type(error).__name__})"
 
 
 def _beginning(value: Any, room: list[int]) -> object:

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edgematrix.errors import RunError, UsageError
+from edgematrix.runtime.failure import reason_of
 
 __all__ = ["Code"]
 
@@ -78,12 +79,14 @@ class Code:
             return _reader(self.input_type)(value)
         except ValidationError as error:
             raise RunError(f"the value is no {_type_name(self.input_type)}: {_first(error)}", where=self.name) from None
+        except Exception as error:  # noqa: BLE001 - a type of an agent's has code of its own
+            raise RunError(f"the value is no {_type_name(self.input_type)}: {reason_of(error)}", where=self.name) from None
 
     def write(self, result: object) -> object:
         """Write what the function returned as a JSON value; None for nothing.
 
         Raises:
-            RunError: it is not of the declared type.
+            RunError: it is not of the declared type, or has no JSON form.
         """
         if result is None:
             return None
@@ -93,6 +96,8 @@ class Code:
             return _writer(self.output_type)(_reader(self.output_type)(result), mode="json")
         except ValidationError as error:
             raise RunError(f"the result is no {_type_name(self.output_type)}: {_first(error)}", where=self.name) from None
+        except Exception as error:  # noqa: BLE001 - what code returns may be anything, with code of its own
+            raise RunError(f"the result has no JSON form: {reason_of(error)}", where=self.name) from None
 
 
 _PARAMETERS = 2

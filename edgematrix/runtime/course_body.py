@@ -154,14 +154,21 @@ class CourseBody:
 
     def put_out_failure(self, run: Run, reason: str, member: str, trail: Trail, now_us: int) -> None:
         """Put out on `error` why a run has failed: `{reason, member, run, inputs}`."""
+        engine = self.engine
         values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
-        about = {"reason": reason, "member": member or None, "run": run.trail.runid, "inputs": values}
-        self.engine.emit(run.runner.agent, ERROR, about, trail, now_us)
+        told = {name: _TOO_DEEP if engine.is_too_deep(value, _ABOVE_INPUTS) else value for name, value in values.items()}
+        about = {"reason": reason, "member": member or None, "run": run.trail.runid, "inputs": told}
+        engine.emit(run.runner.agent, ERROR, about, trail, now_us)
 
     def waits_for(self, runid: str) -> str:
         """What the course of this run waits for; empty if there is none."""
         conduct = self.under_way.get(runid)
         return "" if conduct is None else conduct.course.waits_for()
+
+
+_TOO_DEEP = "(it nests too deeply to be told)"
+_ABOVE_INPUTS = 3
+"""Levels above each input in the event that tells of a failure."""
 
 
 def _inputs_of(firing: Firing, ports: frozenset[str]) -> dict[str, object]:

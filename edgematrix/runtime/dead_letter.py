@@ -12,7 +12,7 @@ from edgematrix.errors import CodecError
 from edgematrix.protocol.codec import decode_value, encode_value
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import NO_TRAIL
-from edgematrix.runtime.abridgement import shortened
+from edgematrix.runtime.abridgement import in_words, shortened
 from edgematrix.triggers import Firing
 
 __all__ = ["UNKNOWN", "Form", "Letter", "Origin", "letter_of", "read_letter", "write_letter"]
@@ -151,7 +151,7 @@ def _kept(value: object, origin: Origin, own_inputs: str) -> tuple[Form, bytes]:
     try:
         return form, msgspec.msgpack.encode(kept)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return Form.TEXT, repr(value).encode(errors="replace")
+        return Form.TEXT, in_words(value).encode(errors="replace")
 
 
 def _own(firing: Firing, own_inputs: str) -> Iterator[tuple[str, object]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import UNSET, structs
 
-from edgematrix.errors import RunError
+from edgematrix.errors import CodecError, RunError
 from edgematrix.protocol.codec import as_read
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail, tainted
@@ -258,10 +258,14 @@ class Engine(Registry):
             self._put_out(agent, port, value, trail, now_us, retained=retained)
 
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
-        """Send work to another agent's input port."""
+        """Send work to another agent's input port. What nests too deeply is dead-lettered."""
         if sender in self.marks.speakers:
             trail = self.marked(sender, trail)
         topic = topic_for(self.root, Kind.IN, receiver, port)
+        if self.is_too_deep(value):
+            reason = f"what is sent nests deeper than depth_max, {self.limits.depth_max}, lets events nest"
+            self.dead_letter(sender, topic, value, reason, now_us, Origin(trail, is_output=True))
+            return
         self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us)
 
     def call(
@@ -279,8 +283,12 @@ class Engine(Registry):
         `answered` is called once: when all ports of `wanted` have a value, when the receiver's work on it is over, or when it fails.
 
         Raises:
-            RunError: nobody has this port, there are too many calls, or too many hops led here; nothing was sent.
+            RunError: nobody has this port, a value nests too deeply, there are too many calls, or too many hops led here; nothing was sent.
         """
+        deep = next((port for port, value in inputs if self.is_too_deep(value)), None)
+        if deep is not None:
+            deeper = f"nests deeper than depth_max, {self.limits.depth_max}, lets events nest"
+            raise RunError(f"what the input {deep!r} of {receiver} is to be given {deeper}", where=caller)
         here = receiver not in self.elsewhere
         topics = [topic_for(self.root, Kind.IN, receiver, port) for port, _ in inputs]
         if here and not all(map(self._is_read, topics)):
@@ -341,19 +349,19 @@ class Engine(Registry):
             return
         taint = f"{taint} {self.marks.speakers[agent]}" if agent in self.marks.speakers else taint
         if (taint or self._echoes.known) and self.hears(topic):
-            self._echoes.note(topic, as_read(value), taint)
+            self._echoes.note(topic, self._as_read(value), taint)
         self.outbox.append(Outbound(topic, value, agent, now_us, qos, retain))
         if self.observers:
             self._show(Published(now_us, agent, topic, value if shown is UNSET else shown))
         if self._echo:
-            self._queue.append(Message(topic, as_read(value), qos=qos))
+            self._queue.append(Message(topic, self._as_read(value), qos=qos))
 
     def dead_letter(self, agent: AgentPath, topic: str, value: object, reason: str, now_us: int, origin: Origin = UNKNOWN) -> None:
         """Report a message that could not be handled, and keep it."""
         trail = Trail(self._new_id(now_us))
         own_inputs = f"{topic_for(self.root, Kind.IN, agent)}/"
         letter = self.letters.take(trail.id, agent, topic, value, reason, now_us + self.skew_us, origin, own_inputs)
-        data = {"topic": topic, "reason": reason, "payload": value}
+        data = {"topic": topic, "reason": reason, "payload": _TOO_DEEP if self.is_too_deep(value, 2) else value}
         if letter.retries:
             data |= {"letter": letter.id, "retries": letter.retries}
         dead = topic_for(self.root, Kind.DEAD, agent)
@@ -399,6 +407,13 @@ class Engine(Registry):
             taint = f"{taint} {self._echoes.of(message.topic, message.value)}".strip()
         trail = tainted(message.trail, taint)
         return message if trail is message.trail else structs.replace(message, trail=trail)
+
+    def _as_read(self, value: object) -> object:
+        """A published value as it is read where it comes back; what is beyond what is read, as it is."""
+        try:
+            return as_read(value, self.limits)
+        except CodecError:
+            return value
 
     def _is_read(self, topic: str) -> bool:
         """Whether anybody, here or elsewhere, works on an input."""
@@ -562,6 +577,7 @@ class _Rest:
 
 _LONG = 500
 """Messages at one instant, after which code begins in a task, so that the event loop turns."""
+_TOO_DEEP = "(it nests too deeply to be shown)"
 _FORGOTTEN = (0, False)
 """QoS and retain flag of an output of which the definition says nothing."""
 

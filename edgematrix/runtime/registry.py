@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgematrix.protocol.limits import Limits
+from edgematrix.protocol.nesting import nests_beyond
 from edgematrix.protocol.overlap import covers
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.port_check import PortCheck
@@ -74,12 +75,21 @@ class Registry:
         return granted is None or any(covers(one.split("/"), levels) for one in granted)
 
     def misfit(self, agent: AgentPath, port: str, value: object) -> str:
-        """Why a value is none for the agent's output port as it is declared, with the field's name; empty where it is one."""
+        """Why a value is none for the agent's output port, with the field's name where it is not as declared; empty where it is one.
+
+        What nests too deeply to leave the host is none here either: what grows in a loop would grow until nothing can be made of it.
+        """
+        if self.is_too_deep(value):
+            return f"the output `{port}` nests deeper than depth_max, {self.limits.depth_max}, lets events nest"
         if not self.checks:
             return ""
         check = self.checks.get(topic_for(self.root, Kind.OUT, agent, port))
         wrong = "" if check is None else check.reason(value)
         return f"the output `{port}` is of the wrong type: {wrong}" if wrong else ""
+
+    def is_too_deep(self, value: object, above: int = 1) -> bool:
+        """Whether a value cannot be taken by whoever receives it, `above` levels down in what is sent: 1, the event that it is in."""
+        return nests_beyond(value, self.limits.depth_max - above)
 
     def holders_of(self, path: AgentPath) -> list[Holder]:
         """Those of an agent and of all below it."""

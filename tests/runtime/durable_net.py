@@ -28,7 +28,7 @@ from edgematrix.config.opened import Opened
 from edgematrix.config.opening import open_matrix
 from edgematrix.config.places import Places
 from edgematrix.config.surroundings import Surroundings
-from edgematrix.errors import StateError
+from edgematrix.errors import CodecError, StateError
 from edgematrix.protocol.codec import decode_value
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Publication
@@ -363,7 +363,10 @@ class DurableNet:
 
     def _hear(self, client_id: str, publication: Publication) -> None:
         if not publication.topic.startswith(("em/", "t/ask/")):
-            value = decode_value(publication.payload, self.hosts[WORLD].engine.limits)
+            try:
+                value = decode_value(publication.payload, self.hosts[WORLD].engine.limits)
+            except CodecError:  # other systems may take more than a host
+                value = publication.payload.decode(errors="replace")
             self.foreign[json.dumps([publication.topic, value], sort_keys=True)] += 1
 
 
