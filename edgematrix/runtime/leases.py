@@ -170,11 +170,6 @@ class Leases:
         held = self._units.of(path)
         return held is None or held.tenure.is_held(now_us)
 
-    def epoch_of(self, path: str) -> int | None:
-        """The epoch in which an agent speaks; None where it is in no unit that moves."""
-        held = self._units.of(path)
-        return None if held is None else held.tenure.epoch
-
     def may_leave(self, outbound: Outbound, now_us: int) -> bool:
         """Whether what an agent wants on the bus may leave the host. That something died, or a call, may always be told."""
         return _tells_of_an_end(outbound) or self.is_held(outbound.source, now_us)

@@ -32,11 +32,6 @@ class Calendar(msgspec.Struct, frozen=True):
     latitude: float | None = None
     longitude: float | None = None
 
-    @property
-    def has_place(self) -> bool:
-        """Whether sun events can be known."""
-        return self.latitude is not None and self.longitude is not None
-
     def check(self) -> None:
         """Make sure that there is such a time zone.
 
