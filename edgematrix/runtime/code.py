@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgematrix.errors import RunError, UsageError
 from edgematrix.runtime.failure import reason_of
+from edgematrix.runtime.plain import plain
 
 __all__ = ["Code"]
 
@@ -93,9 +94,11 @@ class Code:
         if self.output_type is None:
             raise RunError(f"the function returned {type(result).__name__}, but its signature promises nothing", where=self.name)
         try:
-            return _writer(self.output_type)(_reader(self.output_type)(result), mode="json")
+            return plain(_writer(self.output_type)(_reader(self.output_type)(result), mode="json"))
         except ValidationError as error:
             raise RunError(f"the result is no {_type_name(self.output_type)}: {_first(error)}", where=self.name) from None
+        except RunError:
+            raise
         except Exception as error:  # noqa: BLE001 - what code returns may be anything, with code of its own
             raise RunError(f"the result has no JSON form: {reason_of(error)}", where=self.name) from None
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
-from pydantic import BaseModel
 
 from edgematrix.errors import EdgeMatrixError, RunError
 from edgematrix.protocol.codec import encode_value
@@ -36,6 +35,7 @@ from edgematrix.runtime.order import (
     Verb,
 )
 from edgematrix.runtime.part import Pace
+from edgematrix.runtime.plain import plain
 from edgematrix.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Context:
         if not self._engine.may_publish(self.path, topic):
             told = f"nothing grants {self.path} to publish on {topic!r}"
             raise RunError(told, where=self.path, remedy="name it in the agent's `publishes`")
-        value = _plain(payload)
+        value = plain(payload)
         shown = self._veiled(topic, value, retain=retain)
         if self._was_done(f"publish on {topic}"):
             return
@@ -134,13 +134,14 @@ class Context:
         """
         self._check_alive()
         self._refuse_secrets(value, f"what is to be put out on {port}", port)
-        wrong = self._engine.misfit(self.path, port, _plain(value))
+        value = plain(value)
+        wrong = self._engine.misfit(self.path, port, value)
         if wrong:
             raise RunError(wrong, where=self.path)
         check_name(port, "port")
         if self._was_done(f"emit on {port}"):
             return
-        self._engine.emit(self.path, port, _plain(value), self._run.trail, self._clock.now_us())
+        self._engine.emit(self.path, port, value, self._run.trail, self._clock.now_us())
         self._engine.settle(self._clock.now_us())
 
     async def send(self, to: str, value: object) -> None:
@@ -154,9 +155,10 @@ class Context:
         """
         path, port = self._receiver(to)
         self._refuse_secrets(value, f"what is to be sent to {path}.{port}")
+        value = plain(value)
         if self._was_done(f"send to {path}.{port}"):
             return
-        self._engine.send(self.path, path, port, _plain(value), self._run.trail, self._clock.now_us())
+        self._engine.send(self.path, path, port, value, self._run.trail, self._clock.now_us())
         self._engine.settle(self._clock.now_us())
 
     async def call(
@@ -188,6 +190,7 @@ class Context:
         """
         path, port = self._receiver(to)
         self._refuse_secrets(value, f"what {path}.{port} is called with")
+        value = plain(value)
         journal = self._journal
         if journal is None:
             self._numbers += 1
@@ -201,7 +204,7 @@ class Context:
             return answer_of(end, self._run)
         if was_made:
             return await self._open[number].answer(on_part)
-        return await self._call(number, path, port, _plain(value), None if timeout is None else round(timeout * SECOND_US), on_part)
+        return await self._call(number, path, port, value, None if timeout is None else round(timeout * SECOND_US), on_part)
 
     async def stream(self, piece: object, port: str = "out") -> None:
         """Stream a piece of an output, before the whole is put out. Whoever called the agent gets it, and the bus (`em/part/…`).
@@ -210,12 +213,11 @@ class Context:
 
         Raises:
             PathError: the port's name breaks the grammar.
-            CodecError: the piece has no JSON form.
-            RunError: the piece is too large, or the run is over.
+            RunError: the piece has no JSON form, or is too large, or the run is over.
         """
         self._check_alive()
         self._refuse_secrets(piece, f"what is to be streamed on {port}", port)
-        value, limits = _plain(piece), self._engine.limits
+        value, limits = plain(piece), self._engine.limits
         size_bytes = len(encode_value(value))
         if size_bytes > limits.payload_bytes_max:
             told = f"a piece has {size_bytes} bytes, payload_bytes_max is {limits.payload_bytes_max}"
@@ -397,7 +399,7 @@ class Context:
     def _refuse_secrets(self, value: object, what: str, port: str = "") -> None:
         """Let nothing on the bus that holds a secret of this agent."""
         if self._secrets is not None:
-            self._secrets.refuse_in((port, _plain(value)), what)
+            self._secrets.refuse_in((port, plain(value)), what)
 
     def _veiled(self, topic: str, value: object, *, retain: bool) -> object:
         """What is told of a payload that holds a secret; unset for any other."""
@@ -451,8 +453,3 @@ def _secrets_named(definition: object) -> Iterator[object]:
                 yield from names_in(key)
         for agent in below.values() if isinstance(below, Mapping) else ():
             yield from _secrets_named(agent)
-
-
-def _plain(value: object) -> object:
-    """A model as the JSON value that it is."""
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
