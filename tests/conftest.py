@@ -35,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("docs"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
+    """A pytest that pytest-xdist does not know has its groups run apart, and nothing is said: here it is."""
+    apart = [name for name in ids if "/docs/" in name and not name.endswith("@docs")]
+    assert not apart, f"they do not run one after the other: {apart[:3]}"
+
+
 @pytest.fixture(scope="session")
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
     """A mosquitto that nobody kills; anonymous, in memory."""
