@@ -22,6 +22,7 @@ from edgematrix.config.places import EVERYTHING_HERE, Places
 from edgematrix.config.spec import EMBEDDED_BROKERS, MatrixSpec
 from edgematrix.config.surroundings import Surroundings
 from edgematrix.config.unsigned import keys_folder, refuse_signed
+from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.path import check_name
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind
@@ -32,6 +33,7 @@ from edgematrix.runtime.engine import COMMAND_EXPIRY_US
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR
+from edgematrix.runtime.own_name import OwnName
 from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.transport.endpoint import Endpoint
@@ -164,6 +166,10 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
             log = AuditFile(how.folder, how.name)
             stack.callback(log.close)
             host.log_orders(log)
+        if how.announcer is None:  # else whoever follows deployments listens
+            own = OwnName(spec.root, how.name, session, how.changed, spec.matrix, host.session.announce)
+            assembly.engine.listen(TopicFilter.parse(own.topic), own)
+            bus.subscribe({own.topic: 1})
         yield Launched(host, assembly, transport, topology, str(endpoint), broker.kind, broker.address)
 
 

@@ -22,14 +22,24 @@ class OwnName:
         agent: for whom it listens: the matrix.
         session: of this process.
         told: called with a sentence, once for each other process.
+        again: called when the other one is said to be gone, for what stands retained then says that this host is.
     """
 
-    def __init__(self, root: str, name: str, session: str, told: Callable[[str], None], agent: str = "") -> None:
+    def __init__(
+        self,
+        root: str,
+        name: str,
+        session: str,
+        told: Callable[[str], None],
+        agent: str = "",
+        again: Callable[[], None] | None = None,
+    ) -> None:
         self.topic = host_topic(root, name)
         self.agent = AgentPath(agent)
         self._name = name
         self._session = session
         self._told = told
+        self._again = again
         self._is_heard = False
         self._other = ""
 
@@ -44,6 +54,10 @@ class OwnName:
         session = about.get("session")
         if session == self._session:
             self._is_heard = True
-        elif self._is_heard and isinstance(session, str) and session != self._other:
-            self._other = session
-            self._told(f"another process is the host {self._name} too, and each throws the other out: give each a --name of its own")
+        elif self._is_heard and isinstance(session, str):
+            if session != self._other:
+                self._other = session
+                remedy = "give each a --name of its own"
+                self._told(f"another process is the host {self._name} too: each throws the other out, or is taken for it; {remedy}")
+            if self._again is not None and about.get("status") == "offline":
+                self._again()
