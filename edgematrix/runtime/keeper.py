@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from edgematrix.errors import StateError
 from edgematrix.protocol.ports import Store
 from edgematrix.runtime.engine import Engine, Keeper
 
@@ -27,12 +28,25 @@ PART_SEPARATOR = "\x1f"
 """Between the owner and the part in a key of the store; no path, group or captured topic level holds it by accident."""
 
 
-def collect(touched: list[Keeper]) -> dict[str, bytes | None]:
-    """Take what has changed, by key of the store, and clear the list."""
+def _log_unsaved(key: str, reason: str) -> None:
+    _log.error("what is new of %s cannot be stored, and is lost at a restart: %s", key, reason)
+
+
+def collect(touched: list[Keeper], unsaved: Callable[[str, str], None] = _log_unsaved) -> dict[str, bytes | None]:
+    """Take what has changed, by key of the store, and clear the list.
+
+    Args:
+        unsaved: called with the key of an owner whose state has no stored form, and why. It keeps nobody else's from being stored.
+    """
     changed: dict[str, bytes | None] = {}
     for owner in touched:
         head = owner.store_key + PART_SEPARATOR
-        for part, data in owner.save().items():
+        try:
+            parts = owner.save()
+        except StateError as error:
+            unsaved(owner.store_key, error.what)
+            continue
+        for part, data in parts.items():
             changed[head + part] = data
     touched.clear()
     return changed
@@ -77,6 +91,8 @@ class StateKeeper:
         self._forgotten: set[str] = set()
         self._gone: set[str] = set()
         """Of `_forgotten`, whose states are being deleted."""
+        self._unsaved: set[str] = set()
+        """Whose state had no stored form once: that is told once. As many as there are agents."""
         self._taken = 0
         self._is_urgent = False
         self._is_safe = False
@@ -140,10 +156,15 @@ class StateKeeper:
         self._forgotten = set()
         for key in [key for key in self._changed if key.partition(PART_SEPARATOR)[0] in self._gone] if self._gone else ():
             del self._changed[key]
-        self._changed.update(collect(self._engine.touched))
+        self._changed.update(collect(self._engine.touched, self._tell_unsaved))
         self._taken = self._receipt()
         self._is_safe = self._is_urgent or bool(self.failure and self._is_safe)
         self._is_urgent = False
+
+    def _tell_unsaved(self, key: str, reason: str) -> None:
+        if key not in self._unsaved:
+            self._unsaved.add(key)
+            _log_unsaved(key, reason)
 
     def _save(self, changed: dict[str, bytes | None], forgotten: set[str], *, is_safe: bool) -> None:
         gone = {key: None for key in self._store.load() if key.partition(PART_SEPARATOR)[0] in forgotten} if forgotten else {}
