@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgematrix.agents.spec import CriticalSpec
-from edgematrix.agents.topic import check_foreign
 from edgematrix.config.agent_tree import AgentNode, AgentTree
+from edgematrix.config.check_people import check_people
 from edgematrix.config.check_publishes import publishes_of
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.marks import answers_of
 from edgematrix.config.yaml_position import Key
-from edgematrix.errors import TopicError
-from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.overlap import covers
 
 __all__ = ["check_approvals"]
@@ -40,14 +38,7 @@ def _critical(tree: AgentTree, node: AgentNode, port: str, spec: CriticalSpec) -
     where: tuple[Key, ...] = (*node.where, "device", "writes", port, "critical")
     for found in check_approval(port, spec):
         yield error((*node.where, *found.place), found.what, found.remedy)
-    for key, topic in (("notify", spec.notify), ("answers", spec.answers)):
-        try:
-            if topic is not None and key == "notify":
-                check_foreign(topic, tree.matrix.root)
-            elif topic is not None:
-                TopicFilter.parse(topic)
-        except TopicError as problem:
-            yield error((*where, key), problem.what, problem.remedy)
+    yield from check_people(spec.notify, spec.answers, tree.matrix.root, where)
     if spec.timeout <= 0:
         yield error((*where, "timeout"), "nobody could answer within no time at all", "timeout: 5m")
     if spec.answers is not None and tree.matrix.access is None:

@@ -10,16 +10,15 @@ from importlib import util
 from typing import TypeAlias
 
 from edgematrix.agents.spec import NearSpec, SentencesSpec
-from edgematrix.agents.topic import check_foreign
 from edgematrix.composition import finding as composition
 from edgematrix.config.agent_tree import AgentNode, AgentTree
 from edgematrix.config.check_members import check_members
+from edgematrix.config.check_people import check_people
 from edgematrix.config.finding import Finding, error, warning
 from edgematrix.config.known_fields import fields_of_input, fields_of_output, fields_of_replies, fields_of_request
 from edgematrix.config.yaml_position import Key
-from edgematrix.errors import EdgeMatrixError, ExpressionError, TopicError
+from edgematrix.errors import EdgeMatrixError, ExpressionError
 from edgematrix.expression.names import nearest
-from edgematrix.protocol.filter import TopicFilter
 from edgematrix.triggers.spec import SourceSpec
 
 __all__ = ["check_composites"]
@@ -110,14 +109,7 @@ def _human(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
         what = f"{node.path} asks a person, and has no agents below it"
         yield error((*node.where, "agents"), what, "make them neighbours", at_key=True)
     yield from (_told(node, found) for found in check_human(spec, fields_of_request(tree, node)))
-    for key, topic in (("notify", spec.notify), ("answers", spec.answers)):
-        try:
-            if topic is not None and key == "notify":
-                check_foreign(topic, tree.matrix.root)
-            elif topic is not None:
-                TopicFilter.parse(topic)
-        except TopicError as problem:
-            yield error((*node.where, "human", key), problem.what, problem.remedy)
+    yield from check_people(spec.notify, spec.answers, tree.matrix.root, (*node.where, "human"))
 
 
 def _model(tree: AgentTree, node: AgentNode) -> Iterator[Finding]:
