@@ -28,6 +28,7 @@ for _number in (signal.SIGINT, signal.SIGHUP):
     signal.signal(_number, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What begins at the ports that everybody begins at runs one after the other: an address that is shown is taken by nobody else."""
     for item in items:
