@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from guarded_broker import ADMIN, GuardedBroker, password_of
@@ -84,6 +86,7 @@ class Probe:
             self._attempt(user, refused, publish=True)
         self._attempt(user, granted, publish=False)
         self._outcome.wills[user] = {*granted, *refused}
+        self._wait_for_wills(user, set(granted))
         self._wait_for_last()
         for message in self._observer.taken():
             action, _, name = message.payload.decode(errors="replace").partition(" ")
@@ -116,6 +119,16 @@ class Probe:
         payload = (_ORDER if topic == COMMAND_TOPIC else f"{action} {user}".encode()) if publish else None
         self._number += 1
         return Attempt(f"one{self._number}", user, password_of(user), topic, f"will {user}".encode(), payload, qos, bool(qos))
+
+    def _wait_for_wills(self, user: str, granted: AbstractSet[str]) -> None:
+        """Wait for those that are granted: nats-server deals with several who go at once, in no order. What never comes is missing."""
+        wanted = f"will {user}".encode()
+
+        def all_came() -> bool:
+            return granted <= {message.topic for message in self._observer.messages if message.payload == wanted}
+
+        with suppress(TimeoutError):
+            self._observer.until(all_came)
 
     def _wait_for_last(self) -> None:
         """Wills of the administrator's own, set after all others: the broker deals with those who go in turn."""

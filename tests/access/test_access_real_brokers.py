@@ -75,6 +75,7 @@ def outcomes() -> dict[str, Outcome]:
     return {}
 
 
+@pytest.mark.xdist_group("outcomes")
 @pytest.mark.parametrize("form", FORMS)
 def test_one_of_each_kind_gets_exactly_what_is_granted(form: str, guarded: Guarded, outcomes: dict[str, Outcome]):
     tried = topics(plant())[::3]
@@ -88,6 +89,7 @@ def test_one_of_each_kind_gets_exactly_what_is_granted(form: str, guarded: Guard
         assert broker.apply(few()) == [], "somebody changed what the plugin knows"
 
 
+@pytest.mark.xdist_group("outcomes")
 def test_both_forms_of_mosquitto_let_the_same_through(outcomes: dict[str, Outcome]):
     if not {"acl_file", "dynamic_security"} <= outcomes.keys():
         pytest.skip("needs both of the tests above")
