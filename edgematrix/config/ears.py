@@ -51,7 +51,7 @@ class Ears:
         """Let an agent know which of those elsewhere that it may call are there."""
         called = self._called.pop(caller, None)
         if called:
-            self.follow(caller, sorted(called), self._engine.remote.follower(caller))
+            self.follow(caller, sorted(called), self._engine.calling.follower(caller))
 
     def hear_below(self, node: AgentNode) -> None:
         """Let an agent with code hear what is below it, which it may call without a wire."""

@@ -427,7 +427,7 @@ class Courier:
         self._engine.dead_letter(
             AgentPath(outbound.source), outbound.topic, outbound.value, f"it cannot be delivered: {reason}", self._clock.now_us(), origin
         )
-        self._engine.remote.unsent(outbound, reason, self._clock.now_us())
+        self._engine.unsent(outbound, reason, self._clock.now_us())
 
 
 class _Acks:

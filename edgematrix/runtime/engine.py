@@ -22,6 +22,7 @@ from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.calling import Calling
 from edgematrix.runtime.calls import Answer, Call, Calls
 from edgematrix.runtime.chains import Chains
 from edgematrix.runtime.dead_letter import UNKNOWN, Origin
@@ -119,6 +120,7 @@ class Engine(Registry):
         """Takes the values of secrets out of a text; None where no agent here may have any."""
         self.ledger = Ledger(self.limits, self.touched.append, self.schedule)
         self.calls = Calls(self.limits.calls_max, self.ledger.leave)
+        self.calling = Calling(self)
         self.remote = RemoteCalls(self)
         self.pauses = Pauses(root, self.calls, self.observe)
         self.streams = Streams(self)
@@ -296,7 +298,7 @@ class Engine(Registry):
             raise RunError(f"nothing works on the input {deaf!r} of {receiver}", where=caller)
         if trail.hops >= self.limits.hops_max:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
-        gone = self.remote.gone.get((caller, receiver)) if self.remote.gone else None
+        gone = self.calling.gone.get((caller, receiver)) if self.calling.gone else None
         if gone:
             raise RunError(f"{receiver}: {gone}", where=caller)
         if caller in self.marks.speakers:
@@ -306,7 +308,8 @@ class Engine(Registry):
         call.given = trail.taint
         if self.elsewhere:
             call.ports = () if here else tuple(port for port, _ in inputs)
-            self.remote.begun(call, topics, now_us)
+            self.calling.begun(call, now_us)
+            self.remote.spread(call, topics)
         made = runid
         for (_, value), topic in zip(inputs, topics, strict=True):
             begun = Trail(made, runid, trail.hops + 1, trail.taint, trail.traceparent)
@@ -319,7 +322,14 @@ class Engine(Registry):
         is_open = call.runid in self.calls.open
         self.calls.hang_up(call, now_us)
         if is_open:
-            self.remote.hung_up(call, now_us)
+            self.calling.hung_up(call, now_us)
+
+    def unsent(self, outbound: Outbound, reason: str, now_us: int) -> None:
+        """Something cannot leave this host: if it is of a call, that fails."""
+        if outbound.call_inputs is not None:
+            self.calling.unsent(outbound, reason, now_us)
+        else:
+            self.remote.unsent(outbound, reason, now_us)
 
     def control(self, sender: AgentPath, receiver: AgentPath, verb: str, data: object, now_us: int) -> None:
         """Tell an agent elsewhere what is to become of it."""

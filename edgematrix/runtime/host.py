@@ -84,7 +84,7 @@ class Host:
                 engine, store, committed=self._committed, receipt=lambda: transport.receipt, failing=self._store_failing
             )
             self._courier = Courier(engine, transport, clock, epoch=clock.wall_us() // 1_000, touched=self._keeper.hurry)
-            engine.remote.delivers = True
+            engine.calling.delivers = True
         self._aside = Aside(self._took_long)
         self.front = FrontDesk(engine, name)
         self.audit: AuditGate | None = None

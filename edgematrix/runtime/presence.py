@@ -93,18 +93,18 @@ class Presence:
 
     def _settles(self, agent: AgentPath, at: tuple[str, object], retained: bool, now_us: int) -> None:
         """Note where an agent is. What it was called for somewhere else is lost; for one that is new it has not reached it."""
-        remote = self._engine.remote
+        calling = self._engine.calling
         before = self._hosts.get(agent)
         self._hosts[agent] = at
-        known = remote.seen.get(agent)
-        remote.seen[agent] = at
+        known = calling.seen.get(agent)
+        calling.seen[agent] = at
         if before is not None and before != at:
             self._engine.calls.lost(agent, f"its host {at[0]} began anew" if before[0] == at[0] else f"it moved to {at[0]}", now_us)
         elif known is None and not retained:
-            remote.born(agent, now_us)
+            calling.born(agent, now_us)
 
     def _lose(self, agent: AgentPath, reason: str, now_us: int, *, for_ever: bool = False) -> None:
-        if not for_ever and self._engine.remote.waits(self.agent, agent):
+        if not for_ever and self._engine.calling.waits(self.agent, agent):
             return
         if agent not in self._gone:
             self._gone[agent] = reason

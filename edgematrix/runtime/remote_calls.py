@@ -1,13 +1,9 @@
-"""Calls between hosts: what is called for from elsewhere, and how its end is told (docs/spec/topics.md, "Runs").
+"""What agents elsewhere call for here, and how its end is told (docs/spec/topics.md, "Calls between hosts").
 
 Work that comes over the bus with the mark of a call is called for here in the name of whoever called: all that a call is told
 reaches it. Once it is over, its end leaves on `em/out/{agent}/_end`, as `{"outcome": "done|failed|cancelled", "reason": ""}`
 with the run's id, after its outputs. Where there are any, `outputs` names their ports: what is put out on one port may
 overtake what is put out on another. `_end` is no name of the grammar, so no port is called so.
-
-Whoever called and waits no longer says so on an input of the call, behind what it gave there, where both ends are durable: it leaves
-with the commit in which that was decided, is delivered for certain, and never comes before the call. To all others goes a `ctl`
-cancel, which may be lost.
 """
 
 from __future__ import annotations
@@ -20,21 +16,19 @@ import msgspec
 from msgspec import structs
 
 from edgematrix.errors import RunError, StateError
-from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail, merged
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.arrivals import Arrivals
+from edgematrix.runtime.call_limit import CallLimit
 from edgematrix.runtime.calls import Call, Calls
 from edgematrix.runtime.edges import Edges
 from edgematrix.runtime.failure import REASON_LENGTH_MAX, sayable
 from edgematrix.runtime.kept_call import KeptCall
-from edgematrix.runtime.marks import Marks
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
-from edgematrix.runtime.pauses import Pauses
 from edgematrix.runtime.routes import Listener
 from edgematrix.runtime.stored_form import pack, unpack
 
@@ -50,8 +44,6 @@ _WHATEVER = frozenset({END})
 _REASON_SHARE = 16
 """Of what a payload may have, the part that the reason of a failure may take: a letter is six bytes at most, written as JSON."""
 _LEFT = "whoever asked for it does not wait any more"
-_UNSEEN_US = 10 * SECOND_US
-"""How long an agent that has never said that it is there has to say so, or to answer."""
 
 
 def receiver_of(data: bytes) -> AgentPath | None:
@@ -62,11 +54,10 @@ def receiver_of(data: bytes) -> AgentPath | None:
         return None
 
 
-class Caller(Protocol):
-    """Whose agents are called, and call: an engine."""
+class Called(Protocol):
+    """Whose agents are called: an engine."""
 
     root: str
-    matrix: AgentPath
     calls: Calls
     outbox: deque[Outbound]
     limits: Limits
@@ -74,9 +65,7 @@ class Caller(Protocol):
     edges: Edges
     durable: set[AgentPath]
     command_expiry_us: int
-    marks: Marks
     touched: list[Any]
-    pauses: Pauses
 
     def next_trail(self, cause: Trail, now_us: int) -> Trail:
         """The trail of what `cause` led to."""
@@ -87,35 +76,20 @@ class Caller(Protocol):
     def listeners(self, topic: str) -> Iterator[Listener]:
         """Who listens to `topic`."""
 
-    def advance(self, now_us: int) -> None:
-        """Do what follows at this instant."""
-
-    def schedule(self, timer: _Limit, due_us: int) -> None:
+    def schedule(self, timer: CallLimit, due_us: int) -> None:
         """Call `timer.due` when `due_us` has come."""
-
-    def control(self, sender: AgentPath, receiver: AgentPath, verb: str, data: object, now_us: int) -> None:
-        """Tell an agent elsewhere what is to become of it."""
 
     def hang_up(self, call: Call, now_us: int) -> None:
         """Wait for the end of a call no longer, and stop what works on it."""
 
 
 class RemoteCalls:
-    """The calls of an engine that lead from host to host, in either direction.
-
-    Those that come to durable agents are kept for a restart.
-    """
+    """The calls of agents elsewhere for those of an engine. Those for durable agents are kept for a restart."""
 
     STORE_KEY = "called"
 
-    def __init__(self, engine: Caller) -> None:
+    def __init__(self, engine: Called) -> None:
         self._engine = engine
-        self.delivers = False
-        """Whether work for durable agents elsewhere is kept until it has arrived."""
-        self.gone: dict[tuple[AgentPath, AgentPath], str] = {}
-        """Why an agent elsewhere is known not to be there, by who would call it and its path."""
-        self.seen: dict[AgentPath, tuple[str, object]] = {}
-        """The host, and its session, of agents elsewhere that have said that they are there."""
         self._arrivals = Arrivals(self.touch)
         """What has come of the calls from elsewhere."""
         self._readers: dict[str, tuple[AgentPath, ...]] = {}
@@ -231,89 +205,19 @@ class RemoteCalls:
         except StateError:  # an output has no stored form: it was put out all the same
             return pack(structs.replace(stored, call=structs.replace(stored.call, outputs={})))
 
-    # Calling elsewhere
+    # Called from here
 
-    def begun(self, call: Call, topics: list[str], now_us: int) -> None:
-        """An agent here calls; others may have to tell their part of its end."""
-        engine, receiver = self._engine, call.receiver
-        if not call.is_here and receiver not in engine.edges.boards:
-            call.afar = {receiver}
-            call.is_kept = self.waits(call.caller, receiver)
-            if not call.is_kept and receiver not in self.seen:
-                engine.schedule(_Limit(engine.calls, call, self._unseen), now_us + _UNSEEN_US)
+    def spread(self, call: Call, topics: list[str]) -> None:
+        """An agent here calls: others may have to tell their part of its end."""
         for topic in topics:
             self._spread(call, topic)
 
-    def waits(self, caller: AgentPath, receiver: AgentPath) -> bool:
-        """Whether work for an agent elsewhere waits while this is not there."""
-        engine = self._engine
-        return self.delivers and caller in engine.durable and receiver in engine.edges.patient
-
-    def born(self, agent: AgentPath, now_us: int) -> None:
-        """An agent elsewhere is there for the first time: what it was called for before has not reached it."""
-        for call in self._engine.calls.open.values():
-            if call.receiver == agent:
-                self._send_again(call, now_us)
-
-    def unheard(self, now_us: int) -> None:
-        """The broker has forgotten this host while it was away: what was answered meanwhile is lost, and told again."""
-        for call in self._engine.calls.open.values():
-            self._send_again(call, now_us)
-
-    def follower(self, caller: AgentPath) -> Callable[[AgentPath, str, int], None]:
-        """To be told when an agent elsewhere is gone, for a reason, or back (no reason), as whoever calls it sees it."""
-
-        def changed(agent: AgentPath, reason: str, now_us: int) -> None:  # noqa: ARG001 - the signature of whoever is told
-            if reason:
-                self.gone[caller, agent] = reason
-            else:
-                self.gone.pop((caller, agent), None)
-
-        return changed
-
-    def hung_up(self, call: Call, now_us: int) -> None:
-        """Nobody here waits for a call any more: whoever works on it elsewhere is told."""
-        engine = self._engine
-        if call.ports and self._is_delivered(call) and call.caller not in engine.pauses.suspended:
-            if call.afar:  # else its end was told already
-                self._call_off(call, call.ports, now_us)
-            return
-        for receiver in sorted(call.afar or ()) if call.is_here or call.afar else (call.receiver,):
-            engine.control(engine.matrix, receiver, "cancel", {"run": call.runid}, now_us)
-
     def unsent(self, outbound: Outbound, reason: str, now_us: int) -> None:
-        """What was called for elsewhere, or called for by somebody there, cannot leave this host: the call fails.
-
-        What else it is to be given does not leave either; what has left already is called off.
-        """
-        engine, runid = self._engine, "" if outbound.trail is None else outbound.trail.runid
-        if outbound.call_inputs is not None:
-            call = engine.calls.open.get(runid)
-            engine.calls.fail(runid, f"what it is to be given cannot be sent: {reason}", now_us)
-            if call is not None and call.ports:
-                place = next((place for place, sent in enumerate(call.sent) if sent.topic == outbound.topic), 0)
-                later = call.sent[place + 1 :]
-                if later:
-                    staying = [other for other in engine.outbox if not any(other is sent for sent in later)]
-                    engine.outbox.clear()
-                    engine.outbox.extend(staying)
-                if place:
-                    call.ports = call.ports[:place]
-                    self.hung_up(call, now_us)
-            engine.advance(now_us)
-        elif outbound.is_answer:
-            self._fail_unsent(AgentPath(outbound.source), runid, f"what it put out cannot be sent: {reason}", now_us)
+        """What somebody elsewhere called for cannot leave this host: the call fails."""
+        if outbound.is_answer and outbound.trail is not None:
+            self._fail_unsent(AgentPath(outbound.source), outbound.trail.runid, f"what it put out cannot be sent: {reason}", now_us)
 
     # Inside
-
-    def _call_off(self, call: Call, ports: Sequence[str], now_us: int) -> None:
-        """Say that a call is waited for no longer, behind what was given on the first of these ports: on no others was anything given."""
-        engine, port = self._engine, ports[0]
-        topic = topic_for(engine.root, Kind.IN, call.receiver, port)
-        trail = engine.next_trail(Trail(call.runid, call.runid), now_us)
-        said = Outbound(topic, None, call.caller, now_us, 1, type=f"em.{Kind.IN}.{port}", trail=trail, cause=call.runid)
-        said.call_inputs, said.call_cancel, said.is_needed = len(ports), True, True
-        engine.outbox.append(said)
 
     def _called_off(self, message: Message, call: Call | None, receiver: AgentPath, port: str, now_us: int) -> None:
         """Whoever called waits no longer. What was given before on the port has come before, though not to this host perhaps."""
@@ -377,16 +281,11 @@ class RemoteCalls:
     def _bound(self, call: Call, now_us: int) -> None:
         """See to it that the inputs which are yet to come are not awaited for ever; what is delivered for certain comes."""
         if call.awaiting and not self._is_certain(call):
-            self._engine.schedule(_Limit(self._engine.calls, call, self._give_up), now_us + self._engine.command_expiry_us)
+            self._engine.schedule(CallLimit(self._engine.calls, call, self._give_up), now_us + self._engine.command_expiry_us)
 
     def _is_certain(self, call: Call) -> bool:
         """Whether the inputs that are yet to come are delivered for certain."""
         return bool(call.gathered) and call.gathered[0].sequence is not None and call.receiver in self._engine.durable
-
-    def _is_delivered(self, call: Call) -> bool:
-        """Whether what a call here gives is delivered from end to end."""
-        engine = self._engine
-        return self.delivers and call.caller in engine.durable and call.receiver in engine.edges.steady
 
     def _spread(self, call: Call, topic: str) -> None:
         """Whoever else works on it: agents elsewhere that read an input of an agent here, and the other way round."""
@@ -459,20 +358,6 @@ class RemoteCalls:
                     outbound.value = {"outcome": _FAILED, "reason": self._told(reason)}
                 return
 
-    def _send_again(self, call: Call, now_us: int) -> None:
-        """Its receiver takes a call once, however often it comes. What is delivered from end to end needs no second time."""
-        engine = self._engine
-        if call.sent and not self._is_delivered(call):
-            for outbound in call.sent:
-                patience_us = 0 if outbound.trail is None or not outbound.trail.taint else engine.marks.patience.get(outbound.topic, 0)
-                expiry_us = now_us + engine.command_expiry_us + patience_us
-                trail = None if outbound.trail is None else structs.replace(outbound.trail, expiry_us=expiry_us)
-                engine.outbox.append(structs.replace(outbound, at_us=now_us, trail=trail))
-
-    def _unseen(self, call: Call, now_us: int) -> None:
-        if call.receiver not in self.seen:
-            self._engine.calls.fail(call.runid, "nobody has said that it is there", now_us, gone=True)
-
     def _give_up(self, call: Call, now_us: int) -> None:
         """Not all that a call gives has come."""
         if not call.awaiting:
@@ -509,24 +394,3 @@ class _Kept:
     def touched(self) -> None:
         """The call is no longer what it was."""
         self._remote.touch(self._runid)
-
-
-class _Limit:
-    """What is looked at again, should a call be open by then. A timer of the engine."""
-
-    __slots__ = ("_call", "_calls", "_over")
-    order = 0
-
-    def __init__(self, calls: Calls, call: Call, over: Callable[[Call, int], None]) -> None:
-        self._calls = calls
-        self._call = call
-        self._over = over
-
-    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
-        """Whether the call is open."""
-        return self._calls.open.get(self._call.runid) is self._call
-
-    def due(self, due_us: int, now_us: int) -> None:
-        """Look at it."""
-        if self.awaits(due_us):
-            self._over(self._call, now_us)

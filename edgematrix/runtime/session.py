@@ -178,7 +178,7 @@ class Session:
         if self.courier is not None:
             self.courier.linked()
         if self._was_linked and not session_present:
-            self._engine.remote.unheard(self._clock.now_us())
+            self._engine.calling.unheard(self._clock.now_us())
         self._was_linked = True
         if self.greeted is not None:
             self.greeted()
@@ -424,7 +424,7 @@ class Session:
 
     def _lose(self, outbound: Outbound, reason: str) -> None:
         self._drop(outbound.topic, outbound.source, reason)
-        self._engine.remote.unsent(outbound, reason, self._clock.now_us())
+        self._engine.unsent(outbound, reason, self._clock.now_us())
 
     def _drop(self, topic: str, path: str, reason: str) -> None:
         self.dropped_count += 1
