@@ -25,6 +25,7 @@ from edgematrix.config.spec import MatrixSpec
 from edgematrix.models.near_model import KnownSentences, NearModel, find_near
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.path import AgentPath
+from edgematrix.runtime.near_thinker import kin_of
 from edgematrix.runtime.observation import Observation, Published
 from edgematrix.testing.recording import Recorded
 from edgematrix.testing.simulator import START_US, Simulation
@@ -81,7 +82,7 @@ def _bare(sentences: SentencesSpec, given: list[dict[str, Any]]) -> None:
     assert sentences.near is not None
     near: NearSentences = near_of(Sentences.compile(sentences, AgentPath("house/ears")), sentences.near)
     files = find_near("wordllama", Path())
-    index = NearIndex(WordVectors(*files), near.exemplars, near.groups)
+    index = NearIndex(WordVectors(files.weights, files.vocabulary), near.exemplars, near.groups, kin_of(near))
     texts = [text for sentence in given for text in near.asked(sentence["say"])]
     began = time.process_time()
     for text in texts:
@@ -89,7 +90,7 @@ def _bare(sentences: SentencesSpec, given: list[dict[str, Any]]) -> None:
     bare = (time.process_time() - began) / len(given)
     model = NearModel("wordllama", files, 512 << 20)
     try:
-        model.nearest(KnownSentences(near.key, near.exemplars, near.groups), texts[:1], _MATCHES, 60.0)
+        model.nearest(KnownSentences(near.key, near.exemplars, near.groups, kin_of(near)), texts[:1], _MATCHES, 60.0)
         status = Path(f"/proc/{model.process.pid}/status").read_text()
     finally:
         model.close()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from edgematrix.agents.conflict import contradiction
 from edgematrix.agents.sentences import Ambiguous, Command, Heard, Sentences
 from edgematrix.agents.understanding import Candidate, Understanding, described
 
 __all__ = ["CLAUSES_MAX", "clauses_of", "exact"]
 
 CLAUSES_MAX: Final = 8
-_WORDS: Final = r"and then|and also|and|then|also|plus|as well as|so(?! (?:that|to|much|many|far|kind|good|nice)\b)|because|since|cause|cos"
+_AND: Final = r"and(?! (?:a (?:half|quarter)|one half|three quarters)\b)"
+_WORDS: Final = (
+    rf"and then|and also|{_AND}|then|also|plus|as well as|so(?! (?:that|to|much|many|far|kind|good|nice)\b)|because|since|cause|cos"
+)
 _JOINT: Final = re.compile(rf"\s*(?:;|,?\s*\b(?:{_WORDS})\b,?|,|:|\.\s|!|\s[-\u2013\u2014]\s)\s*", re.IGNORECASE)
 _RULES: Final = "rules"
 
@@ -35,5 +39,9 @@ def exact(sentences: Sentences, text: str) -> Understanding:
     heard: list[Heard] = [sentences.hear(part) for part in parts] if len(parts) > 1 else []
     commands = tuple(part for part in heard if isinstance(part, Command))
     if commands and len(commands) == len(heard):
+        against = contradiction(commands)
+        if against:
+            candidates = tuple(Candidate(described(command), command, 0.0) for command in commands)
+            return Understanding(_RULES, (), 0.0, against, candidates)
         return Understanding(_RULES, commands, 1.0)
     return Understanding(_RULES, (), 0.0, whole.reason or "no rule knows it")

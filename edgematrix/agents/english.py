@@ -13,6 +13,7 @@ __all__ = [
     "HELD",
     "NOUNS_FOLLOW",
     "OPENERS",
+    "PARTS",
     "REFERRING",
     "SCALES",
     "SHARES",
@@ -31,7 +32,7 @@ FILLERS: Final = frozenset({
     "favor", "favour", "finally", "flip", "for", "from", "get", "getting", "give", "giving", "go", "gonna", "good", "grateful",
     "great", "had", "has", "have", "he", "hello", "her", "here", "hes", "hey", "hi", "him", "his", "hmm", "hte", "i", "id", "im",
     "in", "inside", "into", "is", "it", "its", "ive", "just", "kind", "kindly", "let", "lets", "like", "little", "ll", "love", "m",
-    "make", "making", "mate", "maybe", "me", "mean", "mind", "move", "my", "need", "nice", "nicely", "now", "of", "oh", "ok", "okay",
+    "make", "making", "mate", "may", "maybe", "me", "mean", "mind", "move", "my", "need", "nice", "nicely", "now", "of", "oh", "ok", "okay",
     "onto", "our", "perhaps", "please", "pls", "possible", "put", "putting", "quickly", "quite", "re", "really", "right", "roughly",
     "s", "say", "set", "she", "shes", "should", "so", "some", "somewhat", "sorry", "straight", "sure", "switch", "switching", "t",
     "ta", "take", "taking", "teh", "thank", "thanks", "that", "thats", "the", "their", "them", "then", "there", "theres", "these",
@@ -50,7 +51,7 @@ HELD: Final = frozenset({
     "after", "afternoon", "am", "before", "daily", "evening", "every", "friday", "hour", "hourly", "hours", "if", "later", "midnight",
     "minute", "minutes", "monday", "month", "morning", "noon", "oclock", "once", "or", "pm", "saturday", "second", "seconds", "soon",
     "sunday", "thursday", "till", "tomorrow", "tonight", "tuesday", "unless", "until", "wednesday", "week", "weekend", "weekly",
-    "when", "whenever", "whether", "while",
+    "ago", "yesterday", "when", "whenever", "whether", "while",
 })
 """Words that tie what is said to a moment, a condition or a choice."""
 TOLD: Final = frozenset({
@@ -79,16 +80,17 @@ NOUNS_FOLLOW: Final = frozenset({
 })
 """The same, where one of `VERBS` follows."""
 VERBS: Final = frozenset({
-    "are", "came", "feels", "gets", "got", "had", "has", "have", "is", "looks", "seems", "smells", "was", "went", "were",
+    "are", "came", "comes", "feels", "gets", "goes", "got", "had", "has", "have", "hurt", "hurts", "is", "looks", "may", "might", "must",
+    "seems", "sleeps", "smells", "sounds", "starts", "started", "wakes", "was", "went", "were", "woke", "works",
 })
 """Verbs of such clauses."""
 GREETINGS: Final = frozenset({
     "good", "morning", "evening", "afternoon", "day", "hello", "hi", "hey", "welcome", "thanks", "thank", "you", "everybody",
-    "everyone", "all",
+    "everyone", "all", "night", "nighty", "cheers", "ta", "bye", "goodbye", "dear", "darling", "folks", "guys", "love", "honey", "again",
 })
 """Words of greetings, which want nothing."""
 WISHES: Final = frozenset({
-    "can", "could", "id", "like", "must", "need", "shall", "should", "want", "will", "wish", "would",
+    "can", "could", "id", "must", "need", "shall", "should", "want", "will", "wish", "would",
 })
 """Words of wishes, which such clauses have none of."""
 REFERRING: Final = frozenset({
@@ -106,10 +108,16 @@ SCALES: Final = {
 }
 """What numbers are multiplied by."""
 SHARES: Final = {
-    "half": 0.5, "halfway": 0.5, "third": 1 / 3, "quarter": 0.25, "full": 1.0, "fully": 1.0, "maximum": 1.0, "max": 1.0, "highest":
-    1.0, "minimum": 0.0, "min": 0.0, "lowest": 0.0, "middle": 0.5, "medium": 0.5, "slowest": 0.0, "fastest": 1.0,
+    "half": 0.5, "halfway": 0.5, "third": 1 / 3, "quarter": 0.25, "full": 1.0, "fully": 1.0, "maximum": 1.0, "max": 1.0,
+    "highest": 1.0, "minimum": 0.0, "min": 0.0, "lowest": 0.0, "middle": 0.5, "medium": 0.5, "upmost": 1.0,
+    "downmost": 0.0, "slowest": 0.0, "fastest": 1.0,
 }
 """Of the way from the least to the most that a number may be."""
+PARTS: Final = {
+    "half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25, "fifth": 0.2, "fifths": 0.2,
+    "tenth": 0.1, "tenths": 0.1,
+}
+"""Of a whole, where their number stands before them."""
 BEFORE_ONE: Final = frozenset({
     "at", "level", "number", "on", "setting", "speed", "stage", "step", "to",
 })

@@ -17,7 +17,7 @@ from edgematrix.errors import ExpressionError
 from edgematrix.expression import ANY, Expression, Scope, Shape, Template, compile_pieces, written
 from edgematrix.protocol.path import AgentPath, resolve
 
-__all__ = ["Ambiguous", "Command", "Heard", "Pattern", "Sentences", "Unknown", "references_of"]
+__all__ = ["Ambiguous", "Besides", "Command", "Heard", "Pattern", "Sentences", "Unknown", "references_of"]
 
 SENTENCE_LENGTH_MAX = 500
 WORDS_MAX = 64
@@ -189,6 +189,13 @@ class Sentences:
             command = self.command(pattern, reading)
             if not any(_same(command, other) for other in commands):
                 commands.append(command)
+
+    def receivers(self, pattern: Pattern, names: Reading) -> list[AgentPath]:
+        """Whom a pattern sends to, with these names; who also gets what the whole house gets is not looked for among several."""
+        named = {slot: known.values[int(which)] for slot, which in names if isinstance(known := self.slots[slot], Names)}
+        scope: Scope = {**dict.fromkeys(pattern.rule.slots), **named}
+        sends = pattern.rule.sends
+        return [send.receivers[_rendered(send.to, scope)][0] for send in sends] if len(sends) == 1 else []
 
     def command(self, pattern: Pattern, reading: Reading) -> Command:
         """What a pattern asks for, read like this.

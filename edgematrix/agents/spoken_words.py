@@ -28,6 +28,7 @@ from edgematrix.agents.english import (
     WISHES,
 )
 from edgematrix.agents.phrase import words_of
+from edgematrix.agents.statements import is_complaint, is_report, is_told
 
 __all__ = ["Spoken", "is_plain_speech", "spoken"]
 
@@ -44,12 +45,20 @@ _ASKING_PAIRS: Final = frozenset(
     for subject in ("i", "we", "they", "the", "it", "my", "our", "you")
     if (verb, subject) not in _ASKED_FOR
 )
+_APOSTROPHES: Final = str.maketrans("\u2019\u02bc`", "'''")
 _SHORTENED: Final = re.compile(r"(?<=\w)['\u2019](?:re|ll|ve|m)\b", re.IGNORECASE)
 """Verbs that are a part of the word before; without the apostrophe "we're" would be "were"."""
+_UNIT: Final = re.compile(r"(?<=\d)(?=(?:k|f|c|a|w|amps?|degrees|percent)\b)", re.IGNORECASE)
+"""Units that are written to their numbers, as in 6500K."""
+_DETERMINERS: Final = frozenset({"the", "my", "our", "a", "an", "that", "this", "these", "those"})
+_NOUNS_MAX: Final = 3
 _NOTHING_ALIKE: Final = Alike({})
 _LIGHTS: Final = frozenset({"lights", "lamps", "blinds", "of"})
 """What follows on a `both` that stands for two things of one kind."""
+_WITH_PARTICLE: Final = frozenset({"shut", "power", "switched", "turned", "powered"})
+"""Verbs that say nothing beside an `on` or `off`."""
 _TIME_WORDS_MAX: Final = 3
+_PARTICLES: Final = frozenset({"on", "off", "up", "down", "out", "in", "over", "is", "are", "was", "open", "closed", "shut", "to", "at"})
 _NEVER_ASIDE: Final = AGAINST | TOLD | frozenset({"if", "when", "whenever", "unless", "until", "or", "whether"})
 _UNSPOKEN: Final = re.compile(r"[{}\[\]<>$=\\|^~`@*_]|\w/\w|\w\.\w*[A-Za-z]\w*(?!\S*\s*$)|::|\(.*\)")
 
@@ -67,6 +76,10 @@ class Spoken(msgspec.Struct, frozen=True):
     is_statement: bool
     refers: bool = False
     """Whether it refers to what was said before, as "it" and "there" do."""
+    is_report: bool = False
+    """Whether it tells the state of something, or what somebody else does."""
+    nouns: tuple[str, ...] = ()
+    """The words after its `the`s and `my`s, up to the next that says nothing."""
     tails: dict[str, tuple[str, ...]] = {}
     """Its words without what it says last, such as `for her nap`, by the word that this begins with."""
 
@@ -78,7 +91,9 @@ def is_plain_speech(text: str) -> bool:
 
 def spoken(text: str, alike: Alike = _NOTHING_ALIKE) -> Spoken:
     """A text as it is compared, with words that mean the same taken for one another."""
-    words = alike.levelled(_levelled(words_of(_SHORTENED.sub("", text))))
+    text = text.translate(_APOSTROPHES)
+    raw = words_of(_UNIT.sub(" ", _SHORTENED.sub("", text)))
+    words = alike.levelled(_levelled(raw))
     barred = frozenset(words) & (AGAINST | HELD | TOLD)
     counted, amounts = numbered(words)
     kept = tuple(word for word in counted if word not in FILLERS)
@@ -88,7 +103,15 @@ def spoken(text: str, alike: Alike = _NOTHING_ALIKE) -> Spoken:
         if len(own) == len(amounts):
             tails["for"] = tuple(word for word in cut if word not in FILLERS)
     return Spoken(
-        kept, tuple(amounts), barred, _is_question(words, text), _is_statement(words, barred), not REFERRING.isdisjoint(words), tails
+        kept,
+        tuple(amounts),
+        barred,
+        _is_question(words, text),
+        _is_statement(words, barred, text),
+        not REFERRING.isdisjoint(words),
+        is_report(text),
+        _nouns(words),
+        tails,
     )
 
 
@@ -102,13 +125,29 @@ def _levelled(words: list[str]) -> list[str]:
     words = [word for place, word in enumerate(words) if word != "both" or not _LIGHTS.isdisjoint(words[place + 1 : place + 3])]
     if words[-1:] == ["of"] and words[0] in {"turn", "switch", "put", "flip"}:
         words = [*words[:-1], "off"]
+    words = [word for place, word in enumerate(words) if word not in ("up", "down") or words[place + 1 : place + 2] != ["to"]]
+    if "off" in words or "on" in words:
+        words = [word for place, word in enumerate(words) if place == len(words) - 1 or word not in _WITH_PARTICLE]
     if "off" in words:
         words = [word for place, word in enumerate(words) if word != "on" or words[place + 1 : place + 2] not in (["my"], ["the"], ["our"])]
     return words
 
 
-def _is_statement(words: Sequence[str], barred: frozenset[str]) -> bool:
+def _nouns(words: Sequence[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for place, word in enumerate(words):
+        if word in _DETERMINERS:
+            for noun in words[place + 1 : place + 1 + _NOUNS_MAX]:
+                if noun in FILLERS or noun in _PARTICLES:
+                    break
+                found.append(noun)
+    return tuple(dict.fromkeys(found))
+
+
+def _is_statement(words: Sequence[str], barred: frozenset[str], text: str) -> bool:
     """Whether it tells how things are, and wants nothing: such a clause may stand beside what is asked for."""
+    if is_complaint(text) or (not barred & _NEVER_ASIDE and is_told(text)):
+        return True
     said = [word for word in words if word not in OPENERS]
     if said and (GREETINGS.issuperset(said) or (said[-1] == "time" and len(said) <= _TIME_WORDS_MAX)):
         return True  # "bath time"

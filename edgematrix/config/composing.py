@@ -101,12 +101,15 @@ def near_of(sentences: Sentences, spec: NearSpec) -> NearSentences:
     Raises:
         ExpressionError: the rules know too many.
     """
-    from edgematrix.agents.near import NearSentences  # noqa: PLC0415 - few matrices need it
+    from edgematrix.agents.lexicon import Lexicon  # noqa: PLC0415 - few matrices need it
+    from edgematrix.agents.near import NearSentences  # noqa: PLC0415
     from edgematrix.agents.near_confidence import NearConfidence  # noqa: PLC0415
 
     fitted = "near_encoder.json" if spec.model.endswith(".onnx") else "near.json"  # each for what such a model can tell
     weights = resources.files("edgematrix.models").joinpath("shipped", fitted).read_bytes()
-    return NearSentences(sentences, msgspec.json.decode(weights, type=NearConfidence), spec)
+    english = resources.files("edgematrix.models").joinpath("shipped", "english.toml").read_bytes()
+    lexicon = msgspec.toml.decode(english, type=Lexicon)
+    return NearSentences(sentences, msgspec.json.decode(weights, type=NearConfidence), spec, lexicon)
 
 
 def _flow(tree: AgentTree, node: AgentNode) -> Composition:

@@ -13,7 +13,8 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from edgematrix.models.near_wire import Match
+from edgematrix.models.kinship import Kinship, forms
+from edgematrix.models.near_wire import Kin, Match
 
 __all__ = ["NearIndex", "Vectors"]
 
@@ -23,6 +24,8 @@ _WORDS_MAX: Final = 24
 _SLIP_MIN: Final = 5
 """Letters of a word in which a slip is looked for."""
 _NEIGHBOURS: Final = 2
+_KIN: Final = 0.9
+"""How much words are alike that are as good as the same."""
 _UNKNOWN_WEIGHT: Final = 0.9
 """What a word counts that no exemplar has, as a share of the rarest word's weight."""
 NUMBER: Final = "#"
@@ -44,14 +47,16 @@ class NearIndex:
     Args:
         exemplars: their words, with a blank between them.
         groups: a number for each; those of one number count as one match, which is that of the best of them.
+        kin: words that are as good as the same, whatever their vectors say.
     """
 
-    def __init__(self, vectors: Vectors, exemplars: Sequence[str], groups: Sequence[int]) -> None:
+    def __init__(self, vectors: Vectors, exemplars: Sequence[str], groups: Sequence[int], kin: Kin | None = None) -> None:
         self._vectors = vectors
         self._groups: Any = np.asarray(groups, np.int32)
         rows = [text.split(" ")[:_WORDS_MAX] for text in exemplars]
         self._words = sorted({word for row in rows for word in row})
         self._place = {word: place for place, word in enumerate(self._words)}
+        self._kinship = Kinship(kin or Kin(), self._place)
         self._matrix = vectors.vectors(self._words)
         width = max(map(len, rows), default=1)
         nothing = len(self._words)
@@ -73,6 +78,7 @@ class NearIndex:
         weights = np.array([self._weight(word) for word in words], np.float32)
         of_rows = alike[:, self._rows]  # (words of the text, exemplars, words of an exemplar)
         covered = of_rows.max(axis=2)
+        covered[[self._kinship.is_weak(word) for word in words]] = 1.0
         share = (covered * weights[:, None]).sum(axis=0) / max(float(weights.sum()), 1e-6)
         had = of_rows.max(axis=0)
         found = (had * self._weights[self._rows]).sum(axis=1) / self._lengths
@@ -100,6 +106,9 @@ class NearIndex:
         for row, word in enumerate(words):
             if word == NUMBER:
                 cosines[row] = 0.0
+            cosines[row, self._kinship.opposites(word)] = 0.0
+            kin = self._kinship.kin(word)
+            cosines[row, kin] = np.maximum(cosines[row, kin], _KIN)
             for same in (word, f"{word}s", word.removesuffix("s")):
                 if same in self._place:
                     cosines[row, self._place[same]] = 1.0
@@ -109,13 +118,18 @@ class NearIndex:
 
     def _weight(self, word: str) -> float:
         place = self._place.get(word)
-        return self._heaviest * _UNKNOWN_WEIGHT if place is None else float(self._weights[place])
+        if place is not None:
+            return float(self._weights[place])
+        if self._kinship.is_weak(word):
+            return 0.0
+        kin = self._kinship.kin(word)
+        return float(self._weights[kin].max()) if kin else self._heaviest * _UNKNOWN_WEIGHT
 
     def _known(self, word: str) -> str:
         """A word as an exemplar has it: without an ending, or one slip of the tongue away."""
-        if word in self._place or word == NUMBER:
+        if word in self._place or word == NUMBER or self._kinship.knows(word):
             return word
-        for other in _forms(word):
+        for other in forms(word):
             if other in self._place:
                 return other
         if len(word) >= _SLIP_MIN:
@@ -127,20 +141,6 @@ class NearIndex:
             if len(near) == 1:
                 return near[0]
         return word
-
-
-def _forms(word: str) -> list[str]:
-    """The same word with another ending."""
-    found = [f"{word}s", f"{word}es"]
-    if word.endswith("s"):
-        found += [word[:-1], word[:-2] if word.endswith("es") else word[:-1]]
-    if word.endswith("ing"):
-        stem = word[:-3]
-        found += [stem, f"{stem}e", stem[:-1] if stem[-1:] == stem[-2:-1] else stem]
-    if word.endswith("ed"):
-        stem = word[:-2]
-        found += [stem, f"{stem}e", stem[:-1] if stem[-1:] == stem[-2:-1] else stem]
-    return found
 
 
 def _is_slip(one: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from edgematrix.errors import ModelError
 from edgematrix.models.halt import Halt
-from edgematrix.models.near_wire import Match, Nearest, NearestFound, Pooling
+from edgematrix.models.near_wire import Kin, Match, Nearest, NearestFound, Pooling
 from edgematrix.models.process import ModelProcess
 
 __all__ = ["ENCODER_EXTRA", "NEAR_EXTRA", "KnownSentences", "NearFiles", "NearModel", "find_near", "is_encoder", "near_lacks"]
@@ -77,7 +77,7 @@ class NearModel:
         asked = Nearest(known.key, tuple(texts), count)
         found = self.process.ask(asked, NearestFound, timeout_s, halt=halt)
         if found.is_unknown:
-            told = Nearest(known.key, tuple(texts), count, known.exemplars, known.groups)
+            told = Nearest(known.key, tuple(texts), count, known.exemplars, known.groups, known.kin)
             found = self.process.ask(told, NearestFound, timeout_s, halt=halt, fits=lambda answer: len(answer.matches) == len(texts))
         return found
 
@@ -93,14 +93,16 @@ class KnownSentences:
         key: stands for it.
         exemplars: words with a blank between them.
         groups: a number for each; of those of one number the nearest counts.
+        kin: words that are as good as the same.
     """
 
-    __slots__ = ("exemplars", "groups", "key")
+    __slots__ = ("exemplars", "groups", "key", "kin")
 
-    def __init__(self, key: str, exemplars: tuple[str, ...], groups: tuple[int, ...]) -> None:
+    def __init__(self, key: str, exemplars: tuple[str, ...], groups: tuple[int, ...], kin: Kin | None = None) -> None:
         self.key = key
         self.exemplars = exemplars
         self.groups = groups
+        self.kin = kin or Kin()
 
 
 def is_encoder(name: str) -> bool:

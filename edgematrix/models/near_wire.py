@@ -6,15 +6,26 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["Match", "Nearest", "NearestFound", "Pooling"]
+__all__ = ["Kin", "Match", "Nearest", "NearestFound", "Pooling"]
 
 Pooling: TypeAlias = Literal["mean", "first"]
 """What stands for a text, of the vectors of its tokens."""
 
 
+class Kin(msgspec.Struct, frozen=True):
+    """Words, with a blank between them, that are as good as the same, whatever their vectors say: `things` where no exemplar has the word
+    itself, `ways` always. Those of `opposites` on the two sides of a stroke are never alike. `weak` ones count where exemplars have them.
+    """
+
+    things: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
+    opposites: tuple[str, ...] = ()
+    weak: str = ""
+
+
 class Nearest(msgspec.Struct, frozen=True):
     """For each of `texts` the `count` nearest of the exemplars that `key` stands for; `exemplars` are they, where they are told,
-    `groups` a number for each: of those of one number the nearest counts.
+    `groups` a number for each: of those of one number the nearest counts. `kin` are words that are as good as the same.
     """
 
     key: str
@@ -22,6 +33,7 @@ class Nearest(msgspec.Struct, frozen=True):
     count: int
     exemplars: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
+    kin: Kin = Kin()
 
 
 class Match(msgspec.Struct, frozen=True, array_like=True):

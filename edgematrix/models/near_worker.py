@@ -64,7 +64,7 @@ class _Finder:
         from edgematrix.models.near_index import NearIndex  # noqa: PLC0415 - numpy, within the bounds
 
         began_s = time.monotonic()
-        index = NearIndex(self._vectors, question.exemplars, question.groups)
+        index = NearIndex(self._vectors, question.exemplars, question.groups, question.kin)
         if self._encoder is None:
             return (index, None), []
         from edgematrix.models.encoded import EncodedSentences  # noqa: PLC0415 - of another extra

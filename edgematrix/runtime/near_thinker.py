@@ -12,19 +12,25 @@ from edgematrix.composition.course import Think, Thought
 from edgematrix.errors import ModelError
 from edgematrix.models.halt import Halt
 from edgematrix.models.near_model import KnownSentences, NearModel
-from edgematrix.models.near_wire import Match, NearestFound
+from edgematrix.models.near_wire import Kin, Match, NearestFound
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.ports import Clock
 from edgematrix.runtime.code import Code
 from edgematrix.runtime.model_threads import ModelThreads, failure_told
 from edgematrix.runtime.workshop import Workshop
 
-__all__ = ["NearDesk", "NearThinker", "ScriptedNear"]
+__all__ = ["NearDesk", "NearThinker", "ScriptedNear", "kin_of"]
 
 WAITING_MAX: Final = 64
 """Sentences that one model has, the one that it works on included."""
 _MATCHES: Final = 24
 """Of each text."""
+
+
+def kin_of(near: NearSentences) -> Kin:
+    """The words that are as good as the same, as the model's process is told them."""
+    words = near.words
+    return Kin(words.things, words.ways, words.opposites, words.weak)
 
 
 class NearDesk:
@@ -104,7 +110,7 @@ class NearThinker:
         self._workshop = workshop
         self._clock = clock
         self._ails = ails
-        self._known = KnownSentences(near.key, near.exemplars, near.groups)
+        self._known = KnownSentences(near.key, near.exemplars, near.groups, kin_of(near))
         self._code = Code(self._ask, path, object, object, is_async=True)
 
     def think(

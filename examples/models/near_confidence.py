@@ -17,13 +17,15 @@ import msgspec
 import numpy as np
 
 from edgematrix.agents.clauses import clauses_of
-from edgematrix.agents.near import Found, NearSentences
+from edgematrix.agents.near import NearSentences
 from edgematrix.agents.near_confidence import Evidence
+from edgematrix.agents.near_match import Found
 from edgematrix.agents.sentences import Command, Sentences
 from edgematrix.agents.spoken_words import is_plain_speech
 from edgematrix.config.composing import near_of
 from edgematrix.config.opening import open_matrix
 from edgematrix.models.near_model import KnownSentences, NearModel, find_near
+from edgematrix.runtime.near_thinker import kin_of
 
 SHIPPED = Path(__file__).parents[2] / "edgematrix" / "models" / "shipped"
 PRIOR = {"score": 4.0, "share": 6.0, "found": 4.0, "margin": 8.0, "weakest": 4.0, "lacking": 3.0, "constant": -17.0, "whole": 0.0}
@@ -75,7 +77,7 @@ def main(encoder: str = "") -> None:
 
 def evidence(near: NearSentences, model: NearModel) -> tuple[np.ndarray, np.ndarray]:
     """What speaks for the nearest match of each sentence, and whether it is right."""
-    known = KnownSentences(near.key, near.exemplars, near.groups)
+    known = KnownSentences(near.key, near.exemplars, near.groups, kin_of(near))
     rows, right = [], []
     for line in (SHIPPED / "house" / "sentences.jsonl").read_text().splitlines():
         given = json.loads(line)
@@ -87,7 +89,7 @@ def evidence(near: NearSentences, model: NearModel) -> tuple[np.ndarray, np.ndar
         if not said.words or said.barred or said.is_question:
             continue  # no match of these is carried out, however near it is
         (matches,) = model.nearest(known, [" ".join(said.words)], 24, 60.0)
-        found = near.nearest(said.words, said.amounts, msgspec.convert(msgspec.to_builtins(matches), list[Found]))
+        found = near.matching.nearest(said.words, said.amounts, msgspec.convert(msgspec.to_builtins(matches), list[Found]))
         if isinstance(found, str) or found.doubt:
             continue
         command = found.command
