@@ -220,10 +220,14 @@ class RemoteCalls:
     # Inside
 
     def _called_off(self, message: Message, call: Call | None, receiver: AgentPath, port: str, now_us: int) -> None:
-        """Whoever called waits no longer. What was given before on the port has come before, though not to this host perhaps."""
+        """Whoever called waits no longer. What was given before on the port has come before.
+
+        So of a call that nothing is known of any more, all has come: else it would be known that something is yet to come.
+        """
         runid, given = message.trail.runid, message.call_inputs or 1
         if call is None:
-            self._never_began(message, receiver, port)
+            is_lacking = self._arrivals.lacking(runid) is not None
+            self._arrivals.end(_unbegun(message, receiver), is_certain=is_lacking, ports=(port,))
         elif call.is_remote and call.receiver == receiver and call.caller == message.source:
             call.inputs = given
             self._engine.hang_up(call, now_us)
@@ -234,9 +238,8 @@ class RemoteCalls:
 
     def _never_began(self, message: Message, receiver: AgentPath, port: str) -> None:
         """What has come of a call that is over, or never was one, begins nothing; nor does what is yet to come of it."""
-        kept = KeptCall(message.trail.runid, AgentPath(message.source), receiver, (), message.call_inputs or 1, True, "", {}, "", "")
         is_certain = message.sequence is not None and receiver in self._engine.durable
-        self._arrivals.end(kept, is_certain=is_certain, ports=(port,))
+        self._arrivals.end(_unbegun(message, receiver), is_certain=is_certain, ports=(port,))
 
     def _address(self, topic: str) -> tuple[AgentPath, str]:
         path, _, port = topic.removeprefix(f"{self._engine.root}/{Kind.IN}/").rpartition("/")
@@ -367,6 +370,11 @@ class RemoteCalls:
             self._engine.calls.look(call)  # agents here read some of its inputs only
         else:
             self._engine.calls.fail(call.runid, "not all of its inputs have come", now_us)
+
+
+def _unbegun(message: Message, receiver: AgentPath) -> KeptCall:
+    """A call of which nothing is worked on, as it is kept."""
+    return KeptCall(message.trail.runid, AgentPath(message.source), receiver, (), message.call_inputs or 1, True, "", {}, "", "")
 
 
 class _Stored(msgspec.Struct, array_like=True):

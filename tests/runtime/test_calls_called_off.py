@@ -170,3 +170,19 @@ def test_it_is_heard_in_order_behind_what_it_calls_off(tmp_path: Path) -> None:
         net.after(1, lambda: net.tell("t/go", 1))
         net.play(30, 120)
     assert heard == [(1, False), (2, True)]
+
+
+def test_what_calls_off_a_call_that_was_over_before_a_restart_leaves_nothing(tmp_path: Path) -> None:
+    """The end of the call and the word that nobody waits for it cross; whether all of it had come is known no more, and all had."""
+    slow = JOINS | {"triggers": {"both": JOINS["triggers"]["both"] | {"do": [{"delay": "4s"}, {"emit": {"out": "${left.value}"}}]}}}
+    made = matrix(slow, {"edges": ["in -> far.left", "in -> far.right"], "deadline": "5s"})
+    with played(tmp_path, made) as net:
+        seen = Seen(net)
+        cut(net, lambda publication: publication.topic.startswith("em/out/home/work/far/") and net.now_s < 30)
+        cut(net, lambda publication: b'"callcancel":true' in publication.payload and net.now_s < 12)
+        net.after(1, lambda: net.tell("t/go", 1))
+        net.after(10, lambda: net.kill("b"))
+        net.after(10, lambda: net.back("b"))
+        net.play(40, 120)
+    assert [told.outcome for told in seen.of(RunEnded, "home/work/far")] == [Outcome.DONE]
+    assert [told.outcome for told in seen.of(RunEnded, "home/work")] == [Outcome.FAILED]
