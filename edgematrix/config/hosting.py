@@ -32,8 +32,8 @@ from edgematrix.runtime.birth import Announcer
 from edgematrix.runtime.clock import SystemClock
 from edgematrix.runtime.deploy_log import DeployLog, deployed
 from edgematrix.runtime.following import Following
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.ids import id_maker
-from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.topology import Prepared
 from edgematrix.runtime.waiting import Waiting
 from edgematrix.transport.endpoint import Endpoint
@@ -227,7 +227,7 @@ class _Process:
         following.followed, following.refused = followed, refused
         lead(deployment)
         self._announcer.runs(manifest.matrix, manifest.revision)
-        self._stop, self._announce, self._look = following.stop, host.session.announce, host.session.look_for_endings
+        self._stop, self._announce, self._look = following.stop, host.session.herald.announce, host.session.herald.look_for_endings
         if self._is_stopped:
             self._stop()
         self._how.changed(f"running revision {manifest.revision} of {manifest.matrix}: agents {len(launched.assembly.agents)}")

@@ -30,11 +30,11 @@ from edgematrix.runtime.assembly import Assembly
 from edgematrix.runtime.audit_file import AuditFile
 from edgematrix.runtime.clock import PlayClock, SystemClock
 from edgematrix.runtime.engine import COMMAND_EXPIRY_US
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR
 from edgematrix.runtime.own_name import OwnName
-from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
@@ -158,16 +158,16 @@ async def launch(opened: Opened, how: Launch) -> AsyncIterator[Launched]:
         if signing is not None:
             signing.guard(host)
             topology.trusting, topology.trusted = signing.trusting, host.trust
-        host.session.announcer = how.announcer
-        host.session.endings = endings_of(endpoint, transport, clock)
+        host.session.herald.announcer = how.announcer
+        host.session.herald.endings = endings_of(endpoint, transport, clock)
         if how.announcer is not None:
-            how.announcer.endings = host.session.endings
+            how.announcer.endings = host.session.herald.endings
         if not how.plays:
             log = AuditFile(how.folder, how.name)
             stack.callback(log.close)
             host.log_orders(log)
         if how.announcer is None:  # else whoever follows deployments listens
-            own = OwnName(spec.root, how.name, session, how.changed, spec.matrix, host.session.announce)
+            own = OwnName(spec.root, how.name, session, how.changed, spec.matrix, host.session.herald.announce)
             assembly.engine.listen(TopicFilter.parse(own.topic), own)
             bus.subscribe({own.topic: 1})
         yield Launched(host, assembly, transport, topology, str(endpoint), broker.kind, broker.address)

@@ -78,7 +78,7 @@ class Following:
         """What tells whether a manifest is from somebody who may deploy; None where everybody who can publish it may."""
         self._declined: Manifest | None = None
         self._is_busy = False
-        self._lacking = Lacking(self._gathering, announcer, changed, host.session.announce)
+        self._lacking = Lacking(self._gathering, announcer, changed, host.session.herald.announce)
         self._turn: asyncio.TimerHandle | None = None
         self._echo: asyncio.TimerHandle | None = None
         self._restoring: asyncio.Task[None] | None = None
@@ -233,7 +233,7 @@ class Following:
             manifest = deployment.manifest
             self.has_left = self._name not in manifest.hosts
             self._announcer.runs("" if self.has_left else manifest.matrix, 0 if self.has_left else manifest.revision)
-            self._host.session.announce()
+            self._host.session.herald.announce()
             self._changed(_told(deployment, applied))
             self.followed(deployment)
             if self.has_left:
@@ -260,7 +260,7 @@ class Following:
         self.refused(deployment, str(error))
         self._changed(f"revision {deployment.revision} of {deployment.manifest.matrix} is refused: {error}")
         self._announcer.refuses(deployment.revision, str(error))
-        self._host.session.announce()
+        self._host.session.herald.announce()
 
 
 def _told(deployment: Deployment, applied: Applied) -> str:

@@ -111,7 +111,7 @@ class Host:
             changed=changed,
         )
         self.session.courier = self._courier
-        self.session.heard_from_bus = lambda: engine.heard_by_agent(assembly.filters)
+        self.session.herald.heard_from_bus = lambda: engine.heard_by_agent(assembly.filters)
         self._changed = changed
         self._name = name
         self._leases: Leases | None = None
@@ -171,7 +171,7 @@ class Host:
                 self._transport,
                 self._clock,
                 host=self._name,
-                session=self.session,
+                session=self.session.herald,
                 changes=self.operations,
                 deliveries=self._courier,
                 told=self._changed,
@@ -274,7 +274,7 @@ class Host:
 
     def _look_at_clock(self) -> None:
         self.check_clock()
-        self.session.look_for_endings()
+        self.session.herald.look_for_endings()
         self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_S, self._look_at_clock)
 
     def _committed(self, receipt: int) -> None:

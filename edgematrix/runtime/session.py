@@ -1,29 +1,25 @@
-"""Between the engine and the bus: bytes in, bytes out, and what is said at birth."""
+"""Between the engine and the bus: bytes in, bytes out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from edgematrix.errors import CodecError, QueueFullError, TopicError
-from edgematrix.hosting.capability import PROTOCOL_VERSION
-from edgematrix.protocol.agent_state import agent_state
-from edgematrix.protocol.codec import check_bounds, decode, encode_value
-from edgematrix.protocol.duration import SECOND_US
+from edgematrix.protocol.codec import check_bounds, decode
 from edgematrix.protocol.message import Message, Publication
-from edgematrix.protocol.moment import format_moment
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.ports import Clock, Transport
-from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.birth import Announcer, host_topic
+from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.courier import Courier
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.denials import Denials
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.epochs import Epochs
+from edgematrix.runtime.herald import Herald
 from edgematrix.runtime.leases import Leases
 from edgematrix.runtime.observation import Dropped
 from edgematrix.runtime.outbound import Outbound
@@ -31,22 +27,15 @@ from edgematrix.runtime.topology import Applied
 from edgematrix.transport.refusal import is_refusal
 
 if TYPE_CHECKING:
-    from edgematrix.runtime.endings import Endings
     from edgematrix.runtime.gate import Gate
 
-__all__ = ["Session", "false_claim", "offline_will"]
+__all__ = ["Session", "false_claim"]
 
 _NOBODY: frozenset[AgentPath] = frozenset()
 _NOT_HELD = "its agent's lease is not confirmed: another host may have it"
 _NOT_LINKED = "its agent may move to another host, and there is no broker: it does not wait for one"
-_SOURCES_TOLD_MAX = 20
 _PAYLOAD_SHOWN_MAX = 200
 """Bytes of an unreadable payload that its dead letter quotes."""
-
-
-def offline_will(root: str, name: str, session: str) -> Publication:
-    """What the broker says for a host that is gone without a word."""
-    return Publication(host_topic(root, name), encode_value({"v": 1, "status": "offline", "session": session}), 1, retain=True)
 
 
 class Session:
@@ -74,28 +63,21 @@ class Session:
     ) -> None:
         self.courier: Courier | None = None
         """What delivers for durable agents; None where nothing is kept, so that there is nothing to promise."""
-        self.announcer: Announcer | None = None
-        """What the host says of itself, where it follows deployments."""
         self.leases: Leases | None = None
         """Of the agents that may move to another host; None where none may."""
         self.gate: Gate | None = None
         """What lets signed messages in; None where none are signed."""
-        self.endings: Endings | None = None
-        """What tells which certificates end soon; None without TLS."""
         self.epochs = Epochs()
         self._engine = engine
         self._transport = transport
         self._clock = clock
         self._name = name
-        self.id = session
-        self._agents = tuple(agents)
         self._changed = changed
-        self._since = format_moment(clock.wall_us())
         self._own = f"{engine.root}/{Kind.OUT}/{engine.matrix}/"
         self._inbox = f"{engine.root}/{Kind.IN}/{engine.matrix}/"
         self._orders = f"{engine.root}/{Kind.OP}/"
-        self._revision = revision
-        self._local = frozenset(self._agents)
+        here = tuple(agents)
+        self._local = frozenset(here)
         self._definitions = f"{engine.root}/{Kind.SPEC}/{engine.matrix}"
         self.deployed: Callable[[str, bytes], None] | None = None
         """Takes definitions and manifests as they are, by topic: their hashes are those of the bytes."""
@@ -108,17 +90,19 @@ class Session:
         """Called at each connection, once the host has said that it is there."""
         self.asked: Callable[[], None] | None = None
         """Asks at each connection for the manifest that stands."""
-        self.heard_from_bus: Callable[[], Mapping[AgentPath, list[str]]] = dict
-        """What each agent hears over the broker alone."""
-        self._missed: dict[AgentPath, dict[str, object]] = {}
-        """What each could not hear while the broker was away last."""
-        self._unlinked_us: int | None = None
         self.dropped_count = 0
-        self.is_linked = False
+        self.herald = Herald(engine, clock, self._publish, name=name, session=session, agents=here, revision=revision, changed=changed)
+        """What tells of the host and its agents."""
+
+    @property
+    def id(self) -> str:
+        """That of this process's life."""
+        return self.herald.id
+
+    @property
+    def is_linked(self) -> bool:
         """Whether the broker is there."""
-        self._was_linked = False
-        self._number = 0
-        engine.ailed = self._ailed
+        return self.herald.is_linked
 
     # What the transport tells
 
@@ -164,22 +148,18 @@ class Session:
 
     def connected(self, session_present: bool) -> None:
         """Announce the host and its agents; the broker may have forgotten them."""
-        self.is_linked = True
+        herald = self.herald
+        was_linked, herald.is_linked = herald.was_linked, True
         self._changed("connected" if not session_present else "connected, session resumed")
         if self.leases is not None:
-            self.leases.linked(self.number + 1, self._clock.now_us())
-        self._note_gap()
-        self.look_for_endings(anew=True)
-        self._announce("online")
-        for path in self._agents:
-            self._tell(path)
+            self.leases.linked(herald.number + 1, self._clock.now_us())
+        herald.greet()
         if self.gate is not None:
             self.gate.linked()
         if self.courier is not None:
             self.courier.linked()
-        if self._was_linked and not session_present:
+        if was_linked and not session_present:
             self._engine.calling.unheard(self._clock.now_us())
-        self._was_linked = True
         if self.greeted is not None:
             self.greeted()
         if self.asked is not None:
@@ -188,8 +168,7 @@ class Session:
 
     def disconnected(self, reason: str) -> None:
         """Say so; the transport tries again by itself."""
-        self.is_linked = False
-        self._unlinked_us = self._clock.wall_us()
+        self.herald.unlinked()
         if self.courier is not None:
             self.courier.unlinked()
         if self.gate is not None:
@@ -221,17 +200,10 @@ class Session:
 
     def follow(self, applied: Applied) -> None:
         """Tell which agents came, went or changed. What is said while the broker is away is said when it is back."""
-        self._agents = tuple(applied.agents)
-        self._local = frozenset(self._agents)
+        self._local = frozenset(applied.agents)
         if self.courier is not None:
             self.courier.forget_routes()
-        for path in applied.removed:
-            if path not in applied.elsewhere:
-                self._publish(Publication(topic_for(self._engine.root, Kind.STATE, path), b"", 1, retain=True))
-        if self.is_linked:
-            for path in (*applied.added, *applied.changed):
-                self._tell(path)
-            self._announce("online")
+        self.herald.follow(applied)
 
     # What the engine wants said
 
@@ -259,16 +231,6 @@ class Session:
             except (CodecError, QueueFullError, TopicError) as error:
                 self._lose(outbound, error.what)
 
-    def announce(self) -> None:
-        """Say again what there is to say of the host: something of it has changed."""
-        if self.is_linked:
-            self._announce("online")
-
-    @property
-    def number(self) -> int:
-        """How often the host has said what there is to say of it: the number of the newest time."""
-        return self._number if self.announcer is None else self.announcer.number
-
     def catch_up(self) -> None:
         """Work on what came when there was no room for what it leads to."""
         if self.courier is not None:
@@ -278,22 +240,10 @@ class Session:
                 self._work_on(message, None, self._clock.now_us())
                 self.flush()
 
-    def look_for_endings(self, *, anew: bool = False) -> None:
-        """Look which certificates end soon, once a day or `anew`; what is found is said, and stands in what is told of the agents."""
-        endings = self.endings
-        if endings is None or not endings.look(anew=anew):
-            return
-        for text in endings.news:
-            self._changed(text)
-        if self.is_linked and not anew:
-            self._announce("online")
-            for path in self._agents:
-                self._tell(path)
-
     def farewell(self) -> None:
         """Say that the host goes on purpose."""
         if not self.goes_on:
-            self._announce("offline")
+            self.herald.farewell()
 
     # Inside
 
@@ -360,52 +310,6 @@ class Session:
         if message.source not in self._local or not message.topic.startswith(self._inbox):
             return False
         return message.topic in self._engine.edges.inputs or self._owner(message.topic, self._inbox) in self._engine.elsewhere
-
-    def _announce(self, status: str) -> None:
-        if self.announcer is not None:
-            self._publish(self.announcer.publication(self._engine.root, is_online=status == "online", agents=len(self._agents)))
-            return
-        self._number += 1
-        about: dict[str, object] = {"v": 1, "status": status, "session": self.id, "number": self._number, "since": self._since}
-        if self.endings is not None and self.endings.warnings:
-            about["warnings"] = list(self.endings.warnings)
-        self._say(host_topic(self._engine.root, self._name), about | {"protocol": PROTOCOL_VERSION, "agents": len(self._agents)})
-
-    def _note_gap(self) -> None:
-        """Work out what agents could not hear while the broker was away: whoever reads their states is to know."""
-        since_us, self._unlinked_us = self._unlinked_us, None
-        if since_us is None or not self._was_linked:
-            return
-        until_us = self._clock.wall_us()
-        self._changed(f"was without a broker for {(until_us - since_us) / SECOND_US:.1f} s")
-        span = {"since": format_moment(since_us), "until": format_moment(until_us)}
-        self._missed = {
-            path: span | {"sources": sources[:_SOURCES_TOLD_MAX], "more": max(0, len(sources) - _SOURCES_TOLD_MAX)}
-            for path, sources in self.heard_from_bus().items()
-        }
-
-    def _ailed(self, path: AgentPath) -> None:
-        if self.is_linked and path in self._local:
-            self._tell(path)
-
-    def _tell(self, path: AgentPath) -> None:
-        """Say how an agent is."""
-        ailing = self._engine.ailing.get(path)
-        status = "paused" if self._engine.pauses.covers(path) else "failed" if ailing else "ready"
-        about = agent_state(status, self._name, self.id, self._since, self._revision())
-        if ailing:
-            about["reason"] = ailing
-            about["tries"] = True  # or those who call it from elsewhere would never find out that it can again
-        if path in self._engine.waiting:
-            about["waiting"] = self._engine.waiting[path]
-        if path in self._missed:
-            about["missed"] = self._missed[path]
-        if self.endings is not None and self.endings.warnings:
-            about["warnings"] = list(self.endings.warnings)
-        self._say(topic_for(self._engine.root, Kind.STATE, path), about)
-
-    def _say(self, topic: str, value: Mapping[str, object]) -> None:
-        self._publish(Publication(topic, encode_value(value), 1, retain=True))
 
     def _publish(self, publication: Publication) -> None:
         try:

@@ -16,9 +16,9 @@ from edgematrix.errors import StateError
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.ports import Link
 from edgematrix.runtime.clock import SystemClock
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
-from edgematrix.runtime.session import offline_will
 from edgematrix.transport.connection import Backoff
 from edgematrix.transport.memory import MemoryTransport
 from edgematrix.transport.memory_bus import MemoryBus

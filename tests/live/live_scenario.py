@@ -21,10 +21,10 @@ from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.engine import Hits
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.observation import Observation, Published
-from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock

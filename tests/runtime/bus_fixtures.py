@@ -22,13 +22,13 @@ from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.runtime.broker import EmbeddedBroker
 from edgematrix.runtime.clock import SystemClock
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR
 from edgematrix.runtime.model_thinkers import Thinkers
 from edgematrix.runtime.observation import Observation
 from edgematrix.runtime.scorer import Scorers
-from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.runtime.voice_desk import VoiceDesks
 from edgematrix.runtime.workshop import Workshop

@@ -34,13 +34,13 @@ from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.dead_letter import Letter
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.keeper import PART_SEPARATOR
 from edgematrix.runtime.ledger import Ledger
 from edgematrix.runtime.observation import DeadLettered, Observation
 from edgematrix.runtime.remote_calls import RemoteCalls
-from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.simulator import START_US

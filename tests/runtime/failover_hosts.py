@@ -19,10 +19,10 @@ from edgematrix.hosting.leased import LeasedUnit
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.runtime.clock import SystemClock
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.observation import Observation
-from edgematrix.runtime.session import offline_will
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.runtime.topology import Prepared
 from edgematrix.runtime.workshop import Workshop

@@ -23,10 +23,11 @@ from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.router import Router
+from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.ids import id_maker
 from edgematrix.runtime.observation import Observation
 from edgematrix.runtime.operations import Operations
-from edgematrix.runtime.session import Session, offline_will
+from edgematrix.runtime.session import Session
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
 from edgematrix.testing.simulator import START_US

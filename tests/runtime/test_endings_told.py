@@ -28,22 +28,20 @@ def test_what_ends_is_told_the_day_it_comes_near_and_no_more_when_it_is_renewed(
 
     async def test(bus: Bus) -> None:
         async with bus.ear("em/#") as ear, bus.host(MATRIX) as (host, _):
-            session = host.session
-            where = f"em/host/{session._name}"
+            herald = host.session.herald
+            where = f"em/host/{herald._name}"
             await ear.until(lambda: bool(ear.on(STATE) and ear.on(where)))
-            session.endings = Endings(
-                Endpoint.parse(f"mqtts://h?ca={authority}"), lambda: None, lambda: int(now[0].timestamp() * 1_000_000)
-            )
-            session.look_for_endings()
+            herald.endings = Endings(Endpoint.parse(f"mqtts://h?ca={authority}"), lambda: None, lambda: int(now[0].timestamp() * 1_000_000))
+            herald.look_for_endings()
             now[0] += 3_640 * DAY
-            session.look_for_endings()
+            herald.look_for_endings()
             await ear.until(lambda: all(ear.on(topic)[-1].get("warnings") == words for topic in (STATE, where)))
             told = len(ear.on(STATE))
             assert words[0] in bus.said
-            session.look_for_endings()
+            herald.look_for_endings()
             authority.write_bytes(Authority.make("home", now[0]).pem)
             now[0] += DAY
-            session.look_for_endings()
+            herald.look_for_endings()
             await ear.until(lambda: all("warnings" not in ear.on(topic)[-1] for topic in (STATE, where)))
             assert len(ear.on(STATE)) == told + 1
             assert bus.said.count(words[0]) == 1
