@@ -182,7 +182,7 @@ class ModelProcess:
             if _read_into(stdout.fileno(), self._heard) == 0:
                 raise self._died(process, told)
             try:
-                found = _answer_in(self._heard, _Asked(self._number, b"", 0))
+                found = _answer_in(self._heard, _NOBODY)
             except ValueError as error:
                 raise self._error(f"gave what is no answer: {error}", told) from None
             if found is None:
@@ -430,6 +430,10 @@ class _Asked:
         piece = msgspec.msgpack.decode(message.body, type=self._piece)
         if self._heard is not None and not self.is_stopped:
             self._heard(piece)
+
+
+_NOBODY: Final = _Asked(0, b"", 0)
+"""Who hears no pieces."""
 
 
 class _Waker:

@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -83,7 +83,7 @@ class _Ears:
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
-        self._heard = bytearray()
+        self._heard = b""
         self.is_closed = False
 
     def next(self) -> Said | None:
@@ -104,21 +104,21 @@ class _Ears:
     def _read(self) -> None:
         data = os.read(self._pipe, _READ_BYTES)
         self.is_closed = not data
-        self._heard += data
+        self._heard = self._heard + data if self._heard else data
 
     def _taken(self) -> Said | None:
         heard = self._heard
         if len(heard) < HEAD_BYTES or len(heard) < (size := HEAD_BYTES + length_of(heard)):
             return None
-        message: Said = _SAID.decode(bytes(heard[HEAD_BYTES:size]))
-        del heard[:size]
+        message: Said = _SAID.decode(memoryview(heard)[HEAD_BYTES:size])
+        self._heard = heard[size:]
         return message
 
 
 class _Asking:
     """One request under way."""
 
-    def __init__(self, number: int, ears: _Ears, answers: BinaryIO) -> None:
+    def __init__(self, number: int, ears: _Ears, answers: int) -> None:
         self.number = number
         self._ears = ears
         self._answers = answers
@@ -147,9 +147,9 @@ def _bound(memory_bytes_max: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
 
 
-def _pipes() -> tuple[_Ears, BinaryIO]:
+def _pipes() -> tuple[_Ears, int]:
     """The pipes, taken away from whatever else would print: that goes to the standard error output."""
-    ears, answers = _Ears(os.dup(0)), os.fdopen(os.dup(1), "wb")
+    ears, answers = _Ears(os.dup(0)), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -166,6 +166,7 @@ def _end_after(seconds: float) -> None:
         _setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _say(answers: BinaryIO, message: Heard) -> None:
-    answers.write(framed(message))
-    answers.flush()
+def _say(answers: int, message: Heard) -> None:
+    left = memoryview(framed(message))
+    while left:
+        left = left[os.write(answers, left) :]

@@ -10,6 +10,8 @@ __all__ = ["format_moment", "parse_moment"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND_US = 1_000_000
 _SECONDS_KNOWN = 16
+_DAYS_KNOWN = 4
+_DAY_S = 86_400
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -34,4 +36,13 @@ def format_moment(moment_us: int) -> str:
 @lru_cache(_SECONDS_KNOWN)
 def _whole(second: int) -> str:
     """The text of a whole second: of those of one moment there are many."""
-    return (_EPOCH + timedelta(seconds=second)).isoformat().removesuffix("+00:00")
+    day, of_day = divmod(second, _DAY_S)
+    minutes, seconds = divmod(of_day, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{_date(day)}T{hours:02d}:{minutes:02d}:{seconds:02d}"
+
+
+@lru_cache(_DAYS_KNOWN)
+def _date(day: int) -> str:
+    """The text of a day, counted from the epoch."""
+    return (_EPOCH + timedelta(days=day)).date().isoformat()

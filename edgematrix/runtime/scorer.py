@@ -122,8 +122,7 @@ class _Desk:
 
     def close(self) -> None:
         if self._listening is not None:
-            self._listening.stop("is closed")
-            self._listening.rest()
+            self._listening.close()
         self.model.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -157,14 +156,18 @@ class _Listening:
         self._loop = asyncio.get_running_loop()
         self._pipe: int | None = None
         self._over: QuickOver | None = None
-        self._late: asyncio.TimerHandle | None = None
+        self._until_s: float | None = None
+        """When the answer is late, on the loop's clock; None while nothing is under way."""
+        self._timeout_s = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        """Looks at that moment, or before: a timer for each question would cost more than all else here."""
         self._free: asyncio.Future[None] | None = None
         """Done once nothing is under way; None while nobody waits for it."""
 
     @property
     def is_busy(self) -> bool:
         """Whether a question is under way."""
-        return self._late is not None
+        return self._until_s is not None
 
     def begin(self, pipe: int, timeout_s: float, over: QuickOver) -> Callable[[], None]:
         """A question was said; `over` is called with its answer, or why there is none. The function that is returned forgets it."""
@@ -173,7 +176,10 @@ class _Listening:
             self._pipe = pipe
             self._loop.add_reader(pipe, self._readable)
         self._over = over
-        self._late = self._loop.call_later(timeout_s, self.stop, f"did not answer within {timeout_s:g} s")
+        self._timeout_s = timeout_s
+        self._until_s = until_s = self._loop.time() + timeout_s
+        if self._watch is None or self._watch.when() > until_s:
+            self._watch_until(until_s)
 
         def forget() -> None:
             if self._over is over:
@@ -195,11 +201,34 @@ class _Listening:
             self._loop.remove_reader(self._pipe)
             self._pipe = None
 
+    def _watch_until(self, when_s: float) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = self._loop.call_at(when_s, self._look)
+
+    def _look(self) -> None:
+        """Stop what is late; where something else is under way by now, look again when that would be."""
+        self._watch = None
+        if self._until_s is None:
+            return
+        if self._until_s > self._loop.time():
+            self._watch_until(self._until_s)
+        else:
+            self.stop(f"did not answer within {self._timeout_s:g} s")
+
     def stop(self, reason: str) -> None:
         """Wait no longer for what is under way."""
         if self.is_busy:
             self.rest()
             self._end(None, self._model.give_up(reason))
+
+    def close(self) -> None:
+        """Listen never again."""
+        self.stop("is closed")
+        self.rest()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     def _readable(self) -> None:
         if not self.is_busy:  # it says something that nobody has asked for, or has ended: whoever asks next finds out
@@ -216,9 +245,7 @@ class _Listening:
             self._end(scored, error)
 
     def _end(self, scored: Scored | None, error: ModelError | None) -> None:
-        if self._late is not None:
-            self._late.cancel()
-        over, self._over, self._late = self._over, None, None
+        over, self._over, self._until_s = self._over, None, None
         if self._free is not None:
             self._free.set_result(None)
             self._free = None
