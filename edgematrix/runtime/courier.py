@@ -165,6 +165,7 @@ class Courier:
             StateError: what it had taken is damaged: nothing is known.
         """
         self.outbox.raise_epoch(receiver, epoch)
+        self._engine.remote.moved.add(AgentPath(receiver))
         self.inbox.forget(receiver)
         if cursors:
             self.inbox.adopt(receiver, cursors)

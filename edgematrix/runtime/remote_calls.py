@@ -16,6 +16,7 @@ import msgspec
 from msgspec import structs
 
 from edgematrix.errors import RunError, StateError
+from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail, merged
 from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message
@@ -43,6 +44,8 @@ _WHATEVER = frozenset({END})
 """Wanted ports of a call that ends with its work alone."""
 _REASON_SHARE = 16
 """Of what a payload may have, the part that the reason of a failure may take: a letter is six bytes at most, written as JSON."""
+_MOVED_US = 600 * SECOND_US
+"""How long an agent that came from another host waits for what else a call gives it: that may have come there."""
 _LEFT = "whoever asked for it does not wait any more"
 
 
@@ -92,6 +95,10 @@ class RemoteCalls:
         self._engine = engine
         self._arrivals = Arrivals(self.touch)
         """What has come of the calls from elsewhere."""
+        self.moved: set[AgentPath] = set()
+        """Agents that came from another host: what a call gave them there has come, and is not known here."""
+        self._until: dict[str, int] = {}
+        """Until when the inputs of a call for one of these are awaited."""
         self._readers: dict[str, tuple[AgentPath, ...]] = {}
         """Who tells the end of a call of an agent that runs elsewhere, whose input agents here read."""
         self._changed: set[str] = set()
@@ -195,11 +202,11 @@ class RemoteCalls:
             call = self._engine.calls.reopen(stored.call, self._over, _Kept(self, runid))
             call.is_remote, call.awaiting, call.gathered = True, stored.awaiting, stored.gathered
             self._arrivals.begin(runid, stored.ports)
-            self._bound(call, now_us)
+            self._bound(call, now_us, stored.call.until_us)
 
     def _written(self, call: Call) -> bytes:
         ports = sorted(self._arrivals.of(call.runid) or ())
-        stored = _Stored(call.awaiting, ports, self._engine.calls.keep(call), call.gathered)
+        stored = _Stored(call.awaiting, ports, self._engine.calls.keep(call, self._until.get(call.runid)), call.gathered)
         try:
             return pack(stored)
         except StateError:  # an output has no stored form: it was put out all the same
@@ -281,13 +288,22 @@ class RemoteCalls:
         ready, call.gathered = call.gathered, []
         return ready
 
-    def _bound(self, call: Call, now_us: int) -> None:
+    def _bound(self, call: Call, now_us: int, until_us: int | None = None) -> None:
         """See to it that the inputs which are yet to come are not awaited for ever; what is delivered for certain comes."""
-        if call.awaiting and not self._is_certain(call):
-            self._engine.schedule(CallLimit(self._engine.calls, call, self._give_up), now_us + self._engine.command_expiry_us)
+        if not call.awaiting:
+            return
+        if until_us is None and self._is_certain(call):
+            if call.receiver not in self.moved:
+                return
+            until_us = now_us + _MOVED_US
+        if until_us is None:
+            until_us = now_us + self._engine.command_expiry_us
+        else:
+            self._until[call.runid] = until_us
+        self._engine.schedule(CallLimit(self._engine.calls, call, self._give_up), until_us)
 
     def _is_certain(self, call: Call) -> bool:
-        """Whether the inputs that are yet to come are delivered for certain."""
+        """Whether the inputs that are yet to come are delivered for certain, to whichever host has the agent then."""
         return bool(call.gathered) and call.gathered[0].sequence is not None and call.receiver in self._engine.durable
 
     def _spread(self, call: Call, topic: str) -> None:
@@ -308,7 +324,8 @@ class RemoteCalls:
         """A call from elsewhere is over."""
         if call.by is not None:
             call.by.touched()
-        self._arrivals.end(structs.replace(self._engine.calls.keep(call), outputs={}), is_certain=self._is_certain(call))
+        is_certain = self._until.pop(call.runid, None) is None and self._is_certain(call)
+        self._arrivals.end(structs.replace(self._engine.calls.keep(call), outputs={}), is_certain=is_certain)
         outcome = DONE if not call.failure else _CANCELLED if call.runid in self._engine.calls.cancelled else _FAILED
         for speaker in self._readers.pop(call.runid, (call.receiver,)):
             outputs = sorted(call.outputs) if speaker == call.receiver else ()

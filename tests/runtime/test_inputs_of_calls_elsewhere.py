@@ -9,6 +9,7 @@ from split_hosts import Net
 
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.message import Message
+from edgematrix.protocol.path import AgentPath
 
 MATRIX = """
 matrix: home
@@ -68,4 +69,33 @@ def test_an_input_that_waits_for_others_is_kept_for_a_restart(net: Net, tmp_path
         again._settle()
         assert [value["data"] for _, topic, value in again.carried if topic == "em/out/home/work/far/out"] == [["left1", "right1"]]
     finally:
+        again.close()
+
+
+def test_an_agent_that_came_from_another_host_does_not_wait_for_ever_for_what_came_there(tmp_path: Path) -> None:
+    """Whoever has the agent now never gets it; after a restart of its own, too."""
+    matrix = MATRIX.replace("agents:\n  work:", "defaults: {delivery: durable}\nagents:\n  work:", 1)
+    net = Net(tmp_path, matrix, {"home/work/far": "b"}, ("a", "b"))
+    again = Net(tmp_path, matrix, {"home/work/far": "b"}, ("a", "b"))
+    try:
+        net.start()
+        before = net.hosts["b"].engine
+        before.remote.moved.add(AgentPath("home/work/far"))
+        right = given(1, "right")
+        right.sequence = right.epoch = 1
+        before.receive(right, net.clock.now_us())
+        kept = {key: data for key, data in before.remote.save().items() if data is not None}
+        again.start()
+        after = again.hosts["b"].engine
+        after.remote.load(kept, again.clock.now_us(), lambda key, error: pytest.fail(f"{key}: {error}"))
+        for engine, ends in ((before, net), (after, again)):
+            now_us = ends.clock.now_us()
+            engine.advance(now_us + 599_000_000)
+            assert engine.calls.open
+            engine.advance(now_us + 601_000_000)
+            assert not engine.calls.open
+            assert [said.value["reason"] for said in engine.outbox if said.topic.endswith("/_end")] == ["not all of its inputs have come"]
+            assert not any(engine.remote.save().values())
+    finally:
+        net.close()
         again.close()
