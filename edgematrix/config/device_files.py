@@ -27,8 +27,9 @@ _PROOFS: Final = ("ca", "cert", "key")
 def device_files(spec: MatrixSpec, path: str, folder: AccessFolder, revision: int = 0) -> dict[str, bytes]:
     """The files of a board by their names on it.
 
-    `device.json` has `v`, `path`, `root`, `host` and `port` of the broker, `client_id`, `user`, `password`, `revision`; `tls` with the
-    names of the files `ca`, `cert` and `key`, and the `name` that the broker has to prove; `rules`, what the board judges itself.
+    `device.json` has `v`, `path`, `root`, `host` and `port` of the broker, `others` (a list of `[host, port]`) where it is a cluster,
+    `client_id`, `user`, `password`, `revision`; `tls` with the names of the files `ca`, `cert` and `key`, and of a single broker the
+    `name` that it has to prove (of a cluster each proves its host); `rules`, what the board judges itself.
 
     Raises:
         UsageError: there is no such board in the matrix, or it has no identity in the folder.
@@ -41,13 +42,16 @@ def device_files(spec: MatrixSpec, path: str, folder: AccessFolder, revision: in
         raise UsageError(f"{path} has no identity", where=str(folder.path), remedy="run edgematrix provision for the matrix first")
     endpoint = Endpoint.parse(f"@{address}")
     config: dict[str, object] = {"v": _VERSION, "path": board.path, "root": spec.root, "host": endpoint.host, "port": endpoint.port}
+    if endpoint.others:
+        config["others"] = [list(place) for place in endpoint.others]
     named = {"client_id": endpoint.client_id, "user": endpoint.username, "password": endpoint.password}
     config |= {name: value for name, value in named.items() if value is not None}
     config["revision"] = revision
     files: dict[str, bytes] = {}
     if endpoint.tls:
         proofs = {name: file for name in _PROOFS if (file := getattr(endpoint, name)) is not None}
-        config["tls"] = {"name": endpoint.host, **{name: f"{name}.pem" for name in proofs}}
+        proved = {} if endpoint.others else {"name": endpoint.host}
+        config["tls"] = {**proved, **{proof: f"{proof}.pem" for proof in proofs}}
         files = {f"{name}.pem": read_secret(Path(file)) for name, file in proofs.items()}
     table = next((found.table.form for found in board_rules(tree)[0] if found.board == board.path), [])
     if table:

@@ -93,10 +93,13 @@ class Agent:
         self._state_topic = "%s/state/%s" % (root, path)
         self._in_prefix = "%s/in/%s/" % (root, path)
         will = (self._state_topic, self._state("offline", known=False))
-        self._client = Client(host, port, client_id or self._name, will=will, persistent=persistent and now_s() > 0, **options)  # type: ignore[arg-type]
+        self._client = self._new_client(host, port, client_id or self._name, will=will, persistent=persistent and now_s() > 0, **options)
         self._client.on_message = self._received
         self._client.on_ready = self._ready
         self._client.on_down = self._down
+
+    def _new_client(self, *arguments: object, **options: object) -> Client:
+        return Client(*arguments, **options)  # type: ignore[arg-type]
 
     @property
     def path(self) -> str:
@@ -188,12 +191,18 @@ class Agent:
             if not wanted and not retain:
                 return True  # it is judged here, and nobody else wants it
             qos = 1 if wanted > 1 else qos
-        sent = self._client.publish(self._topic("out", port), payload, qos, retain)
+        sent = self._put_out(port, payload, qos, retain)
         if not sent and not retain:
-            self._counts["unsent"] += 1
-            if self._judge is not None:
-                self._judge.unsent(port)
+            self._unsent(port)
         return sent or retain
+
+    def _put_out(self, port: str, payload: bytes, qos: int, retain: bool) -> bool:
+        return self._client.publish(self._topic("out", port), payload, qos, retain)
+
+    def _unsent(self, port: str) -> None:
+        self._counts["unsent"] += 1
+        if self._judge is not None:
+            self._judge.unsent(port)
 
     def every(self, period_ms: int, function: "Callable[[], object]") -> None:
         """Call a function on a grid of `period_ms` from now on, also while there is no connection; missed calls are not made up.

@@ -4,6 +4,7 @@ Nothing here blocks for longer than it is told: connecting, greeting, subscribin
 acknowledgement are states with a deadline, and `step` moves them on.
 """
 
+from .brokers import Brokers
 from .link import Link, LinkError, addresses, link_maker
 from .packet import (
     CONNACK,
@@ -20,30 +21,30 @@ from .packet import (
     publish,
     subscribe,
 )
-from .ticks import jittered, sleep_ms, ticks_add, ticks_diff, ticks_ms
+from .ticks import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Client"]
+__all__ = ["GREETING", "Client"]
 
-_DOWN, _OPENING, _GREETING, _UP = range(4)
+_DOWN, _OPENING, GREETING, _UP = range(4)
 _REFUSALS = ("", "protocol version", "client id", "server unavailable", "user or password", "not authorised")
 _CHUNK_BYTES = 256
 _READS_MAX = 8
-_SHIFT_MAX = 16
 _DUP = 0x08
 
 
 class Client:
     """A connection that heals itself.
 
-    `will` is a topic and a payload (retained, QoS 1). With `persistent` the broker keeps the session while the
-    client is away. `tls` holds the arguments of `tls.Tls`; without it nothing is encrypted. `packet_bytes_max` bounds
-    a packet in both directions, `unacked_max` the QoS 1 messages that wait for the broker, also while there is none.
-    Whoever owns the client sets `on_message(topic, payload, retained)`, `on_ready()` (connected and subscribed) and
-    `on_down(reason)`.
+    `others` are further brokers of a cluster, each a host and a port: after an attempt that failed the next is tried, and after a
+    connection that broke the same one first, as it has the session. `will` is a topic and a payload (retained, QoS 1). With
+    `persistent` the broker keeps the session while the client is away. `tls` holds the arguments of `tls.Tls`; without it nothing is
+    encrypted. `packet_bytes_max` bounds a packet in both directions, `unacked_max` the QoS 1 messages that wait for the broker, also
+    while there is none. Whoever owns the client sets `on_message(topic, payload, retained)`, `on_ready()` (connected and subscribed)
+    and `on_down(reason)`.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Client:
         port: int,
         client_id: str,
         *,
+        others: "list[tuple[str, int]] | tuple[()]" = (),
         user: str | None = None,
         password: str | None = None,
         will: tuple[str, bytes] | None = None,
@@ -67,40 +69,30 @@ class Client:
         self.on_message: "Callable[[str, bytes, bool], None]" = _ignore
         self.on_ready: "Callable[[], None]" = _ignore
         self.on_down: "Callable[[str], None]" = _ignore
-        self.pipelined = False
-        """Whether all that waits goes out in one write with the greeting, without waiting for the answer: two round trips in all."""
-        self.remembered = False
-        """Whether the broker is believed to have our subscriptions, from before a reset. It says when it has not."""
         self.resumed = False
         """Whether the broker had our session at the last connection."""
         self.bytes_sent = self.bytes_read = 0
-        self._held: list[bytearray] = []
-        """QoS 0 messages that go out with the greeting."""
         self.persistent = persistent
         self.oversize = 0
         """Messages dropped because they did not fit."""
-        self._server = (host, port)
+        self.brokers = Brokers([(host, port)] + [(str(name), int(number)) for name, number in others], retry_ms, retry_ms_max)
         self._identity = (client_id, user, password)
         self._will = will
         self._keepalive_s = keepalive_s
         self._timeout_ms = timeout_ms
-        self._retry_ms = retry_ms
-        self._retry_ms_max = retry_ms_max
         self.packet_bytes_max = packet_bytes_max
         self._unacked_max = unacked_max
         self._filters: list[str] = []
-        self._subscribed = False
         self._unacked: list[list] = []  # type: ignore[type-arg]  # [packet id, packet, when it was sent, whether it is the last word]
         self._packet_id = 0
         self._reader = Reader(packet_bytes_max)
         self._chunk = memoryview(bytearray(_CHUNK_BYTES))
         self._addresses: list = []  # type: ignore[type-arg]  # see link.addresses
         self._link: Link | None = None
-        self._make_link = link_maker(host, tls, packet_bytes_max)
+        self._make_link = link_maker(tls, packet_bytes_max)
         self._state = _DOWN
         self._closed = False
-        self._fails = 0
-        self._since = self._retry_at = self._sent_at = self._heard_at = self._ping_at = ticks_ms()
+        self._since = self._sent_at = self._heard_at = self._ping_at = ticks_ms()
         self._pinging = False
         self._subscribing = 0
         self._stepping = False
@@ -112,11 +104,6 @@ class Client:
     def up(self) -> bool:
         """Whether the broker has taken us in."""
         return self._state == _UP
-
-    @property
-    def subscribed(self) -> bool:
-        """Whether the broker has granted our subscriptions."""
-        return self._subscribed
 
     @property
     def unacked(self) -> int:
@@ -139,9 +126,6 @@ class Client:
         if not qos:
             packet = publish(topic, payload, 0, retain, 0)
             self._check_size(packet)
-            if self.pipelined and not self.up and len(self._held) < self._unacked_max:
-                self._held.append(packet)
-                return True
             return self.up and self._send(packet)
         if force:
             self._unacked = [entry for entry in self._unacked if not entry[3]]
@@ -152,7 +136,7 @@ class Client:
         self._check_size(packet)
         entry = [packet_id, packet, None, force]
         self._unacked.append(entry)
-        if self.up and not self._subscribing:
+        if self.up and (self.resumed or not self._subscribing):
             self._send_unacked(entry)
         return True
 
@@ -190,11 +174,11 @@ class Client:
         self._closed = True
 
     def _rest_or_open(self, wait_ms: int) -> None:
-        rest_ms = ticks_diff(self._retry_at, ticks_ms())
+        rest_ms = self.brokers.rest_ms
         if rest_ms > 0:
             sleep_ms(max(0, min(rest_ms, wait_ms)))
             return
-        self._addresses = addresses(*self._server)
+        self._addresses = addresses(*self.brokers.place)
         self._open_next()
 
     def _open_next(self) -> None:
@@ -203,7 +187,7 @@ class Client:
         family, address = self._addresses.pop(0)
         self._enter(_OPENING)
         try:
-            self._link = self._make_link(family, address)
+            self._link = self._make_link(family, address, self.brokers.place[0])
         except LinkError:
             self._open_next()
 
@@ -223,25 +207,13 @@ class Client:
 
     def _greet(self, link: Link) -> None:
         self._reader.reset()
-        self._enter(_GREETING)
-        greeting = self._greeting()
-        if self.pipelined:
-            self._add_all(greeting)
+        self._enter(GREETING)
+        greeting = self._opening()
         self.bytes_sent += len(greeting)
         link.send(greeting)
 
-    def _add_all(self, greeting: bytearray) -> None:
-        """Put behind the greeting what is to be said after it (MQTT 3.1.1, 3.1.4: nobody needs to wait for the answer)."""
-        if self._filters and not self._subscribed and not self.remembered:
-            self._subscribing = self._next_id()
-            greeting.extend(subscribe(self._subscribing, self._filters))
-        for packet in self._held:
-            greeting.extend(packet)
-        self._held = []
-        now = ticks_ms()
-        for entry in self._unacked:
-            greeting.extend(entry[1])
-            entry[2] = now
+    def _opening(self) -> bytearray:
+        return self._greeting()
 
     def _greeting(self) -> bytearray:
         client_id, user, password = self._identity
@@ -264,7 +236,7 @@ class Client:
 
     def _handle(self, reader: Reader) -> None:
         self._heard_at = ticks_ms()
-        if (reader.kind == CONNACK) != (self._state == _GREETING):
+        if (reader.kind == CONNACK) != (self._state == GREETING):
             raise MalformedError("packet kind %d at the wrong time" % reader.kind)
         if reader.kind == CONNACK:
             self._welcomed(reader.body[0], reader.body[1])
@@ -279,7 +251,7 @@ class Client:
 
     def _welcomed(self, flags: int, code: int) -> None:
         if code:
-            self._fails = _SHIFT_MAX
+            self.brokers.refused()
             name = _REFUSALS[code] if code < len(_REFUSALS) else "unknown reason"
             raise LinkError("the broker refuses us: %s (%d)" % (name, code))
         if flags & 0xFE:
@@ -288,13 +260,15 @@ class Client:
         self._pinging = False
         self._sent_at = self._heard_at
         self.resumed = bool(flags)
-        if self.pipelined and self._subscribing:
+        if not flags:
+            self.brokers.forget()
+        if self._subscribing:
             return  # it went with the greeting
-        self._subscribing = 0
-        if flags and (self._subscribed or self.remembered):
-            self._subscribed = True
+        if self.brokers.subscribed:
             self._ready()
         elif self._filters:
+            if flags:
+                self._send_waiting()  # what comes of a session that goes on comes at once
             self._subscribing = self._next_id()
             self._must_send(subscribe(self._subscribing, self._filters))
         else:
@@ -305,27 +279,20 @@ class Client:
             raise MalformedError("a SUBACK that nobody asked for")
         for position, topic_filter in enumerate(self._filters):
             if body[2 + position] > 1:
-                self._fails = _SHIFT_MAX
+                self.brokers.refused()
                 raise LinkError("the broker refuses the subscription %s" % topic_filter)
-        self._subscribed = True
+        self.brokers.granted()
         self._subscribing = 0
         self._ready()
 
     def _ready(self) -> None:
+        self._send_waiting()
+        self.on_ready()
+
+    def _send_waiting(self) -> None:
         for entry in list(self._unacked):
             if entry[2] is None:
                 self._send_unacked(entry)
-        self.on_ready()
-
-    def waiting(self) -> list:  # type: ignore[type-arg]
-        """The QoS 1 messages that the broker has not acknowledged: (packet id, packet)."""
-        return [(entry[0], bytes(entry[1])) for entry in self._unacked if not entry[3]]
-
-    def wait_again(self, packet_id: int, packet: bytes) -> None:
-        """Go on with a message that waited before a reset. Call it before the first `step`."""
-        again = bytearray(packet)
-        again[0] |= _DUP
-        self._unacked.append([packet_id, again, None, False])
 
     def _receive(self, reader: Reader) -> None:
         qos = reader.flags >> 1 & 1
@@ -396,8 +363,7 @@ class Client:
         oldest = self._oldest_sent()
         if oldest is not None and ticks_diff(now, oldest) >= self._timeout_ms:
             raise LinkError("no PUBACK in time")
-        if self._fails and ticks_diff(now, self._since) >= self._retry_ms_max:
-            self._fails = 0
+        self.brokers.stood(ticks_diff(now, self._since))
         if not self._pinging and self._quiet_ms(now) >= self._ping_every_ms():
             self._pinging = True
             self._ping_at = now
@@ -427,11 +393,12 @@ class Client:
         return rest_ms
 
     def _lost(self, reason: str) -> None:
+        told = self.brokers.told(reason)
+        if self._state == GREETING:
+            self.brokers.forget()  # its session may be one that it has just made
+        self.brokers.failed(self._state != _UP or self._subscribing > 0)
         self._drop_link()
-        delay_ms = min(self._retry_ms_max, self._retry_ms << min(self._fails, _SHIFT_MAX))
-        self._fails += 1
-        self._retry_at = ticks_add(ticks_ms(), jittered(delay_ms))
-        self.on_down(reason)
+        self.on_down(told)
 
     def _drop_link(self) -> None:
         if self._link is not None:

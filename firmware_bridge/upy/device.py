@@ -9,7 +9,7 @@ __all__ = ["load", "rules"]
 
 _VERSION = 1
 _TLS_FILES = ("ca", "cert", "key")
-_OPTIONS = ("path", "host", "port", "root", "client_id", "revision", "user", "password")
+_OPTIONS = ("path", "host", "port", "others", "root", "client_id", "revision", "user", "password")
 
 
 def load(path: str = "device.json") -> "dict[str, object]":

@@ -159,21 +159,21 @@ class Link:
             pass
 
 
-def link_maker(host: str, tls: dict[str, str] | None, backlog_bytes_max: int) -> "Callable[[int, object], Link]":
-    """What opens connections; a board without TLS loads nothing of it.
+def link_maker(tls: dict[str, str] | None, backlog_bytes_max: int) -> "Callable[[int, object, str], Link]":
+    """What opens connections, by family, address and the host's name; a board without TLS loads nothing of it.
 
     Raises:
         KeyError, OSError, ValueError: as `tls.Tls`, or `tls` has another key.
     """
     if tls is None:
-        return lambda family, address: Link(family, address, backlog_bytes_max)
+        return lambda family, address, host: Link(family, address, backlog_bytes_max)  # noqa: ARG005 - TLS alone asks for it
     from .tls import Tls, TlsLink  # noqa: PLC0415 - it needs memory
 
     known = dict(tls)
-    secured = Tls(known.pop("ca"), known.pop("name", host), known.pop("cert", None), known.pop("key", None))
+    secured = Tls(known.pop("ca"), known.pop("name", None), known.pop("cert", None), known.pop("key", None))
     if known:
         raise ValueError("tls has no %s; it has ca, name, cert and key" % min(known))
-    return lambda family, address: TlsLink(family, address, backlog_bytes_max, secured)
+    return lambda family, address, host: TlsLink(family, address, backlog_bytes_max, secured, host)
 
 
 def _read_into(source: socket.socket, buffer: memoryview) -> int | None:

@@ -13,6 +13,7 @@ The broker keeps its session. All that there is to say leaves in one write with 
 import binascii
 
 from .agent import Agent
+from .pipeline import Pipeline
 from .ticks import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 TYPE_CHECKING = False  # MicroPython has no typing
@@ -27,27 +28,44 @@ __all__ = ["Sleeper"]
 _AWAKE = "_awake"
 _ASLEEP = "_asleep"
 _UNSENT_MAX = 8
+_NOWHERE = -1
 
 
 class Sleeper(Agent):
     """An agent that is awake now and then.
 
     `every_s` is how long it sleeps, told to everybody in its state (`sleeps_s`); `awake_ms_max` bounds how long it talks. Readings
-    that nobody took are kept for the next time, the newest eight of those with QoS 1; what was dropped is counted in `lost`.
+    that nobody took are kept for the next time, the newest eight of those with QoS 1; what was dropped is counted in `lost`. What
+    does not go in one write with the greeting leaves in turns: up to `readings_max` readings wait for that, beyond it the oldest goes.
     """
 
     def __init__(
-        self, path: str, host: str, port: int = 1883, *, every_s: int, keep: "Keep", awake_ms_max: int = 10_000, **options: object
+        self,
+        path: str,
+        host: str,
+        port: int = 1883,
+        *,
+        every_s: int,
+        keep: "Keep",
+        awake_ms_max: int = 10_000,
+        readings_max: int = 32,
+        **options: object,
     ) -> None:
-        if every_s < 1 or awake_ms_max < 1:
-            raise ValueError("every_s and awake_ms_max start at 1")
+        if every_s < 1 or awake_ms_max < 1 or readings_max < 1:
+            raise ValueError("every_s, awake_ms_max and readings_max start at 1")
         self._every_s = every_s
         self._awake_ms_max = awake_ms_max
+        self._readings_max = readings_max
+        self._readings: "list[tuple[str, bytes, int, bool]]" = []
+        """What is to go out and did not fit yet."""
         self._drained = False
+        self._token_due = True
+        self._told_at = _NOWHERE
+        """The broker that has our birth."""
         self._busy_parts: "list[Callable[[], bool]]" = []
         options.setdefault("unacked_max", 2 * _UNSENT_MAX)
+        self._client: Pipeline
         super().__init__(path, host, port, keep=keep, **options)  # type: ignore[arg-type]
-        self._client.pipelined = True
         self.take(_AWAKE, self._came_back)
         asleep = self.memory.get(_ASLEEP)
         self._known: "dict[str, object]" = asleep if isinstance(asleep, dict) else {}
@@ -56,6 +74,9 @@ class Sleeper(Agent):
         self._round = _number(self._known.get("round")) + 1
         self._token = ("%d %s" % (self._round, self._session)).encode()
         self._take_up(self._known.get("unsent"))
+
+    def _new_client(self, *arguments: object, **options: object) -> Pipeline:
+        return Pipeline(*arguments, **options)  # type: ignore[arg-type]
 
     @property
     def resumed(self) -> bool:
@@ -78,16 +99,25 @@ class Sleeper(Agent):
         """
         begun = ticks_ms()
         client = self._client
-        client.remembered = client.persistent and self._known.get("subscribed") is True
-        if self._known.get("told") != self._birth():
-            self._publish_state()
-        client.publish(self._in_prefix + _AWAKE, self._token, 1)
+        brokers = client.brokers
+        brokers.known = _number(self._known.get("subscribed")) if client.persistent else 0
+        brokers.at = _number(self._known.get("at"))
+        if self._known.get("told") == self._birth():
+            self._told_at = brokers.at
+        else:
+            self._publish_state()  # to whatever broker it is
         until = ticks_add(begun, self._awake_ms_max)
-        while not (self._drained and self.settled) and ticks_diff(until, ticks_ms()) > 0:
-            self.step(max(1, ticks_diff(until, ticks_ms())))
+        while True:
+            self._send_turn()
+            rest_ms = ticks_diff(until, ticks_ms())
+            if self._is_done or rest_ms <= client.rest_ms:  # what would be tried after that is for the next time
+                break
+            self.step(rest_ms)
         while any(is_busy() for is_busy in self._busy_parts):
             self.step(self._awake_ms_max)
         is_clean = client.up
+        if is_clean and not self._drained:
+            brokers.forget()  # it took what we said, and told nothing: ask for it anew the next time
         self._client.close()
         waiting = self._remember_sleep(is_clean)
         return {
@@ -126,14 +156,50 @@ class Sleeper(Agent):
         """Leave without a word: who sleeps is not offline."""
         self._client.close()
 
+    @property
+    def _is_done(self) -> bool:
+        return self._drained and not self._readings and self.settled
+
+    def _put_out(self, port: str, payload: bytes, qos: int, retain: bool) -> bool:
+        """Let it go, or wait for its turn: a place among what the broker has to acknowledge is left for the token."""
+        waits = self._readings or (qos and self._token_due and self._client.room < 2)
+        if not waits and super()._put_out(port, payload, qos, retain):
+            return True
+        self._client.packed(self._topic("out", port), payload, retain)  # one that is too large is told at once
+        self._readings.append((port, payload, qos, retain))
+        if len(self._readings) > self._readings_max:
+            self._drop(self._readings.pop(0))
+        return True
+
+    def _drop(self, reading: "tuple[str, bytes, int, bool]") -> None:
+        port, _, qos, retain = reading
+        if qos:
+            self.lost += 1
+        if not retain:
+            self._unsent(port)
+
+    def _token_is_out(self) -> bool:
+        token = (self._in_prefix + _AWAKE).encode()
+        return any(token in packet for _, packet in self._client.waiting())
+
+    def _send_turn(self) -> None:
+        """Send as much of what waits as the client takes; the token comes first, for it goes with the greeting."""
+        if self._token_due and self._client.publish(self._in_prefix + _AWAKE, self._token, 1):
+            self._token_due = False
+        while self._readings and super()._put_out(*self._readings[0]):
+            del self._readings[0]
+
     def _came_back(self, payload: bytes, retained: bool) -> None:
         if payload == self._token and not retained:
             self._drained = True
 
     def _ready(self) -> None:
-        if self._client.remembered and not self._client.resumed:  # the token went where nobody listened any more
+        brokers = self._client.brokers
+        if brokers.forgot or self._told_at not in (_NOWHERE, brokers.at):
             self._publish_state()
-            self._client.publish(self._in_prefix + _AWAKE, self._token, 1)
+        if brokers.forgot or (not self._drained and not self._token_is_out()):
+            self._token_due = True  # it went where nobody listened any more, or to a broker that has lost it
+        brokers.forgot, self._told_at = False, brokers.at
         for part in self._ready_parts:
             part()
 
@@ -147,11 +213,18 @@ class Sleeper(Agent):
     def _remember_sleep(self, is_clean: bool) -> int:
         token = (self._in_prefix + _AWAKE).encode()
         waiting = [(packet_id, packet) for packet_id, packet in self._client.waiting() if token not in packet]
+        for port, payload, qos, retain in self._readings:
+            if qos:
+                waiting.append(self._client.packed(self._topic("out", port), payload, retain))
+            else:
+                self._unsent(port)
+        self._readings = []
         self.lost += max(0, len(waiting) - _UNSENT_MAX)
         asleep: "dict[str, Any]" = {
             "round": self._round,
             "lost": self.lost,
-            "subscribed": self._client.subscribed,
+            "subscribed": self._client.brokers.known,
+            "at": self._client.brokers.at,
             "told": self._birth() if is_clean else "",  # whoever breaks off has its will published
             "unsent": [[packet_id, binascii.b2a_base64(packet).decode().strip()] for packet_id, packet in waiting[-_UNSENT_MAX:]],
         }
@@ -177,4 +250,4 @@ class Sleeper(Agent):
 
 
 def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return int(value) if isinstance(value, int) else 0

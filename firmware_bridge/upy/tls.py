@@ -18,14 +18,14 @@ class Tls:
     """What a board knows for TLS, from files in PEM.
 
     `ca` is the authority's certificate, `cert` and `key` are the board's own where it has some, `name` is what the broker's certificate has
-    to be for.
+    to be for, where that is not the host's name.
 
     Raises:
         OSError: a file cannot be read.
         ValueError: a file holds nothing of the kind.
     """
 
-    def __init__(self, ca: str, name: str, cert: str | None = None, key: str | None = None) -> None:
+    def __init__(self, ca: str, name: str | None = None, cert: str | None = None, key: str | None = None) -> None:
         self._name = name
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.verify_mode = ssl.CERT_REQUIRED
@@ -37,9 +37,9 @@ class Tls:
         else:  # MicroPython takes what the files hold
             self._context.load_cert_chain(_der(cert), _der(key))
 
-    def wrap(self, plain: "socket.socket") -> "ssl.SSLSocket":
-        """A socket of TLS around one that is connected. Nothing is sent yet."""
-        wrapped = self._context.wrap_socket(plain, server_hostname=self._name, do_handshake_on_connect=False)
+    def wrap(self, plain: "socket.socket", host: str) -> "ssl.SSLSocket":
+        """A socket of TLS around one that is connected to this host. Nothing is sent yet."""
+        wrapped = self._context.wrap_socket(plain, server_hostname=self._name or host, do_handshake_on_connect=False)
         wrapped.setblocking(False)
         return wrapped
 
@@ -47,8 +47,9 @@ class Tls:
 class TlsLink(Link):
     """A connection in TLS. The first packet that is written brings the two to greet each other."""
 
-    def __init__(self, family: int, address: object, backlog_bytes_max: int, tls: Tls) -> None:
+    def __init__(self, family: int, address: object, backlog_bytes_max: int, tls: Tls, host: str) -> None:
         self._tls = tls
+        self._host = host
         self._wants_to_read = False
         super().__init__(family, address, backlog_bytes_max)
 
@@ -61,7 +62,7 @@ class TlsLink(Link):
     def _begin(self) -> None:
         self._poll.unregister(self._socket)
         try:
-            self._socket = self._tls.wrap(self._socket)
+            self._socket = self._tls.wrap(self._socket, self._host)
         except (OSError, ValueError) as error:
             raise LinkError(_told(error)) from None
         finally:

@@ -1,4 +1,4 @@
-"""A board that wakes once: it tells a reading, hears what waited, and says how that went."""
+"""A board that wakes once: it tells a reading, or those from one to another, hears what waited, and says how that went."""
 
 import json
 import sys
@@ -8,6 +8,8 @@ from upy import ticks
 CLOCK = sys.argv[5] if len(sys.argv) > 5 else "0"  # how many seconds it is ahead, or "none"
 now_s = ticks.now_s
 ticks.now_s = (lambda: 0) if CLOCK == "none" else (lambda: now_s() + int(CLOCK))
+
+QOS = int(sys.argv[6]) if len(sys.argv) > 6 else 1
 
 from upy.keep import FileKeep  # noqa: E402
 from upy.sleep import Sleeper  # noqa: E402
@@ -26,7 +28,9 @@ def main(port: str, kept: str, reading: str, awake_ms_max: str = "5000", *_: str
     )
     heard = []
     probe.on("set", lambda command: heard.append(command.value))
-    probe.emit("reading", json.loads(reading), qos=1)
+    found = json.loads(reading)
+    for value in range(*found) if isinstance(found, list) else [found]:
+        probe.emit("reading", value, qos=QOS)
     report = probe.wake()
     sys.stdout.write(json.dumps(dict(report, heard=heard, lost=probe.lost, **probe.counts)) + "\n")
 

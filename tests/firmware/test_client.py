@@ -6,6 +6,7 @@ import queue
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from firmware_bench import Server
@@ -51,7 +52,7 @@ def pump(client: Client, until: Callable[[], bool]) -> None:
         client.step(20)
 
 
-def client_of(port: int, **options: int) -> Client:
+def client_of(port: int, **options: Any) -> Client:
     return Client("127.0.0.1", port, "c", **{"timeout_ms": 500, "retry_ms": 5, "retry_ms_max": 20, **options})
 
 
@@ -182,7 +183,7 @@ def test_every_packet_is_one_write(server: Serve, monkeypatch: pytest.MonkeyPatc
     script = Recorder(well_behaved)
     client = client_of(server(script).port)
     client.subscribe("f")
-    pump(client, lambda: client.up and client._subscribed)
+    pump(client, lambda: client.up and client.brokers.subscribed)
     client.publish("topic", b"payload" * 10, 1)
     client.publish("topic", b"payload", 0)
     pump(client, lambda: client.unacked == 0)
@@ -251,3 +252,75 @@ def test_options_that_cannot_work_are_refused(option: dict[str, int]) -> None:
 def test_a_packet_beyond_its_bound_is_refused() -> None:
     with pytest.raises(ValueError, match="packet_bytes_max is 128"):
         client_of(1883, packet_bytes_max=128).publish("t", bytes(200), 1)
+
+
+def test_a_session_of_whose_beginning_nothing_was_heard_is_subscribed(server: Serve) -> None:
+    """The broker took the greeting and made a session; that it was a new one was never heard."""
+    script = Recorder(drops_publishes, lambda _: None, resuming)
+    ready = []
+    client = client_of(server(script).port)
+    client.subscribe("em/in/c/+")
+    client.on_ready = lambda: ready.append(1)
+    pump(client, lambda: len(ready) == 1)
+    client.publish("t", b"1", 1)
+    pump(client, lambda: len(ready) == 2)
+    assert 8 in kinds(script.packets(), 3)
+    client.close()
+
+
+def closes(_: bytes) -> bytes | None:
+    return None
+
+
+def refuses(found: bytes) -> bytes | None:
+    return b"\x20\x02\x00\x05" if found[0] == 0x10 else None
+
+
+def test_the_next_broker_is_tried_after_each_attempt_that_failed(server: Serve) -> None:
+    first, second, third = Recorder(closes), Recorder(refuses), Recorder(drops_publishes, well_behaved)
+    ports = [server(script).port for script in (first, second, third)]
+    down: list[str] = []
+    ready: list[str] = []
+    client = client_of(ports[0], others=[("127.0.0.1", port) for port in ports[1:]])
+    client.subscribe("em/in/c/+")
+    client.on_down = down.append
+    client.on_ready = lambda: ready.append("{}:{}".format(*client.brokers.place))
+    pump(client, lambda: len(ready) == 1)
+    assert [reason.partition(": ")[0] for reason in down] == [f"127.0.0.1:{port}" for port in ports[:2]]
+    client.publish("t", b"1", 1)
+    pump(client, lambda: len(ready) == 2)
+    assert ready == [f"127.0.0.1:{ports[2]}"] * 2, "after a connection that broke the same one comes first: it has the session"
+    client.close()
+
+
+def test_where_all_brokers_refuse_it_rests_the_longest_time(server: Serve) -> None:
+    ports = [server(Recorder(refuses)).port for _ in range(2)]
+    down: list[str] = []
+    client = client_of(ports[0], others=[("127.0.0.1", ports[1])], retry_ms_max=60_000)
+    client.on_down = down.append
+    pump(client, lambda: len(down) == 2)
+    assert client.brokers.rest_ms > 20_000
+    client.close()
+
+
+def test_what_is_known_of_one_broker_is_not_believed_of_another(server: Serve) -> None:
+    """Each has sessions of its own, unless they share them: then it says that it has ours."""
+    first, second = Recorder(drops_publishes, closes), Recorder(drops_publishes, resuming)
+    ports = [server(script).port for script in (first, second)]
+    ready = []
+    client = client_of(ports[0], others=[("127.0.0.1", ports[1])])
+    client.subscribe("em/in/c/+")
+    client.on_ready = lambda: ready.append(client.brokers.at)
+    pump(client, lambda: len(ready) == 1)
+    client.publish("t", b"1", 1)
+    pump(client, lambda: len(ready) == 3 and not client.unacked)
+    assert ready == [0, 1, 1]
+    packets = second.packets()
+    assert [8 in kinds(packets, number) for number in (1, 2)] == [True, False]
+    client.close()
+
+
+@pytest.mark.parametrize("others", [[("a", "b")], [("a", 1)] * 16, [("a",)], [7]])
+def test_brokers_that_are_none_are_refused(others: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        client_of(1, others=others)

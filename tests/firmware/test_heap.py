@@ -17,7 +17,7 @@ from edgematrix.errors import UsageError
 from firmware_bridge import micropython
 
 UPY = Path(micropython.__file__).parent / "upy"
-PLAIN = ("__init__", "agent", "client", "command", "link", "packet", "ticks", "value")
+PLAIN = ("__init__", "agent", "brokers", "client", "command", "link", "packet", "ticks", "value")
 """What a board needs that neither sleeps, nor judges, nor is updated, nor speaks TLS."""
 BYTE_CODE_BYTES_MAX = 24_000
 PROGRAM = """

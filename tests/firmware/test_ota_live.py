@@ -159,7 +159,7 @@ def test_a_program_that_finds_no_broker_is_given_up(
 ) -> None:
     board = put(chip, image_of(program(tmp_path / "1", 1), 1, key), [key.line], broker.port, trial_s=2)
     board.wait_for("version 1 runs")
-    lost = image_of(program(tmp_path / "3", 3, more=f'agent._client._server = ("127.0.0.1", {free_port()})'), 3, key)
+    lost = image_of(program(tmp_path / "3", 3, more=f'agent._client.brokers._places = [("127.0.0.1", {free_port()})]'), 3, key)
     process = pushing(lost)
     told = listener.wait_for(FIRMWARE, lambda payload: bool(json.loads(payload)["failed"]) and json.loads(payload)["failed"][-1][0] == 3)
     assert json.loads(told)["failed"][-1] == [3, "it did not reach the broker in 2 s"]
