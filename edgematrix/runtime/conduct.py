@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import structs
@@ -13,7 +13,6 @@ from edgematrix.composition.course import (
     Ask,
     Cancel,
     Choose,
-    Chosen,
     Course,
     Done,
     Effect,
@@ -24,12 +23,10 @@ from edgematrix.composition.course import (
     Finish,
     Invoke,
     Note,
-    Saying,
     Send,
     Standing,
     Streaming,
     Think,
-    Thought,
     Tick,
     Wake,
 )
@@ -37,6 +34,8 @@ from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.event import Trail, merged
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.calls import ERROR, Call
+from edgematrix.runtime.consultation import Consultation
+from edgematrix.runtime.course_failing import CourseFailing
 from edgematrix.runtime.course_replay import KINDS, Replayed, replay
 from edgematrix.runtime.course_step import CourseStep
 from edgematrix.runtime.engine import Engine
@@ -53,7 +52,6 @@ from edgematrix.runtime.stored_form import pack, unpack
 __all__ = ["Conduct"]
 
 _KIND = "course"
-OUT = "out"
 _CHANGED = "its definition was changed meanwhile, and what was done of this run does not fit it any more"
 
 
@@ -75,7 +73,7 @@ class Conduct:
     __slots__ = (
         "_began_us",
         "_body",
-        "_choosing",
+        "_consultation",
         "_due_us",
         "_events",
         "_journal",
@@ -95,7 +93,8 @@ class Conduct:
         self.course = course
         self.order = run.runner.order
         self._steps: dict[int, CourseStep] = {}
-        self._choosing: dict[int, Callable[[], None]] | None = None
+        self._consultation: Consultation | None = None
+        """The models that were asked; None before the first."""
         self._streaming: dict[str, int] | None = None
         """The step whose pieces are streamed on each output."""
         self._taints: dict[int, str] | None = None
@@ -162,7 +161,7 @@ class Conduct:
         self._taints = found.taints or None
         self._reopen(stored.steps, now_us)
         if found.is_over or found.steps != {step.number: step.member for step in stored.steps} or len(self._steps) < len(stored.steps):
-            self._body.engine.schedule(_Failing(self, _CHANGED), 0)
+            self._body.engine.schedule(CourseFailing(self, _CHANGED), 0)
             return
         for choice in found.choices.values():
             self._choose_again(choice, now_us)
@@ -273,14 +272,23 @@ class Conduct:
                 step.until_us = found.call.until_us
                 engine.schedule(step, step.until_us)
 
+    def _consult(self, effect: Choose | Think, now_us: int) -> None:
+        """Ask a model."""
+        if self._consultation is None:
+            self._consultation = Consultation(self, self._body)
+        if isinstance(effect, Think):
+            self._consultation.think(effect, now_us)
+        else:
+            self._consultation.choose(effect, now_us)
+
     def _choose_again(self, effect: Choose | Think, now_us: int) -> None:
         """A model that had not answered is asked anew."""
         if isinstance(effect, Think):
-            self._think(effect, now_us)
+            self._consult(effect, now_us)
         elif self._body.chooser is None:
-            self._body.engine.schedule(_Failing(self, "no model chooses here"), 0)
+            self._body.engine.schedule(CourseFailing(self, "no model chooses here"), 0)
         else:
-            self._choose(effect, now_us)
+            self._consult(effect, now_us)
 
     def _act(self, effect: Effect, now_us: int) -> None:
         if isinstance(effect, Invoke):
@@ -295,10 +303,8 @@ class Conduct:
             self._body.engine.observe(Noted(now_us, self.run.runner.agent, self.run.trail.runid, effect.what))
         elif isinstance(effect, Cancel):
             self._cancel(effect.step, now_us)
-        elif isinstance(effect, Choose):
-            self._choose(effect, now_us)
-        elif isinstance(effect, Think):
-            self._think(effect, now_us)
+        elif isinstance(effect, (Choose, Think)):
+            self._consult(effect, now_us)
         elif isinstance(effect, Ask):
             self._ask(effect, now_us)
         elif isinstance(effect, Wake):
@@ -348,50 +354,6 @@ class Conduct:
             self._body.engine.hang_up(step.call, now_us)
             self._observe_end(number, Outcome.CANCELLED, {}, "", now_us)
 
-    def _choose(self, effect: Choose, now_us: int) -> None:
-        chooser = self._body.chooser
-        if chooser is None:
-            self.take(Failed(effect.step, "no model chooses here"), now_us)
-            return
-        number = effect.step
-
-        def chosen(choice: str, error: str, now_us: int) -> None:
-            if self._choosing is not None:
-                self._choosing.pop(number, None)
-            self.take(Failed(number, error) if error else Chosen(number, choice), now_us)
-            self._body.engine.settle(now_us)
-
-        if self._choosing is None:
-            self._choosing = {}
-        self._choosing[number] = chooser.choose(effect.question, effect.choices, chosen)
-
-    def _think(self, effect: Think, now_us: int) -> None:
-        thinker = self._body.thinker
-        number = effect.step
-        if thinker is None:
-            self.take(Failed(number, "no model is here"), now_us)
-            return
-
-        def thought(found: Thought | None, error: str, now_us: int) -> None:
-            if self._choosing is not None:
-                self._choosing.pop(number, None)
-            self.take(Failed(number, error) if found is None else found, now_us)
-            self._body.engine.settle(now_us)
-
-        if self._choosing is None:
-            self._choosing = {}
-        composition = self._body.composition
-        heard = self._said if isinstance(composition, Saying) and composition.says_pieces else None
-        if self.run.streamed is not None:
-            self.run.streamed.pop(OUT, None)
-        self._choosing[number] = thinker.think(effect, thought, heard)
-
-    def _said(self, text: str, now_us: int) -> None:
-        """Stream a piece of what the model says."""
-        if not self.run.over:
-            self._body.engine.streams.put_out(self.run, OUT, text, now_us)
-            self._body.engine.settle(now_us)
-
     def _ask(self, effect: Ask, now_us: int) -> None:
         questions = self._body.questions
         if questions is None:
@@ -427,8 +389,8 @@ class Conduct:
         self._due_us = None
         for number in list(self._steps):
             self._cancel(number, now_us)
-        for give_up in (self._choosing or {}).values():
-            give_up()
+        if self._consultation is not None:
+            self._consultation.give_up()
         if body.questions is not None:
             body.questions.withdraw(self.run.runner.agent, self.run.trail.runid, now_us)
         woken = self.course.close()
@@ -457,25 +419,6 @@ class Conduct:
     def _observe_end(self, number: int, outcome: Outcome, outputs: Mapping[str, object], reason: str, now_us: int) -> None:
         run = self.run
         self._body.engine.observe(StepEnded(now_us, run.runner.agent, run.trail.runid, number, outcome, outputs, reason))
-
-
-class _Failing:
-    """Fails a course that cannot go on after a restart, when all that goes on is there."""
-
-    __slots__ = ("_conduct", "_reason", "order")
-
-    def __init__(self, conduct: Conduct, reason: str) -> None:
-        self._conduct = conduct
-        self._reason = reason
-        self.order = conduct.order
-
-    def awaits(self, due_us: int) -> bool:  # noqa: ARG002 - it waits for one moment only
-        """Whether the run is under way."""
-        return not self._conduct.run.over
-
-    def due(self, due_us: int, now_us: int) -> None:  # noqa: ARG002 - it waits for one moment only
-        """Fail it."""
-        self._conduct.fail(self._reason, now_us)
 
 
 def _led_by(effect: Invoke) -> tuple[int, ...]:
