@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--access", action="store_true", help="whether mosquitto has the chain's access list; what it refuses is counted")
     parser.add_argument("--hosts", type=int, choices=range(1, len(HOSTS) + 1), default=len(HOSTS))
     parser.add_argument("--window", type=int, default=1_000, help="how many messages are under way at once")
-    parser.add_argument("--deadline", type=float, default=120.0, help="seconds after which a run is given up")
+    parser.add_argument("--patience", type=float, default=120.0, help="seconds without anything new after which a run is given up")
     parser.add_argument("--folder", type=Path, help="where stores and logs are kept afterwards; else they go")
     chosen = parser.parse_args()
     lost = twice = kills = 0
@@ -50,7 +50,7 @@ def main() -> int:
                     access=chosen.access,
                     fillings=chosen.full,
                     window_max=chosen.window,
-                    deadline_s=chosen.deadline,
+                    patience_s=chosen.patience,
                     tells=True,
                 )
             )

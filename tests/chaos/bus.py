@@ -59,6 +59,7 @@ def _nats_cluster(folder: Path) -> Brokers:
             "listen": "127.0.0.1",
             "port": str(port),
             "access": "",
+            "tls": "",
         }
         text = read_profile("nats-cluster.conf")
         for key, value in values.items():

@@ -42,7 +42,7 @@ class Options:
     """What is to be done.
 
     `fillings` is how often the disk of a host is full for a while; with `access` the broker has the chain's access list.
-    `window_max` numbers are under way at once; after `deadline_s` it is given up.
+    `window_max` numbers are under way at once; when nothing new comes for `patience_s` it is given up.
     """
 
     seed: int
@@ -55,7 +55,7 @@ class Options:
     fillings: int = 0
     access: bool = False
     window_max: int = 1_000
-    deadline_s: float = 120.0
+    patience_s: float = 120.0
     tells: bool = False
 
 
@@ -125,7 +125,10 @@ class _World:
             if self.options.tells:
                 tasks.append(group.create_task(self._tell()))
             self.boards.begin()
-            while not (self.is_over and time.monotonic() - self.boards.last_at_s > _QUIET_S):  # noqa: ASYNC110 - it is over when nothing comes
+            began_s = time.monotonic()
+            while not (self.is_over and time.monotonic() - self.boards.last_at_s > _QUIET_S):  # it is over when nothing comes
+                if time.monotonic() - max(began_s, self.boards.last_at_s) > self.options.patience_s:
+                    raise ProgramError(f"nothing new has come for {self.options.patience_s:.0f} s")
                 await asyncio.sleep(0.05)
             for task in tasks:
                 task.cancel()
@@ -183,10 +186,9 @@ async def _run(options: Options) -> Result:
         world = _World(options, programs)
         began_s = time.monotonic()
         try:
-            async with asyncio.timeout(options.deadline_s):
-                await world.carry_out()
-        except TimeoutError:
-            result.trouble = f"given up after {options.deadline_s:.0f} s"
+            await world.carry_out()
+        except ProgramError as error:
+            result.trouble = str(error)
         except ExceptionGroup as errors:
             ended, others = errors.split(ProgramError)
             if ended is None or others is not None:

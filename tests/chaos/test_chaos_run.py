@@ -55,4 +55,4 @@ def test_kills_and_full_disks_lose_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_kills_of_hosts_and_of_nodes_of_a_cluster_lose_nothing(tmp_path: Path) -> None:
-    check(Options(seed=1, messages=10_000, kills=20, broker="nats-cluster", folder=tmp_path / "run", deadline_s=300))
+    check(Options(seed=1, messages=10_000, kills=20, broker="nats-cluster", folder=tmp_path / "run", patience_s=300))
