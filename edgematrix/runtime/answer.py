@@ -8,7 +8,7 @@ from edgematrix.protocol.event import merged
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind
-from edgematrix.runtime.calls import ERROR, Call
+from edgematrix.runtime.call import ERROR, Call
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.remote_calls import END
 

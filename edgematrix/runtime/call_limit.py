@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgematrix.runtime.calls import Call, Calls
+from edgematrix.runtime.call import Call
+from edgematrix.runtime.calls import Calls
 
 __all__ = ["CallLimit"]
 

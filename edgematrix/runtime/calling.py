@@ -17,8 +17,9 @@ from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.call import Call
 from edgematrix.runtime.call_limit import CallLimit
-from edgematrix.runtime.calls import Call, Calls
+from edgematrix.runtime.calls import Calls
 from edgematrix.runtime.edges import Edges
 from edgematrix.runtime.marks import Marks
 from edgematrix.runtime.outbound import Outbound

@@ -15,7 +15,7 @@ from edgematrix.protocol.duration import SECOND_US, format_duration
 from edgematrix.protocol.event import tainted
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock
-from edgematrix.runtime.calls import Call
+from edgematrix.runtime.call import Call
 from edgematrix.runtime.code_journal import CallEnd, CodeJournal
 from edgematrix.runtime.engine import ANSWER, Engine
 from edgematrix.runtime.failure import reason_of, sayable

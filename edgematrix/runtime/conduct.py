@@ -33,7 +33,7 @@ from edgematrix.composition.course import (
 from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.event import Trail, merged
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.calls import ERROR, Call
+from edgematrix.runtime.call import ERROR, Call
 from edgematrix.runtime.consultation import Consultation
 from edgematrix.runtime.course_failing import CourseFailing
 from edgematrix.runtime.course_replay import KINDS, Replayed, replay

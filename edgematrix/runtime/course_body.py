@@ -13,7 +13,7 @@ from edgematrix.composition.course import (
 from edgematrix.errors import StateError
 from edgematrix.protocol.event import Trail
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.calls import ERROR
+from edgematrix.runtime.call import ERROR
 from edgematrix.runtime.conduct import Conduct
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.ensemble import Chooser, Member, Thinker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edgematrix.protocol.duration import format_duration
-from edgematrix.runtime.calls import Call
+from edgematrix.runtime.call import Call
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.ensemble import Member
 from edgematrix.runtime.part import Part

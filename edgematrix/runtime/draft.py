@@ -7,7 +7,7 @@ from typing import Protocol
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.port_check import PortCheck
-from edgematrix.runtime.calls import Holder
+from edgematrix.runtime.call import Holder
 from edgematrix.runtime.engine import Engine, Listener
 
 __all__ = ["Draft", "Site"]

@@ -22,8 +22,9 @@ from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import NO_TRAIL, Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.call import Answer, Call
 from edgematrix.runtime.calling import Calling
-from edgematrix.runtime.calls import Answer, Call, Calls
+from edgematrix.runtime.calls import Calls
 from edgematrix.runtime.chains import Chains
 from edgematrix.runtime.dead_letter import UNKNOWN, Origin
 from edgematrix.runtime.dead_letters import DeadLetters

@@ -8,7 +8,7 @@ from edgematrix.protocol.overlap import covers
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.port_check import PortCheck
 from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.calls import Holder
+from edgematrix.runtime.call import Holder
 from edgematrix.runtime.edges import NO_EDGES, Edges
 from edgematrix.runtime.marks import NO_MARKS, Marks
 

@@ -23,8 +23,9 @@ from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.arrivals import Arrivals
+from edgematrix.runtime.call import Call
 from edgematrix.runtime.call_limit import CallLimit
-from edgematrix.runtime.calls import Call, Calls
+from edgematrix.runtime.calls import Calls
 from edgematrix.runtime.edges import Edges
 from edgematrix.runtime.failure import REASON_LENGTH_MAX, sayable
 from edgematrix.runtime.kept_call import KeptCall

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.calls import Call, Holder
+from edgematrix.runtime.call import Call, Holder
 from edgematrix.runtime.engine import Engine
 
 __all__ = ["Removal"]

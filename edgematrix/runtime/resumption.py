@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from edgematrix.errors import StateError
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.calls import Holder
+from edgematrix.runtime.call import Holder
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine
 from edgematrix.runtime.ledger_entry import StoredRun

@@ -13,7 +13,7 @@ from edgematrix.agents.effect import Effect, Emit, Publish, Send
 from edgematrix.agents.plan import Plan
 from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.event import Trail, tainted
-from edgematrix.runtime.calls import Call
+from edgematrix.runtime.call import Call
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import ANSWER, Engine
 from edgematrix.runtime.kept_call import KeptCall

@@ -16,7 +16,8 @@ from edgematrix.protocol.event import Trail, tainted
 from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
-from edgematrix.runtime.calls import Call, Calls
+from edgematrix.runtime.call import Call
+from edgematrix.runtime.calls import Calls
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.part import Part, Passing

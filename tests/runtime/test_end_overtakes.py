@@ -1,7 +1,8 @@
 """The end of a call elsewhere and its outputs come on edges of their own: either may be there first."""
 
 from edgematrix.protocol.path import AgentPath
-from edgematrix.runtime.calls import Call, Calls
+from edgematrix.runtime.call import Call
+from edgematrix.runtime.calls import Calls
 
 CALLER, FAR = AgentPath("home/flow"), AgentPath("home/flow/far")
 
