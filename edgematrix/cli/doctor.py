@@ -19,7 +19,7 @@ from edgematrix.cli.options import RootOption, UrlOption
 from edgematrix.cli.probe import Health, Probe, local_probes
 from edgematrix.cli.round_trip import BrokerSeen, look_at_broker
 from edgematrix.cli.run_file import find_run, without_password
-from edgematrix.cli.target import Target, find_target
+from edgematrix.cli.target import Target, find_target, named_by_environment
 from edgematrix.errors import BusError, EdgeMatrixError, UsageError
 
 __all__ = ["EXAMPLE", "command"]
@@ -65,9 +65,10 @@ def command(
 
 def _probes(url: str | None, root: str | None) -> Iterator[Probe]:
     run = find_run()
-    yield from local_probes(broker_needed=url is None and run is None)
+    is_named = url is not None or bool(named_by_environment())
+    yield from local_probes(broker_needed=not is_named and run is None)
     yield from extra_probes()
-    if url is None and run is None:
+    if not is_named and run is None:
         yield Probe(Health.ABSENT, "run", "nothing runs in this folder", "edgematrix run MATRIX, or --url for a broker that runs elsewhere")
         return
     if run is not None and url is None:

@@ -50,7 +50,12 @@ def read_path(text: str) -> AgentPath:
         raise UsageError(error.what, remedy=error.remedy or "an agent's path, such as home/hall/rule") from None
 
 
-UrlOption = Annotated[str | None, typer.Option("--url", metavar="URL", help="The broker; without it, that of the run in this folder.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url", "--broker", metavar="URL", help="The broker; without it, that of the run in this folder, else $EDGEMATRIX_BROKER."
+    ),
+]
 RootOption = Annotated[str | None, typer.Option("--root", metavar="ROOT", help="What stands first in the bus's topics, if it is not `em`.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 ForOption = Annotated[

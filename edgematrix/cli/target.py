@@ -1,7 +1,8 @@
-"""Which bus a command speaks to: the one that is named, else that of the run which goes on here."""
+"""Which bus a command speaks to: the one that is named, else that of the run which goes on here, else that of the environment."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +11,10 @@ from edgematrix.cli.run_file import RunFile, find_run, without_password
 from edgematrix.errors import BusError, ConfigError
 from edgematrix.protocol.topic import DEFAULT_ROOT
 
-__all__ = ["Target", "find_target"]
+__all__ = ["BROKER_VARIABLE", "Target", "find_target", "named_by_environment"]
+
+BROKER_VARIABLE = "EDGEMATRIX_BROKER"
+"""Where hosts and whoever deploys to them look for the broker, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +27,28 @@ class Target:
 
 
 def find_target(url: str | None, root: str | None) -> Target:
-    """The bus at `url`, or that of the run in this folder.
+    """The bus at `url`, or that of the run in this folder, or that of the environment.
+
+    A run comes first: whoever tries something in a folder must not reach the house that the environment names.
 
     Raises:
-        BusError: nothing runs here, or its address has a password that is not known.
+        BusError: nothing runs here and no broker is named, or the run's address has a password that is not known.
     """
     if url is not None:
         return Target(url, root or DEFAULT_ROOT)
     run = find_run()
     if run is None:
-        raise BusError(
-            "nothing runs in this folder", where=str(Path.cwd()), remedy="start `edgematrix run MATRIX` here, or give --url mqtt://…"
-        )
+        named = named_by_environment()
+        if named:
+            return Target(named, root or DEFAULT_ROOT)
+        remedy = f"start `edgematrix run MATRIX` here, or give --url mqtt://…, here or in {BROKER_VARIABLE}"
+        raise BusError("nothing runs in this folder", where=str(Path.cwd()), remedy=remedy)
     return Target(_with_password(run), root or run.root, run)
+
+
+def named_by_environment() -> str:
+    """The broker that the environment names; the empty text where it names none."""
+    return os.environ.get(BROKER_VARIABLE, "").strip()
 
 
 def _not_the_hosts(url: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from edgematrix.cli.announcement import announced, refuse_second_run
 from edgematrix.cli.run_file import FOLDER, RunFile, find_run, is_alive, process_birth, without_password
@@ -58,6 +60,29 @@ def test_what_a_dead_process_left_is_no_run(folder: Path, stale: RunFile):
     refuse_second_run(folder / FOLDER)
     with pytest.raises(BusError, match="nothing runs in this folder"):
         find_target(None, None)
+
+
+def test_the_environment_names_the_broker_where_nothing_runs_and_nothing_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EDGEMATRIX_BROKER", "mqtt://house")
+
+    assert find_target(None, None).url == "mqtt://house"
+    assert find_target("mqtt://said", None).url == "mqtt://said"
+    RUN.write(folder / FOLDER)
+    assert find_target(None, None).url == RUN.url, "a try in a folder must not reach the house"
+
+
+def test_an_empty_environment_names_no_broker(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EDGEMATRIX_BROKER", " ")
+
+    with pytest.raises(BusError, match="EDGEMATRIX_BROKER"):
+        find_target(None, None)
+
+
+@pytest.mark.parametrize("command", ["send", "watch", "trace", "approve", "pause", "record", "dead"])
+def test_a_broker_may_be_given_by_the_word_that_hosts_know(cli: Callable[..., Result], command: str):
+    words = {"dead": ["dead", "list"]}.get(command, [command])
+
+    assert "--broker" in cli(*words, "--help").output
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"url": 1}', '"\\ud800"', '{"pid": "x"}'])
