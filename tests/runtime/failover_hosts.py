@@ -29,7 +29,7 @@ from edgematrix.runtime.workshop import Workshop
 from edgematrix.transport.connection import Backoff
 from edgematrix.transport.settings import Settings
 
-WAIT_S = 20.0
+WAIT_S = 45.0
 """How long anything may take before a test gives up."""
 HOSTS = ("a", "b")
 

@@ -40,6 +40,8 @@ agents:
     triggers: {t: {mode: parallel, on: {v: {topic: t/in}}, do: [{send: {to: light.set, payload: "${v.value}"}}]}}
 """
 GUARD = AgentPath("home/guard")
+LATE_S = 3.0
+"""How late a busy machine may be, in real time."""
 
 
 def unit(path: str = "home/guard", **more: object) -> LeasedUnit:
@@ -117,7 +119,7 @@ def test_the_first_choice_runs_it_and_the_next_one_takes_over_with_its_state(sit
             await stack.enter_async_context(a.running())
             await stack.enter_async_context(b.running())
             took_s = await until(lambda: a.has(GUARD))
-            assert took_s * made.speed < 6
+            assert (took_s - LATE_S) * made.speed < 6
             assert not b.has(GUARD)
             ear.say("t/in", 1)
             ear.say("t/in", 2)
@@ -125,7 +127,7 @@ def test_the_first_choice_runs_it_and_the_next_one_takes_over_with_its_state(sit
             await ear.until(lambda: _counted(ear) >= 1)  # the snapshot with both has been published
             made.cut(a)
             took_s = await until(lambda: b.has(GUARD))
-            assert took_s * made.speed < 5
+            assert (took_s - LATE_S) * made.speed < 5
             ear.say("t/in", 3)
             await ear.until(lambda: 3 in ear.on("t/each"))
             await ear.until(lambda: ear.on("t/third") == ["done"])  # two of three were counted on the other host
@@ -178,7 +180,7 @@ def test_a_holder_that_is_cut_off_by_a_hole_stops_and_nothing_of_it_comes_late(
             a.host.acted()
             took_s = await until(lambda: b.has(GUARD))
             print(f"after silence: {took_s:.2f} s")
-            assert took_s < 7
+            assert took_s - LATE_S < 7
             assert not a.has(GUARD)
             ear.say("t/in", 1)
             await ear.until(lambda: ear.on("t/each") == [0, 1])
@@ -211,7 +213,8 @@ def test_with_failback_the_first_choice_gets_it_back_with_the_newest_state(in_me
             for value in (1, 2):
                 ear.say("t/in", value)  # just before it goes: the snapshot that is handed over has them
             took_s = await until(lambda: a.has(GUARD))
-            assert 9.5 < took_s * made.speed < 14
+            assert took_s * made.speed > 9.5
+            assert (took_s - LATE_S) * made.speed < 14
             assert "home/guard is not here any more: it is handed over to a" in b.told
             ear.say("t/in", 3)
             await ear.until(lambda: ear.on("t/third") == ["done"] and 3 in ear.on("t/each"))
