@@ -1,10 +1,11 @@
 """What a model over windows costs as an agent, against bare onnxruntime in the same run: time for a window, and memory.
 
-A window counts from the sample that completes it (its message is handed to the engine) until its label is out; samples are handed in
-without a broker. The bare runtime is called in this process, with the same window, in turns with the agent. `cpu` is processor time, the
-model's process included, which other work of the machine hardly changes; `best` is the time that passes in the quickest twentieth;
-`pipe` is what as many bytes take to another process and an answer back, the least that a model costs that cannot take its host with it.
-RSS is that of the model's process, and of a program that does nothing but load the same file with onnxruntime and run it.
+A window counts from the sample that completes it (its message is handed to the engine) until its label is out, which an observer of the
+engine sees; samples are handed in without a broker. The bare runtime is called in this process, with the same window, in turns with the
+agent. `cpu` is processor time, the model's process included, which other work of the machine hardly changes; `best` is the time that
+passes in the quickest twentieth; `pipe` is what as many bytes take to another process and an answer back, the least that a model costs
+that cannot take its host with it. RSS is that of the model's process, and of a program that does nothing but load the same file with
+onnxruntime and run it.
 """
 
 from __future__ import annotations
@@ -108,12 +109,13 @@ async def _measured(card: ModelCard, precision: Precision) -> Figures:
 
     def seen(observation: Observation) -> None:
         if isinstance(observation, Published) and observation.topic.endswith("label") and not out.done():
+            agent.stop()
             out.set_result(0)
 
+    bare, agent, pipe = Timed(), Timed(), Timed()
     engine.observers.append(seen)
     assembly.start({}, 0, lambda key, error: None)  # noqa: ARG005 - nothing is stored
     run = _bare(card, precision)
-    bare, agent, pipe = Timed(), Timed(), Timed()
     echo = _echo()
     plan, worker_ns = card.plan(), 0
     last = plan.rows
@@ -156,18 +158,24 @@ def _there_and_back(echo: subprocess.Popen[bytes]) -> None:
 
 
 class Timed:
-    """How long something took, each time, and the processor time of this process."""
+    """How long something took, each time, and the processor time of this process until all of it was over."""
 
     def __init__(self) -> None:
         self.wall_ns: list[int] = []
         self._cpu_ns = 0
+        self._stopped_ns = 0
+
+    def stop(self) -> None:
+        """What is waited for has come: what follows takes processor time alone."""
+        self._stopped_ns = time.perf_counter_ns()
 
     def __enter__(self) -> None:
+        self._stopped_ns = 0
         self._began_cpu_ns = time.process_time_ns()
         self._began_ns = time.perf_counter_ns()
 
     def __exit__(self, *error: object) -> None:
-        self.wall_ns.append(time.perf_counter_ns() - self._began_ns)
+        self.wall_ns.append((self._stopped_ns or time.perf_counter_ns()) - self._began_ns)
         self._cpu_ns += time.process_time_ns() - self._began_cpu_ns
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,8 @@ __all__ = ["WAITING_MAX", "ModelWanted", "Scorer", "Scorers", "Told", "WindowMod
 
 WAITING_MAX: Final = 64
 """Windows that one model has to score, the one that it works on included."""
+_AWAKE_S: Final = 0.000_3
+"""For how long the loop stays awake for an answer, where the last one came within that: to wake up costs as much as a small model."""
 
 Told = Callable[[Scored | None, str, int], None]
 QuickOver = Callable[[Scored | None, ModelError | None], None]
@@ -159,6 +162,10 @@ class _Listening:
         self._until_s: float | None = None
         """When the answer is late, on the loop's clock; None while nothing is under way."""
         self._timeout_s = 0.0
+        self._said_s = 0.0
+        self._is_soon = False
+        """Whether the last answer came while the loop may stay awake for it; never where there is but one processor for both."""
+        self._may_be_soon = _processors() > 1
         self._watch: asyncio.TimerHandle | None = None
         """Looks at that moment, or before: a timer for each question would cost more than all else here."""
         self._free: asyncio.Future[None] | None = None
@@ -177,15 +184,23 @@ class _Listening:
             self._loop.add_reader(pipe, self._readable)
         self._over = over
         self._timeout_s = timeout_s
-        self._until_s = until_s = self._loop.time() + timeout_s
+        self._said_s = self._loop.time()
+        self._until_s = until_s = self._said_s + timeout_s
         if self._watch is None or self._watch.when() > until_s:
             self._watch_until(until_s)
+        if self._is_soon:
+            self._loop.call_soon(self._stay_awake)
 
         def forget() -> None:
             if self._over is over:
                 self._over = None  # the answer is heard nevertheless, for the next one comes after it
 
         return forget
+
+    def _stay_awake(self) -> None:
+        """Let the loop go round without a rest, in which it hears of all else, too; but not for long."""
+        if self._until_s is not None and self._loop.time() - self._said_s < _AWAKE_S:
+            self._loop.call_soon(self._stay_awake)
 
     async def rested(self) -> None:
         """Wait for the end of what is under way, and listen no longer."""
@@ -245,12 +260,18 @@ class _Listening:
             self._end(scored, error)
 
     def _end(self, scored: Scored | None, error: ModelError | None) -> None:
+        self._is_soon = self._may_be_soon and scored is not None and self._loop.time() - self._said_s < _AWAKE_S
         over, self._over, self._until_s = self._over, None, None
         if self._free is not None:
             self._free.set_result(None)
             self._free = None
         if over is not None:
             over(scored, error)
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Scorers:
