@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
+from live_support import asked
 from matrix_maker import REQUESTS_S, Maker, Outcomes, world_of
 
 from edgematrix.protocol.duration import SECOND_US
+from edgematrix.runtime.observation import Fired, Noted, RunEnded
 from edgematrix.testing.recording import Recorded
-from edgematrix.testing.simulator import Restart
+from edgematrix.testing.simulator import START_US, Restart
 
 SEEDS = st.integers(0, 2**32 - 1)
 BREADTHS = st.integers(1, 4)
@@ -59,11 +61,40 @@ async def steady(value: object, context) -> object:
     if what > 5:
         await until_next(context, tag)
     return answer(tag, random)
+
+async def calling(value: object, context) -> object:
+    tags, tag, random = begun(value, context, "calling")
+    if len(tags) > 1:
+        raise AssertionError(f"mixed {tags}")
+    what, to = random.randrange(4), f"/{context.path}/c.in"
+    if what == 0:
+        await context.call(to, value)
+        await context.call(to, value)
+        await until_next(context, tag)  # the last thing to wait for, for it begins anew
+    elif what == 1:
+        await asyncio.gather(context.call(to, value), context.call(to, value))
+    elif what == 2:
+        try:
+            await context.call(to, value, timeout=3)
+        except Exception:
+            await context.publish(f"t/said/{context.path}", answer(tag, random))
+    else:
+        beside = asyncio.create_task(context.call(to, value))
+        await until_next(context, tag)
+        del beside
+    return answer(tag, random)
+
+async def tardy(value: object, context) -> object:
+    # Begun anew, it comes to its calls later than it did before.
+    await until_next(context, begun(value, context, "tardy")[1])
+    return await calling(value, context)
 """
 
 
 class SteadyMaker(Maker):
     """Makes matrices that do the same at the same moments, however often their host is killed."""
+
+    calling = "members:calling"
 
     def matrix(self) -> dict[str, Any]:
         return super().matrix() | {"defaults": {"delivery": "durable"}}
@@ -78,12 +109,20 @@ class SteadyMaker(Maker):
         agent = super().code(path)
         if agent["python"] == "members:slow":
             agent["python"] = "members:steady"
+            if self.chance(0.4):
+                agent |= {"python": self.calling, "agents": {"c": self.random.choice([self.rule, self.person])(f"{path}/c")}}
         return agent
 
     def pool(self, level: int, path: str) -> dict[str, Any]:
         made = super().pool(level, path)
         made["pool"].pop("key", None)  # which replica has which key is forgotten
         return made
+
+
+class TardyMaker(SteadyMaker):
+    """Makes matrices that are late when their host was killed."""
+
+    calling = "members:tardy"
 
 
 def apart(said: list[Recorded]) -> list[Recorded]:
@@ -110,6 +149,67 @@ def kills_of(random: Random) -> tuple[Restart, ...]:
     return tuple(Restart(half * SECOND_US // 2 + random.choice([0, 1]) + (half % 14 == 0)) for half in moments)
 
 
+def orders_of(random: Random, whole: Outcomes, kills: tuple[Restart, ...]) -> list[Recorded]:
+    """What an operator does meanwhile: a run that began before the first kill is cancelled, parts are paused, taken out, doubled."""
+    began = {(run.path, run.group, run.run): run for run in whole.of(Fired)}
+    first_us, said = START_US + kills[0].at_us, []
+    ends = [ended for ended in whole.of(RunEnded) if began[ended.path, ended.group, ended.run].at_us < first_us < ended.at_us]
+    if ends and random.random() < 0.8:
+        ended = random.choice(ends)  # the ids of those that began later are others
+        at_us = random.randrange(first_us, ended.at_us) - START_US
+        said.append(Recorded(at_us, *asked("cancel", random.choice([ended.path, "home"]), run=ended.runid)))
+    paths = sorted({run.path for run in began.values()})
+    for _ in range(random.randrange(3) if paths else 0):
+        path, at_us = random.choice(paths), random.randrange(REQUESTS_S) * SECOND_US + 500_003
+        verb = random.choice(["pause", "remove", "duplicate", "pause"])
+        more = {"to": f"{path}-{at_us // SECOND_US}"} if verb == "duplicate" else {}
+        said.append(Recorded(at_us, *asked(verb, path, **more)))
+        if verb == "pause":
+            said.append(Recorded(at_us + random.randrange(30) * SECOND_US, *asked("resume", path)))
+    return said
+
+
+def asked_again(played: Outcomes) -> list[str]:
+    """Questions that were asked more than once in one attempt of a run."""
+    asked = Counter((seen.topic, seen.payload["run"]) for seen in played.seen if seen.topic.endswith("/ask"))
+    again = Counter((f"em/out/{noted.path}/ask", noted.runid) for noted in played.of(Noted) if str(noted.what).startswith("attempt "))
+    return [f"asked {count} times: {question}" for question, count in asked.items() if count > 1 + again[question]]
+
+
+def faults_under_orders(seed: int, breadth: int, depth: int) -> list[str]:
+    """Orders come, too."""
+    random = Random(seed)
+    maker = SteadyMaker(random, breadth, depth)
+    matrix = maker.matrix()
+    said = apart(world_of(random, matrix, maker.people))
+    kills = kills_of(random)
+    note(json.dumps(matrix))
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Outcomes(Path(folder), matrix, said, more=STEADY)
+        said = sorted([*said, *orders_of(random, whole, kills)], key=lambda recorded: recorded.at_us)
+        note(str((kills, [one for one in said if one.topic.startswith("em/op")])))
+        whole = Outcomes(Path(folder), matrix, said, more=STEADY)
+        cut = Outcomes(Path(folder), matrix, said, kills, more=STEADY)
+    before, after = said_by(whole), said_by(cut)
+    lost, added = before - after, after - before
+    faults = [f"lost: {text}" for text in lost] + [f"added: {text}" for text in added]
+    return [*cut.left_over(), *cut.run_faults(), *asked_again(cut), *faults]
+
+
+def faults_when_down(seed: int, breadth: int, depth: int) -> list[str]:
+    """The host is down for a while each time: what is due meanwhile comes late, and all ends once all the same."""
+    random = Random(seed)
+    maker = TardyMaker(random, breadth, depth)
+    matrix = maker.matrix()
+    said = world_of(random, matrix, maker.people)
+    kills = tuple(replace(kill, down_us=random.choice([0, 1, 3, 20, 100]) * SECOND_US) for kill in kills_of(random)[::2])
+    note(json.dumps(matrix))
+    note(str(kills))
+    with tempfile.TemporaryDirectory() as folder:
+        cut = Outcomes(Path(folder), matrix, said, kills, more=STEADY)
+    return [*cut.left_over(), *cut.run_faults(), *asked_again(cut)]
+
+
 def faults_of(seed: int, breadth: int, depth: int) -> list[str]:
     random = Random(seed)
     maker = SteadyMaker(random, breadth, depth)
@@ -124,7 +224,7 @@ def faults_of(seed: int, breadth: int, depth: int) -> list[str]:
     before, after = said_by(whole), said_by(cut)
     lost, added = before - after, after - before
     faults = [f"lost: {text}" for text in lost] + [f"added: {text}" for text in added]
-    return [*cut.left_over(), *cut.run_faults(), *faults]
+    return [*cut.left_over(), *cut.run_faults(), *asked_again(cut), *faults]
 
 
 @settings(QUIET, max_examples=60)
@@ -133,8 +233,20 @@ def test_what_is_put_out_is_that_of_a_host_that_never_went_down(seed: int, bread
     assert faults_of(seed, breadth, depth) == []
 
 
+@settings(QUIET, max_examples=30)
+@given(SEEDS, BREADTHS, DEPTHS)
+def test_what_is_ordered_comes_to_the_same(seed: int, breadth: int, depth: int) -> None:
+    assert faults_under_orders(seed, breadth, depth) == []
+
+
+@settings(QUIET, max_examples=30)
+@given(SEEDS, BREADTHS, DEPTHS)
+def test_nobody_is_asked_again_and_nothing_is_left_of_a_host_that_was_down(seed: int, breadth: int, depth: int) -> None:
+    assert faults_when_down(seed, breadth, depth) == []
+
+
 @pytest.mark.slow
 @settings(QUIET, max_examples=3_000)
 @given(SEEDS, BREADTHS, DEPTHS)
 def test_what_is_put_out_is_that_of_a_host_that_never_went_down_for_many(seed: int, breadth: int, depth: int) -> None:
-    assert faults_of(seed, breadth, depth) == []
+    assert faults_of(seed, breadth, depth) + faults_under_orders(seed, breadth, depth) + faults_when_down(seed, breadth, depth) == []
