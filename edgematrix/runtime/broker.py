@@ -38,7 +38,7 @@ class EmbeddedBroker:
         *,
         port: int = 1883,
         kind: str | None = None,
-        start_timeout_s: float = 5.0,
+        start_timeout_s: float = 20.0,
         restarts_max: int = 5,
         observer: Callable[[BrokerEvent], None] | None = None,
     ) -> None:

@@ -78,7 +78,7 @@ class BrokerNode:
         values: Mapping[str, str],
         port: int,
         address: str = "127.0.0.1",
-        start_timeout_s: float = 5.0,
+        start_timeout_s: float = 20.0,
         stop_timeout_s: float = 0.7,
         restarts_max: int | None = None,
         observer: Callable[[BrokerEvent], None] | None = None,
