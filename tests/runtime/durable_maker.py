@@ -36,6 +36,8 @@ def plain_durable(value: object, context) -> object:
     tag, random = begun(value, context, "plain")
     if random.random() < 0.1:
         raise ValueError("plain fails")
+    if random.random() < 0.05:
+        return object()
     return None if random.random() < 0.2 else answer(tag, random)
 
 async def sure(value: object, context) -> object:
@@ -48,7 +50,7 @@ async def patient(value: object, context) -> object:
     what = random.randrange(10)
     if what == 0:
         await asyncio.sleep(random.choice((0.001, 0.3, 4)))
-        raise ValueError("patient fails")
+        raise ValueError(random.choice(("patient fails", "half \\ud800", "very long " * 30_000)))
     if what == 1:
         await context.emit("out", answer(tag, random))
         await asyncio.sleep(2)
@@ -153,7 +155,7 @@ class DurableMaker(Maker):
         return {
             "matrix": "home",
             "defaults": {"delivery": "durable"},
-            "limits": {"depth_max": 100},
+            "limits": {"depth_max": self.random.choice([100, 100, 100, 100, 20, 12, 8])},
             "agents": {"feed": feed, **tops, "sink": sink},
         }
 

@@ -26,7 +26,7 @@ from durable_net import WORLD, DiskTrouble, DurableNet, found_no_room, spread_ov
 from edgematrix.protocol.duration import SECOND_US
 from edgematrix.protocol.message import Publication
 from edgematrix.runtime.dead_letter import Letter
-from edgematrix.runtime.observation import Fired, Observation, Outcome, RunEnded
+from edgematrix.runtime.observation import DeadLettered, Fired, Observation, Outcome, RunEnded
 
 INPUTS_S = 60
 TROUBLE_S = 90
@@ -165,7 +165,7 @@ def play(case: Case, folder: str, *, alone: bool = False) -> Play:
         made.faults += [
             f"dead letter at {at_s} on {host}: {letter}"
             for at_s, host, letter in net.letters
-            if _is_wrong(letter.topic) and not is_right(letter.reason)
+            if _is_wrong(letter) and not is_right(letter.reason)
         ]
         for letter in net.unsent():
             made.take(letter)
@@ -175,8 +175,9 @@ def play(case: Case, folder: str, *, alone: bool = False) -> Play:
     return made
 
 
-def _is_wrong(topic: str) -> bool:
-    return not topic.startswith(("em/run/", "t/answer/"))
+def _is_wrong(letter: DeadLettered) -> bool:
+    """What fails, what is answered late, and what nests too deeply to be sent, is told of by right."""
+    return not letter.topic.startswith(("em/run/", "t/answer/")) and "nests deeper than depth_max" not in letter.reason
 
 
 def _do(net: DurableNet, name: str, arguments: tuple[Any, ...]) -> None:
