@@ -16,10 +16,12 @@ from upy.sleep import Sleeper  # noqa: E402
 
 
 def main(port: str, kept: str, reading: str, awake_ms_max: str = "5000", *_: str) -> None:
+    ports = [int(number) for number in port.split(",")]
     probe = Sleeper(
         "home/probe",
         "127.0.0.1",
-        int(port),
+        ports[0],
+        others=[("127.0.0.1", other) for other in ports[1:]],
         every_s=600,
         keep=FileKeep(kept),
         awake_ms_max=int(awake_ms_max),
@@ -32,7 +34,7 @@ def main(port: str, kept: str, reading: str, awake_ms_max: str = "5000", *_: str
     for value in range(*found) if isinstance(found, list) else [found]:
         probe.emit("reading", value, qos=QOS)
     report = probe.wake()
-    sys.stdout.write(json.dumps(dict(report, heard=heard, lost=probe.lost, **probe.counts)) + "\n")
+    sys.stdout.write(json.dumps(dict(report, heard=heard, lost=probe.lost, at=probe._client.brokers.at, **probe.counts)) + "\n")
 
 
 main(*sys.argv[1:])

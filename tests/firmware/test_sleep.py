@@ -29,7 +29,7 @@ Wake = Callable[..., dict[str, Any]]
 def wake(interpreter: list[str], tmp_path: Path) -> Wake:
     """Let the board wake once, as after deep sleep: a new process, with what it kept."""
 
-    def once(port: int, reading: object, awake_ms_max: int = 20_000, clock: int | str = 0, qos: int = 1) -> dict[str, Any]:
+    def once(port: int | str, reading: object, awake_ms_max: int = 20_000, clock: int | str = 0, qos: int = 1) -> dict[str, Any]:
         words = [
             *interpreter,
             str(HERE / "sleeper.py"),
