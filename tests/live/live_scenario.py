@@ -18,6 +18,7 @@ from edgematrix.config.surroundings import Surroundings
 from edgematrix.protocol.codec import as_read, decode
 from edgematrix.protocol.filter import TopicFilter
 from edgematrix.protocol.message import Message, Publication
+from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.router import Router
 from edgematrix.protocol.topic import Kind
 from edgematrix.runtime.engine import Hits
@@ -103,6 +104,8 @@ class World:
 
 class Fence:
     """Hears fences inside the host, after all that came before them."""
+
+    agent = AgentPath("live")
 
     def __init__(self) -> None:
         self.heard: set[str] = set()
