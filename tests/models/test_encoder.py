@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import util
 from pathlib import Path
 
@@ -161,8 +162,8 @@ def test_the_first_token_stands_for_a_text_where_that_is_said_and_the_output_of_
 )
 def test_a_model_that_is_of_another_kind_says_what_is_wrong(tmp_path: Path, made: dict[str, object], what: str) -> None:
     encoder(tmp_path / "toy.onnx", **made)  # type: ignore[arg-type]
-    tokenizer(tmp_path / "tokenizer.json")
-    refused(tmp_path, what)
+    with pytest.raises(ValueError, match=what):
+        Encoder(tmp_path / "toy.onnx", tokenizer(tmp_path / "tokenizer.json"))
 
 
 def test_files_that_are_none_are_told_with_their_names(tmp_path: Path) -> None:
@@ -178,19 +179,15 @@ def test_files_that_are_none_are_told_with_their_names(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").rmdir()
     for text in ("{", "{}", '{"model": {"type": "WordLevel", "vocab": {}, "unk_token": ""}}'):
         (tmp_path / "tokenizer.json").write_text(text)
-        refused(tmp_path, r"tokenizer.json is (no tokenizer in the form of Hugging Face's|a tokenizer without any token)")
+        with pytest.raises(
+            ValueError, match=r"tokenizer.json is (no tokenizer in the form of Hugging Face's|a tokenizer without any token)"
+        ):
+            Encoder(tmp_path / "toy.onnx", tmp_path / "tokenizer.json")
     tokenizer(tmp_path / "tokenizer.json")
     (tmp_path / "toy.onnx").write_bytes(b"nothing of the kind")
-    refused(tmp_path, "toy.onnx is no model that onnxruntime can load")
-
-
-def refused(folder: Path, what: str) -> None:
-    made = NearModel("toy.onnx", find_near("toy.onnx", folder))
-    try:
-        with pytest.raises(ModelError, match=what):
-            made.nearest(KNOWN, ["start"], 1, 20.0)
-    finally:
-        made.close()
+    made = NearModel("toy.onnx", find_near("toy.onnx", tmp_path))
+    with closing(made), pytest.raises(ModelError, match="cannot be loaded: ValueError: toy.onnx is no model that onnxruntime can load"):
+        made.nearest(KNOWN, ["start"], 1, 20.0)
 
 
 def test_a_model_that_begins_to_say_what_is_no_number_fails_that_question_alone(tmp_path: Path) -> None:
