@@ -179,14 +179,14 @@ class Engine(Registry):
         if message.call_inputs is None:
             self._queue.append(message)
         else:
-            self._queue.extend(self.remote.opens(message, now_us))
+            self._queue.extend(self._fitting(self.remote.opens(message, now_us), now_us))
         self._drain(now_us)
 
     def receive_for(self, agent: AgentPath, message: Message, now_us: int) -> None:
         """Hand in a message for one agent alone: other listeners have had it."""
         if now_us >= self.lapse_us:
             self.lapsed(now_us)
-        ready = (message,) if message.call_inputs is None else self.remote.opens(message, now_us)
+        ready = self._fitting((message,) if message.call_inputs is None else self.remote.opens(message, now_us), now_us)
         self._queue.extend(earlier for earlier in ready if earlier is not message)
         if message in ready:
             if self.marks.untrusted or self._echoes.known:
@@ -297,6 +297,11 @@ class Engine(Registry):
         if here and not all(map(self._is_read, topics)):
             deaf = next(port for (port, _), topic in zip(inputs, topics, strict=True) if not self._is_read(topic))
             raise RunError(f"nothing works on the input {deaf!r} of {receiver}", where=caller)
+        if len(inputs) > 1 and self.checks:  # a single one is judged where it is heard
+            for (port, value), topic in zip(inputs, topics, strict=True):
+                wrong = self._misfit_in(topic, port, value)
+                if wrong:
+                    raise RunError(wrong, where=caller)
         if trail.hops >= self.limits.hops_max:
             raise RunError(f"{trail.hops + 1} hops led to this call, hops_max is {self.limits.hops_max}", where=caller)
         gone = self.calling.gone.get((caller, receiver)) if self.calling.gone else None
@@ -544,15 +549,24 @@ class Engine(Registry):
         finally:
             self._draining = False
 
+    def _fitting(self, messages: Sequence[Message], now_us: int) -> Sequence[Message]:
+        """These inputs of a call, or none where one is of the wrong type: what is refused is not done in part."""
+        return messages if not self.checks or all(self._fits(message, now_us) for message in messages) else ()
+
+    def _misfit_in(self, topic: str, port: str, value: object) -> str:
+        """Why an input does not take a value; empty if it does."""
+        check = self.checks.get(topic)
+        wrong = "" if check is None else check.reason(value)
+        return f"the input `{port}` is of the wrong type: {wrong}" if wrong else ""
+
     def _fits(self, message: Message, now_us: int) -> bool:
         """Whether work is what the input port takes. If not, whoever has called is told; else it is dead-lettered."""
-        head = f"{self.root}/{Kind.IN}/"
-        check = self.checks.get(message.topic) if message.topic.startswith(head) else None  # outputs are judged where they are put out
-        wrong = "" if check is None else check.reason(message.value)
-        if not wrong:
-            return True
+        if message.topic not in self.checks or not message.topic.startswith(f"{self.root}/{Kind.IN}/"):
+            return True  # outputs are judged where they are put out
         receiver, port = self._owner_of(message.topic), message.topic.rpartition("/")[2]
-        reason = f"the input `{port}` is of the wrong type: {wrong}"
+        reason = self._misfit_in(message.topic, port, message.value)
+        if not reason:
+            return True
         call = self.calls.of(message.trail.runid, receiver)
         if call is not None:
             self.calls.fail(call.runid, reason, now_us)

@@ -360,6 +360,29 @@ def test_the_end_of_a_call_whose_output_cannot_be_sent_is_told_once(play, what: 
 
 # Several inputs, several outputs
 
+
+@pytest.mark.parametrize("places", [{}, {"home/work/far": "b"}])
+def test_of_a_call_that_is_refused_no_input_is_taken(play, places: dict[str, str]) -> None:
+    """Else what was right of one would be joined with what was right of the next."""
+    matrix = (
+        "matrix: home\nagents:\n  work:\n    triggers: {go: {mode: parallel, on: {in: {topic: t/go}}}}\n"
+        "    flow: {edges: [in -> p, in -> q, p -> far.x, q -> far.y]}\n    agents:\n"
+        + "".join(
+            f"      {name}: {{inputs: {{in: any}}, triggers: {{t: {{mode: parallel, on: {{v: {{from: self.in}}}}, "
+            f'do: [{{emit: {{out: "${{v.value.{name}}}"}}}}]}}}}}}\n'
+            for name in "pq"
+        )
+        + "      far: {inputs: {x: number, y: number}, triggers: {t: {mode: parallel, on: {x: {from: self.x}, y: {from: self.y}},\n"
+        '        do: [{publish: {topic: t/far, payload: "${x.value} ${y.value}"}}, {emit: {out: "${x.value} ${y.value}"}}]}}}\n' + TOLD
+    )
+    said = [(1, "t/go", {"p": 1, "q": "no"}), (2, "t/go", {"p": "no", "q": 2}), (3, "t/go", {"p": 3, "q": 4})]
+    net = play(matrix, places, said)
+    assert [(at, topic) for at, topic, _ in ends(net)] == [(1, "t/error"), (2, "t/error"), (3, "t/out")]
+    assert all("is of the wrong type" in str(why) for _, topic, why in ends(net) if topic == "t/error")
+    assert net.on("t/far") == ["3 4"]
+    nothing_is_left(net)
+
+
 JOIN = (
     """
 matrix: home
