@@ -25,8 +25,15 @@ outputs:
 """
 
 
-def model(file: Path, *, shape: tuple[int | str, ...] = (1, 3, 2), divides: bool = False, kind: int = TensorProto.FLOAT) -> Path:
-    """`out` is [1 - mean of x, mean of x]; where it `divides`, [1, 1 / mean of x]."""
+def model(
+    file: Path,
+    *,
+    shape: tuple[int | str, ...] = (1, 3, 2),
+    divides: bool = False,
+    kind: int = TensorProto.FLOAT,
+    told: tuple[int | str, ...] = (1, 2),
+) -> Path:
+    """`out` is [1 - mean of x, mean of x]; where it `divides`, [1, 1 / mean of x]. `told` is the shape that it says `out` has."""
     last = "share" if not divides else "inverse"
     nodes = [
         helper.make_node("ReduceMean", ["window"], ["means"], axes=[1], keepdims=0),
@@ -43,7 +50,7 @@ def model(file: Path, *, shape: tuple[int | str, ...] = (1, 3, 2), divides: bool
         nodes,
         "toy",
         [helper.make_tensor_value_info("window", kind, list(shape))],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, list(told))],
         constants,
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])

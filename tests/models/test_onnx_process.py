@@ -7,10 +7,13 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
 pytest.importorskip("onnx", reason="onnx is not installed")
+
+import onnxruntime
 
 from edgematrix.config.model_card import find_card
 from edgematrix.errors import ModelError
@@ -116,3 +119,27 @@ def test_the_models_that_are_shipped_are_those_of_their_cards(tmp_path: Path, na
     scored = model.answer(WindowAsked(bytes(4 * signature.rows * signature.columns)), None)
     assert 0 <= scored.score <= 1
     assert len(scored.embedding) == (32 if name == "activity" else 0)
+
+
+@pytest.mark.parametrize("precision", ["float", "int8"])
+def test_what_it_makes_of_a_window_is_what_bare_onnxruntime_makes_of_it(tmp_path: Path, precision: Precision) -> None:
+    card = find_card("activity", tmp_path)
+    signature = card.signature()
+    model = OnnxSession(card.file(precision), signature)
+    bare = onnxruntime.InferenceSession(str(card.file(precision)), providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(7)
+    for _ in range(30):
+        values = random.normal(0, random.uniform(0.1, 5), (1, signature.rows, signature.columns)).astype(np.float32)
+        scored = model.answer(WindowAsked(values.tobytes()), None)
+        likely, embedding = bare.run([signature.label, signature.embedding], {bare.get_inputs()[0].name: values})
+        assert scored.label == likely.argmax()
+        assert scored.score == pytest.approx(float(likely.max()), rel=1e-5)
+        assert scored.embedding == np.round(embedding[0].astype(np.float64), 6).tolist()
+
+
+@pytest.mark.parametrize("told", [(1, 2), ("n", 2), (1, "classes"), (1, 3)])
+def test_a_model_may_leave_open_or_get_wrong_what_sizes_it_puts_out(tmp_path: Path, told: tuple[int | str, ...]) -> None:
+    model = OnnxSession(onnx_maker.model(tmp_path / "toy.onnx", told=told), TOY)
+    for mean in (0.75, 0.25, 0.5):
+        scored = model.answer(WindowAsked(window(mean, 9, mean, 9, mean, 9)), None)
+        assert (scored.label, scored.score) == (int(mean > 0.5), mean)
