@@ -319,10 +319,24 @@ class LiveScenario:
     async def _settle(self) -> None:
         """Wait until all that follows at this instant has happened and was heard, what comes back through the broker included."""
         before = -1
-        while before != self._published:
+        while before != self._published or self._is_behind:
             before = self._published
+            await self._left()
             await self._pass_fence(self._transport)
         self._note()
+
+    async def _left(self) -> None:
+        """What is durable leaves once it is stored."""
+        async with asyncio.timeout(WAIT_S):
+            while self._is_behind:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.001)
+
+    @property
+    def _is_behind(self) -> bool:
+        keeper, courier = self._host._keeper, self._host._courier
+        assert keeper is not None
+        assert courier is not None
+        return keeper.is_behind or courier.lane.waiting > 0
 
     def _note(self) -> None:
         """What was heard since the last time was published at this instant."""
