@@ -21,6 +21,7 @@ _PURPOSES: Final = {
     "onnx": "models over windows of what sensors say",
     "llm": "language models on this machine",
     "near": "sentences that are like those that rules know",
+    "encoder": "the same by any encoder of texts in ONNX",
     "voice": "agents that hear, and speak where espeak-ng is installed",
     "whisper": "agents that understand any speech",
 }

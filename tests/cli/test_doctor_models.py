@@ -58,7 +58,7 @@ def test_an_extra_tells_what_it_lacks_and_how_to_get_it(monkeypatch: pytest.Monk
 
 
 def test_extras_are_those_of_the_installed_package(folder: Path, capsys: Captured) -> None:
-    for extra in ("access", "board", "serial", "esphome", "onnx", "llm"):
+    for extra in ("access", "board", "serial", "esphome", "onnx", "llm", "near", "encoder"):
         _, probes = told(capsys, f"extra {extra}")
         assert len(probes) == 1, extra
 
