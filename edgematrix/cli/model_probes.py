@@ -21,7 +21,7 @@ _PURPOSES: Final = {
     "onnx": "models over windows of what sensors say",
     "llm": "language models on this machine",
     "near": "sentences that are like those that rules know",
-    "encoder": "the same by any encoder of texts in ONNX",
+    "encoder": "sentences that are like those that rules know, by an encoder of texts",
     "voice": "agents that hear, and speak where espeak-ng is installed",
     "whisper": "agents that understand any speech",
 }
