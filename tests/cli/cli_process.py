@@ -34,6 +34,19 @@ def call(*arguments: object, cwd: Path, timeout_s: float = WAIT_S) -> subprocess
     )
 
 
+def check_ends_with_its_reader(*arguments: object, cwd: Path, then: Callable[[], None]) -> None:
+    """Whoever reads what a command prints goes after a line; with what happens then the command has to end, quietly."""
+    words = [sys.executable, "-m", "edgematrix", *map(str, arguments)]
+    with subprocess.Popen(words, cwd=cwd, env=CALM, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        then()
+        assert "Traceback" not in process.stderr.read()
+        process.wait(WAIT_S)
+
+
 def no_traceback(done: subprocess.CompletedProcess[str]) -> None:
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
 

@@ -27,6 +27,19 @@ def cli() -> Callable[..., Result]:
 
 
 @pytest.fixture
+def drawn(tmp_path: Path, cli: Callable[..., Result]) -> Callable[[str], str]:
+    """What `graph` prints of a matrix."""
+
+    def draw(matrix: str) -> str:
+        (tmp_path / "home.yaml").write_text(matrix)
+        result = cli("graph", tmp_path / "home.yaml")
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return draw
+
+
+@pytest.fixture
 def project(tmp_path: Path, cli: Callable[..., Result]) -> Path:
     """A new project."""
     folder = tmp_path / "my home"

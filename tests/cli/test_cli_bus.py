@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess
-from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, no_traceback, wait_for_port
+from cli_process import SOON_S, Ear, Running, call, check_ends_with_its_reader, no_traceback, wait_for_port
 from free_port import free_port
-from typer.testing import CliRunner
-
-from edgematrix.cli import main
+from running_project import running_project
 
 Start = Callable[..., Running]
 
@@ -22,12 +19,8 @@ Start = Callable[..., Running]
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, mosquitto: BrokerProcess) -> Iterator[Path]:
     """A project that runs on a broker which hears nothing else of a matrix."""
-    folder = tmp_path_factory.mktemp("home")
-    assert CliRunner().invoke(main.application(["init"]), ["init", str(folder)]).exit_code == 0
-    running = Running("run", "home.yaml", "--broker", mosquitto.url, "--name", "pi", cwd=folder)
-    running.wait_for("  connected")
-    yield folder
-    running.kill()
+    with running_project(tmp_path_factory.mktemp("home"), mosquitto.url, "pi") as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -174,17 +167,8 @@ def test_what_cannot_be_watched_is_told(home: Path, arguments: list[str], code: 
     no_traceback(done)
 
 
-def test_watch_ends_quietly_when_its_reader_goes(home: Path, ear: Ear):
-    words = [sys.executable, "-m", "edgematrix", "watch", "em/#", "zigbee2mqtt/#"]
-    with subprocess.Popen(words, cwd=home, env=CALM, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        ear.say("zigbee2mqtt/test", "one more line")
-
-        assert "Traceback" not in process.stderr.read()
-        process.wait(WAIT_S)
+def test_watch_ends_quietly_when_its_check_ends_with_its_reader(home: Path, ear: Ear):
+    check_ends_with_its_reader("watch", "em/#", "zigbee2mqtt/#", cwd=home, then=lambda: ear.say("zigbee2mqtt/test", "one more line"))
 
 
 # doctor

@@ -10,7 +10,6 @@ import pytest
 from cli_process import call, no_traceback
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import Result
 
 from edgematrix.agents.spec import DeviceSpec, ReadSpec
 from edgematrix.cli.flowchart import flowchart
@@ -48,11 +47,8 @@ LINE = re.compile(
 
 
 @pytest.fixture
-def house(tmp_path: Path, cli: Callable[..., Result]) -> str:
-    (tmp_path / "home.yaml").write_text(HOUSE)
-    result = cli("graph", tmp_path / "home.yaml")
-    assert result.exit_code == 0, result.output
-    return result.stdout
+def house(drawn: Callable[[str], str]) -> str:
+    return drawn(HOUSE)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from typer.testing import Result
 
 HOUSE = """\
 matrix: home
@@ -47,11 +45,8 @@ agents:
 
 
 @pytest.fixture
-def house(tmp_path: Path, cli: Callable[..., Result]) -> str:
-    (tmp_path / "home.yaml").write_text(HOUSE)
-    result = cli("graph", tmp_path / "home.yaml")
-    assert result.exit_code == 0, result.output
-    return result.stdout
+def house(drawn: Callable[[str], str]) -> str:
+    return drawn(HOUSE)
 
 
 @pytest.mark.parametrize(

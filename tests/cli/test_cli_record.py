@@ -14,9 +14,7 @@ import pytest
 from broker_process import BrokerProcess
 from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, no_traceback
 from free_port import free_port
-from typer.testing import CliRunner
-
-from edgematrix.cli import main
+from running_project import running_project
 
 Start = Callable[..., Running]
 
@@ -24,12 +22,8 @@ Start = Callable[..., Running]
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, mosquitto: BrokerProcess) -> Iterator[Path]:
     """A project that runs."""
-    folder = tmp_path_factory.mktemp("recorded")
-    assert CliRunner().invoke(main.application(["init"]), ["init", str(folder)]).exit_code == 0
-    running = Running("run", "home.yaml", "--broker", mosquitto.url, "--name", "shed", cwd=folder)
-    running.wait_for("  connected")
-    yield folder
-    running.kill()
+    with running_project(tmp_path_factory.mktemp("recorded"), mosquitto.url, "shed") as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess
-from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, no_traceback
+from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, check_ends_with_its_reader, no_traceback
 from rich.console import Console
-from typer.testing import CliRunner
+from running_project import running_project
 
-from edgematrix.cli import main
 from edgematrix.cli.match_board import MatchBoard
 from edgematrix.cli.trace_line import json_line, repeated, text_line
 
@@ -38,16 +37,12 @@ agents:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, mosquitto: BrokerProcess) -> Iterator[Path]:
     """A project that runs, and whose sensors have said something."""
-    folder = tmp_path_factory.mktemp("traced")
-    assert CliRunner().invoke(main.application(["init"]), ["init", str(folder)]).exit_code == 0
-    running = Running("run", "home.yaml", "--broker", mosquitto.url, "--name", "attic", cwd=folder)
-    running.wait_for("  connected")
-    ear = Ear(mosquitto.port, "zigbee2mqtt/hall_lamp/set")
-    evening(ear)
-    ear.wait_for(lambda _, payload: b'"ON"' in payload)
-    ear.close()
-    yield folder
-    running.kill()
+    with running_project(tmp_path_factory.mktemp("traced"), mosquitto.url, "attic") as folder:
+        ear = Ear(mosquitto.port, "zigbee2mqtt/hall_lamp/set")
+        evening(ear)
+        ear.wait_for(lambda _, payload: b'"ON"' in payload)
+        ear.close()
+        yield folder
 
 
 @pytest.fixture
@@ -168,18 +163,10 @@ def test_following_shows_what_happens_until_ctrl_c_and_through_a_restart_of_the_
     assert tracing.process.returncode == 0
 
 
-def test_following_ends_by_itself_and_quietly_when_its_reader_goes(home: Path, ear: Ear):
+def test_following_ends_by_itself_and_quietly_when_its_check_ends_with_its_reader(home: Path, ear: Ear):
     assert call("trace", "--follow", "--for", "100ms", "--json", cwd=home).returncode == 0
 
-    words = [sys.executable, "-m", "edgematrix", "trace", "--follow", "--json"]
-    with subprocess.Popen(words, cwd=home, env=CALM, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        ear.say("zigbee2mqtt/hall_lux", '{"illuminance": 15}')
-        assert "Traceback" not in process.stderr.read()
-        process.wait(WAIT_S)
+    check_ends_with_its_reader("trace", "--follow", "--json", cwd=home, then=lambda: ear.say("zigbee2mqtt/hall_lux", '{"illuminance": 15}'))
 
 
 def test_in_a_terminal_the_matches_stay_below(home: Path, ear: Ear):

@@ -8,14 +8,13 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from broker_process import skip_without
 from cli_process import Running
 from free_port import free_ports
+from in_process import Command, command_in
 
-from edgematrix.cli import main
 from edgematrix.identity.access_folder import AccessFolder
 from edgematrix.identity.authority import Authority
 from edgematrix.transport.endpoint import Endpoint
@@ -33,30 +32,9 @@ agents:
 Start = Callable[..., Running]
 
 
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Call = Callable[..., Done]
-
-
 @pytest.fixture
-def call(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs a command in this process: it starts faster."""
-    monkeypatch.chdir(home)
-    monkeypatch.setattr("edgematrix.cli.logs.show_logs", lambda: None)
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words: object, cwd: Path = home) -> Done:
-        monkeypatch.chdir(cwd)
-        code = main.main([str(word) for word in words])
-        printed = capsys.readouterr()
-        return Done(code, printed.out, printed.err)
-
-    return run
+def call(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return command_in(home, monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -65,7 +43,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def provision(call: Call, home: Path, *more: object) -> str:
+def provision(call: Command, home: Path, *more: object) -> str:
     done = call("provision", "home.yaml", "--out", "access", *more)
     assert done.returncode == 0, done.stderr
     for file in home.glob("access/*/*/broker.url"):
@@ -75,7 +53,7 @@ def provision(call: Call, home: Path, *more: object) -> str:
     return done.stdout
 
 
-def test_from_nothing_to_a_matrix_that_runs_behind_an_access_list(home: Path, call: Call, start: Start) -> None:
+def test_from_nothing_to_a_matrix_that_runs_behind_an_access_list(home: Path, call: Command, start: Start) -> None:
     skip_without("mosquitto")
     said = provision(call, home, "--port", free_ports(4))
     assert "new: pi, server, anna, ben" in said
@@ -104,7 +82,7 @@ def test_from_nothing_to_a_matrix_that_runs_behind_an_access_list(home: Path, ca
     assert "No such file" in gone.stderr
 
 
-def test_a_run_with_an_address_in_a_file_and_a_certificate_that_ends(home: Path, call: Call, start: Start) -> None:
+def test_a_run_with_an_address_in_a_file_and_a_certificate_that_ends(home: Path, call: Command, start: Start) -> None:
     skip_without("mosquitto")
     (home / "home.yaml").write_text(HOME.replace("matrix: home", 'matrix: home\nbroker: "@access/hosts/pi/broker.url"'))
     provision(call, home, "--port", free_ports(4))
@@ -128,7 +106,7 @@ def test_a_run_with_an_address_in_a_file_and_a_certificate_that_ends(home: Path,
     assert "--rotate NAME" in doctor.stdout
 
 
-def test_the_table_tells_who_has_what(home: Path, call: Call) -> None:
+def test_the_table_tells_who_has_what(home: Path, call: Command) -> None:
     provision(call, home, "--certificate", "server", "--days", "20")
     provision(call, home, "--rotate", "pi", "--overlap", "3d")
     provision(call, home, "--revoke", "ben")
@@ -154,13 +132,13 @@ def test_the_table_tells_who_has_what(home: Path, call: Call) -> None:
         (["--server", "a b"], 2, "no name or address"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words: list[str], code: int, told: str, call: Call) -> None:
+def test_what_makes_no_sense_is_refused(words: list[str], code: int, told: str, call: Command) -> None:
     done = call("provision", "home.yaml", "--out", "access", *words)
     assert done.returncode == code
     assert told in done.stderr
 
 
-def test_a_broker_takes_no_other_port_than_its_addresses_lead_to(home: Path, call: Call) -> None:
+def test_a_broker_takes_no_other_port_than_its_addresses_lead_to(home: Path, call: Command) -> None:
     provision(call, home)
     done = call("broker", "up", "mosquitto", "--access", "access", "--port", "2000")
     assert done.returncode == 2
@@ -168,13 +146,13 @@ def test_a_broker_takes_no_other_port_than_its_addresses_lead_to(home: Path, cal
     assert "--port 2000" in done.stderr
 
 
-def test_a_broker_beyond_loopback_says_each_time_that_it_is_open(home: Path, call: Call, start: Start) -> None:
+def test_a_broker_beyond_loopback_says_each_time_that_it_is_open(home: Path, call: Command, start: Start) -> None:
     skip_without("mosquitto")
     running = start("broker", "up", "mosquitto", "--listen", "0.0.0.0", "--anonymous", "--insecure", cwd=home)  # noqa: S104 - that is the test
     assert "insecure: whoever reaches 0.0.0.0 may do everything on this bus" in running.wait_for("Ctrl-C ends it")
 
 
-def test_a_unit_names_the_file_and_holds_no_secret(home: Path, call: Call) -> None:
+def test_a_unit_names_the_file_and_holds_no_secret(home: Path, call: Command) -> None:
     provision(call, home)
     call("host", "--name", "pi", "--broker", "mqtt://pi:old@b", "--install", "--unit-dir", home)
     for more in ([], ["--state", "state"]):
@@ -193,7 +171,7 @@ def test_a_unit_names_the_file_and_holds_no_secret(home: Path, call: Call) -> No
 
 
 @pytest.mark.slow
-def test_a_nats_cluster_with_certificates_runs_a_matrix_and_shuts_out_who_is_revoked(home: Path, call: Call, start: Start) -> None:
+def test_a_nats_cluster_with_certificates_runs_a_matrix_and_shuts_out_who_is_revoked(home: Path, call: Command, start: Start) -> None:
     skip_without("nats")
     provision(call, home, "--broker", "nats-cluster", "--certificates", "--port", free_ports(4))
     cluster = start("broker", "up", "nats-cluster", "--access", "access", cwd=home)
