@@ -11,6 +11,7 @@ from edgematrix.config.check_compiled import check_compiled
 from edgematrix.config.check_cycles import check_cycles
 from edgematrix.config.check_hosts import check_hosts
 from edgematrix.config.check_names import check_names
+from edgematrix.config.check_order import check_order
 from edgematrix.config.check_publishes import check_publishes
 from edgematrix.config.check_references import check_references
 from edgematrix.config.finding import Finding
@@ -42,6 +43,7 @@ def check_matrix(spec: MatrixSpec, loader: CodeLoader | None = None) -> list[Fin
         *_check_signing(tree),
         *_check_secrets(tree),
         *check_compiled(tree),
+        *check_order(tree),
         *_check_composites(tree),
         *_check_approvals(tree),
         *_check_onnx(tree, loader),
