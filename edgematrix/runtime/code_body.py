@@ -174,7 +174,7 @@ class CodeBody:
                 error = wrong
             else:
                 if value is not None:
-                    self._engine.emit(run.runner.agent, "out", value, run.trail, now_us)
+                    self._engine.emit(run.runner.agent, "out", value, run.trail, now_us, fits=True)
                 run.end(Outcome.DONE, now_us)
         if error is not None:
             self._fail(run, error, now_us)

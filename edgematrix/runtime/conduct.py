@@ -320,7 +320,7 @@ class Conduct:
         if wrong:
             self._fail(Fail(wrong), now_us)
         else:
-            engine.emit(agent, effect.port, effect.value, trail, now_us)
+            engine.emit(agent, effect.port, effect.value, trail, now_us, fits=True)
 
     def _invoke(self, effect: Invoke, now_us: int) -> None:
         body, run = self._body, self.run

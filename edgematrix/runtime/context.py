@@ -141,7 +141,7 @@ class Context:
         check_name(port, "port")
         if self._was_done(f"emit on {port}"):
             return
-        self._engine.emit(self.path, port, value, self._run.trail, self._clock.now_us())
+        self._engine.emit(self.path, port, value, self._run.trail, self._clock.now_us(), fits=True)
         self._engine.settle(self._clock.now_us())
 
     async def send(self, to: str, value: object) -> None:

@@ -245,15 +245,17 @@ class Engine(Registry):
 
     # Putting out
 
-    def emit(self, agent: AgentPath, port: str, value: object, trail: Trail, now_us: int, *, retained: bool = False) -> None:
+    def emit(
+        self, agent: AgentPath, port: str, value: object, trail: Trail, now_us: int, *, retained: bool = False, fits: bool = False
+    ) -> None:
         """Put `value` out on the agent's own port; local listeners hear it at this instant.
 
         `retained` is handed on to local listeners: the value is old, as a device's retained message says. A value that the port
-        does not take is dead-lettered; who has a run to fail asks `misfit` first.
+        does not take is dead-lettered; who has a run to fail has asked `misfit` before, and says that it `fits`.
         """
         if agent in self.marks.speakers:
             trail = self.marked(agent, trail)
-        wrong = self.misfit(agent, port, value)
+        wrong = "" if fits else self.misfit(agent, port, value)
         if wrong:
             topic = topic_for(self.root, Kind.OUT, agent, port)
             self.dead_letter(agent, topic, value, wrong, now_us, Origin(trail, is_output=True))

@@ -142,7 +142,7 @@ class RuleBody:
         if isinstance(effect, Emit) and (wrong := engine.misfit(agent, effect.port, effect.value)):
             run.end(Outcome.FAILED, now_us, wrong)
         elif isinstance(effect, Emit):
-            engine.emit(agent, effect.port, effect.value, trail, now_us)
+            engine.emit(agent, effect.port, effect.value, trail, now_us, fits=True)
         elif isinstance(effect, Send):
             engine.send(agent, effect.path, effect.port, effect.value, trail, now_us)
         elif isinstance(effect, CallEffect):
