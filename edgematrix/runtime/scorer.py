@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +28,8 @@ WAITING_MAX: Final = 64
 """Windows that one model has to score, the one that it works on included."""
 _AWAKE_S: Final = 0.000_3
 """For how long the loop stays awake for an answer, where the last one came within that: to wake up costs as much as a small model."""
+_LOOKS: Final = 8
+"""For the answer, of a microsecond each, before the loop goes round."""
 
 Told = Callable[[Scored | None, str, int], None]
 QuickOver = Callable[[Scored | None, ModelError | None], None]
@@ -166,6 +169,7 @@ class _Listening:
         self._is_soon = False
         """Whether the last answer came while the loop may stay awake for it; never where there is but one processor for both."""
         self._may_be_soon = _processors() > 1
+        self._there = select.poll()
         self._watch: asyncio.TimerHandle | None = None
         """Looks at that moment, or before: a timer for each question would cost more than all else here."""
         self._free: asyncio.Future[None] | None = None
@@ -182,6 +186,7 @@ class _Listening:
             self.rest()
             self._pipe = pipe
             self._loop.add_reader(pipe, self._readable)
+            self._there.register(pipe, select.POLLIN)
         self._over = over
         self._timeout_s = timeout_s
         self._said_s = self._loop.time()
@@ -198,8 +203,14 @@ class _Listening:
         return forget
 
     def _stay_awake(self) -> None:
-        """Let the loop go round without a rest, in which it hears of all else, too; but not for long."""
-        if self._until_s is not None and self._loop.time() - self._said_s < _AWAKE_S:
+        """Look for the answer, and let the loop go round without a rest, in which it hears of all else; but not for long."""
+        if self._until_s is None:
+            return
+        for _ in range(_LOOKS):
+            if self._there.poll(0):
+                self._readable()
+                return
+        if self._loop.time() - self._said_s < _AWAKE_S:
             self._loop.call_soon(self._stay_awake)
 
     async def rested(self) -> None:
@@ -214,6 +225,7 @@ class _Listening:
         """Listen no longer: somebody else does, or nobody."""
         if self._pipe is not None:
             self._loop.remove_reader(self._pipe)
+            self._there.unregister(self._pipe)
             self._pipe = None
 
     def _watch_until(self, when_s: float) -> None:
