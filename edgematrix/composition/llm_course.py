@@ -88,7 +88,8 @@ class LlmCourse:
         try:
             prompt = plan.prompt(inputs)
         except ExpressionError as error:
-            return self._fail(f"the prompt cannot be made: {error}")
+            remedy = f"; {error.remedy}" if error.remedy else ""
+            return self._fail(f"the prompt cannot be made: {error.what}{remedy}")
         if plan.spec.system is not None:
             self._turns.append(Turn("system", plan.spec.system))
         if plan.spec.among is not None:

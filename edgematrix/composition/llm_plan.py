@@ -115,7 +115,14 @@ class LlmPlan:
         whole = {**request, **inputs} if isinstance(request, Mapping) else inputs
         scope = {name: whole[name] for name in self._names if name in whole}
         scope[_WHOLE] = request
-        return written(self._template.render(scope))
+        try:
+            return written(self._template.render(scope))
+        except ExpressionError as error:
+            absent = [name for name in template_names(self.spec.prompt) if name not in scope]
+            if not absent or not isinstance(request, Mapping):
+                raise
+            remedy = f'what may be missing is written ${{has(value.{absent[0]}) ? value.{absent[0]} : ""}}'
+            raise ExpressionError(error.what, where=error.where, remedy=remedy) from None
 
     def candidates(self, inputs: Mapping[str, object]) -> list[Candidate]:
         """The tools that the request's candidates name, with what each of them would be given, the likeliest first."""

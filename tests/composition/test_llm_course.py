@@ -47,7 +47,14 @@ def test_the_prompt_is_filled_in_and_the_answer_put_out() -> None:
 
 
 def test_a_prompt_that_names_what_is_not_there_fails_the_run() -> None:
-    assert "the prompt cannot be made" in failure(course(prompt="${room}").begin({"in": {"hall": 1}}, 0)).reason
+    reason = failure(course(prompt="${room}").begin({"in": {"hall": 1}}, 0)).reason
+
+    assert "the prompt cannot be made" in reason
+    remedy = reason.partition("is written ")[2]
+    run = course(prompt=f"Where? {remedy}")
+    assert think(run.begin({"in": {"hall": 1}}, 0)).turns[-1].content == "Where? "
+    run = course(prompt=f"Where? {remedy}")
+    assert think(run.begin({"in": {"room": "attic"}}, 0)).turns[-1].content == "Where? attic"
 
 
 def test_the_fields_of_an_answer_are_put_out_too() -> None:
