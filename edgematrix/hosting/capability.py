@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from edgematrix.errors import CodecError
+from edgematrix.hosting.plain_object import plain_object
 
 __all__ = ["BIRTH_BYTES_MAX", "PROTOCOL_VERSION", "Birth", "Capability", "Refused", "as_plain", "encode_birth", "read_birth"]
 
@@ -120,14 +121,7 @@ def read_birth(name: str, payload: bytes) -> Birth:
     Raises:
         CodecError: it is no birth; what was found, and what was expected.
     """
-    if len(payload) > BIRTH_BYTES_MAX:
-        raise CodecError(f"the birth of {name} has {len(payload)} bytes, at most {BIRTH_BYTES_MAX} are taken")
-    try:
-        plain = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise CodecError(f"the birth of {name} is no JSON: {error}") from None
-    if not isinstance(plain, dict):
-        raise CodecError(f"the birth of {name} is no JSON object")
+    plain = plain_object(f"the birth of {name}", payload, BIRTH_BYTES_MAX)
     status = plain.get("status")
     if status not in ("online", "offline"):
         raise CodecError(f"the birth of {name} has the status {str(status)[:40]!r}, expected online or offline")

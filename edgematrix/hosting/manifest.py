@@ -13,6 +13,7 @@ import msgspec
 
 from edgematrix.errors import CodecError, PathError
 from edgematrix.hosting.capability import PROTOCOL_VERSION
+from edgematrix.hosting.plain_object import plain_object
 from edgematrix.protocol.path import AgentPath, check_name, parent_of, parse_path
 
 __all__ = [
@@ -149,14 +150,7 @@ def read_manifest(matrix: str, payload: bytes) -> Manifest:
         ProtocolMismatchError: it is for hosts of another protocol.
         CodecError: it is none; what was found, and what was expected.
     """
-    if len(payload) > MANIFEST_BYTES_MAX:
-        raise CodecError(f"the manifest of {matrix} has {len(payload)} bytes, at most {MANIFEST_BYTES_MAX} are taken")
-    try:
-        plain = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise CodecError(f"the manifest of {matrix} is no JSON: {error}") from None
-    if not isinstance(plain, dict):
-        raise CodecError(f"the manifest of {matrix} is no JSON object")
+    plain = plain_object(f"the manifest of {matrix}", payload, MANIFEST_BYTES_MAX)
     revision = plain.get("revision")
     number = revision if type(revision) is int and 0 < revision < 1 << 53 else 0
     for key, ours in (("protocol", PROTOCOL_VERSION), ("v", _VERSION)):
@@ -232,10 +226,7 @@ def grown(manifest: Manifest, definitions: Mapping[AgentPath, bytes]) -> dict[st
 
 
 def _definition(path: AgentPath, data: bytes) -> dict[str, Any]:
-    try:
-        plain = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise CodecError(f"the definition of {path} is no JSON: {error}") from None
-    if not isinstance(plain, dict) or "agents" in plain:
+    plain = plain_object(f"the definition of {path}", data)
+    if "agents" in plain:
         raise CodecError(f"the definition of {path} has to be a JSON object without agents")
     return plain

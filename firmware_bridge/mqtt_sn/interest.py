@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-
-from edgematrix.access.grant import Access, Grants
+from edgematrix.access.grant import Access
 from edgematrix.errors import TopicError
 from edgematrix.protocol.overlap import check_subscription
 from edgematrix.protocol.topic import check_topic
-from firmware_bridge.mqtt_sn.effect import Effect, Listen, Unlisten
-from firmware_bridge.mqtt_sn.message import Code, Flags, IdType, Packet, RegAck, Register, SubAck, Subscribe, UnsubAck, Unsubscribe
-from firmware_bridge.mqtt_sn.rules import Rules
-from firmware_bridge.mqtt_sn.topic_ids import KnownTopics, TopicIds
+from firmware_bridge.mqtt_sn.effect import Listen, Unlisten
+from firmware_bridge.mqtt_sn.message import Code, Flags, IdType, RegAck, Register, SubAck, Subscribe, UnsubAck, Unsubscribe
+from firmware_bridge.mqtt_sn.shared import Shared
+from firmware_bridge.mqtt_sn.topic_ids import TopicIds
 
 __all__ = ["Interest", "topic_of"]
 
@@ -31,34 +28,18 @@ def topic_of(name: bytes, *, is_filter: bool = False) -> str | None:
 
 
 class Interest:
-    """The subscriptions and registrations of a node.
+    """The subscriptions and registrations of a node."""
 
-    Args:
-        grants: what it may read and publish.
-        known: topics that need no registration.
-        counts: what was refused.
-        send: sends a message to the node.
-        do: what is to be done.
-    """
-
-    def __init__(
-        self,
-        grants: Grants,
-        rules: Rules,
-        known: KnownTopics,
-        counts: Counter[str],
-        send: Callable[[Packet], None],
-        do: Callable[[Effect], None],
-    ) -> None:
+    def __init__(self, shared: Shared) -> None:
         self.named: dict[str, tuple[IdType, int]] = {}
         """Topics that it has subscribed to by a number or short name that needs no registration."""
-        self._grants = grants
-        self._rules = rules
-        self._known = known
-        self._counts = counts
-        self._send = send
-        self._do = do
-        self._ids = TopicIds(rules.topics_max)
+        self._grants = shared.grants
+        self._rules = shared.rules
+        self._known = shared.known
+        self._counts = shared.counts
+        self._send = shared.send
+        self._do = shared.do
+        self._ids = TopicIds(shared.rules.topics_max)
         self._filters: dict[str, int] = {}
         self._granted: set[str] = set()
         """What the broker is known to have."""

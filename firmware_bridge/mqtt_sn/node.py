@@ -26,6 +26,7 @@ from firmware_bridge.mqtt_sn.interest import Interest, topic_of
 from firmware_bridge.mqtt_sn.message import Code, Packet, PacketError
 from firmware_bridge.mqtt_sn.packet import encode
 from firmware_bridge.mqtt_sn.rules import Rules
+from firmware_bridge.mqtt_sn.shared import Shared
 from firmware_bridge.mqtt_sn.topic_ids import KnownTopics, TopicIds
 from firmware_bridge.mqtt_sn.uplink import Uplink
 from firmware_bridge.receipts import Finished
@@ -80,7 +81,8 @@ class Node:
         self._rules = rules
         self._state_topic = state_topic
         self._announce = announce
-        self._interest = Interest(identity.grants, rules, known, self.counts, self._send, self.effects.append)
+        shared = Shared(identity.grants, rules, known, self.counts, self._send, self.effects.append)
+        self._interest = Interest(shared)
         self._delivery = Delivery(rules, self._send, self._finish, self.counts, self._interest.named)
         self._own_will: Will | None = None
         self._new_will: Will | None = None
@@ -94,7 +96,7 @@ class Node:
         self._heard_us = 0
         self._asked_us = 0
         self._asks = 0
-        self._uplink = Uplink(identity.grants, rules, known, self.counts, self._send, self.effects.append)
+        self._uplink = Uplink(shared)
 
     # What there is to do, and when
 

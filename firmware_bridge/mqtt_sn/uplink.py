@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict
 
-from edgematrix.access.grant import Access, Grants
+from edgematrix.access.grant import Access
 from firmware_bridge.mqtt_sn.effect import ToBroker
-from firmware_bridge.mqtt_sn.message import Code, IdType, Packet, PubAck, Publish
-from firmware_bridge.mqtt_sn.rules import Rules
-from firmware_bridge.mqtt_sn.topic_ids import KnownTopics, TopicIds
+from firmware_bridge.mqtt_sn.message import Code, IdType, PubAck, Publish
+from firmware_bridge.mqtt_sn.shared import Shared
+from firmware_bridge.mqtt_sn.topic_ids import TopicIds
 
 __all__ = ["Uplink"]
 
@@ -19,32 +18,16 @@ _REPEATED_US = 10_000_000
 
 
 class Uplink:
-    """What a node publishes.
+    """What a node publishes."""
 
-    Args:
-        grants: what it may publish.
-        known: topics that need no registration.
-        counts: what became of its messages.
-        send: sends a message to the node.
-        publish: publishes for it.
-    """
-
-    def __init__(
-        self,
-        grants: Grants,
-        rules: Rules,
-        known: KnownTopics,
-        counts: Counter[str],
-        send: Callable[[Packet], None],
-        publish: Callable[[ToBroker], None],
-    ) -> None:
-        self._grants = grants
-        self._rules = rules
-        self._known = known
-        self._counts = counts
-        self._send = send
-        self._publish = publish
-        self._ids = TopicIds(rules.topics_max)
+    def __init__(self, shared: Shared) -> None:
+        self._grants = shared.grants
+        self._rules = shared.rules
+        self._known = shared.known
+        self._counts = shared.counts
+        self._send = shared.send
+        self._publish = shared.do
+        self._ids = TopicIds(shared.rules.topics_max)
         self._number = 0
         self._open: dict[int, Publish] = {}
         """What the broker has not confirmed, by its number."""
