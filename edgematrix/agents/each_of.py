@@ -14,10 +14,11 @@ from edgematrix.agents.phrase import words_of
 from edgematrix.agents.sentences import Sentences
 from edgematrix.agents.spoken_words import Spoken
 
-__all__ = ["EachOf", "Members", "each_of"]
+__all__ = ["QUANTIFIERS", "EachOf", "Members", "each_of", "texts_of"]
 
-_ALL: Final = frozenset({"all", "every", "each", "both", "everything"})
-_BESIDE: Final = _ALL | {"everywhere", "them", "whole"}
+QUANTIFIERS: Final = frozenset({"all", "every", "each", "both", "everything"})
+"""Words for each of a kind."""
+_BESIDE: Final = QUANTIFIERS | {"everywhere", "them", "whole"}
 _BOTH: Final = 2
 _MEMBERS_MAX: Final = 24
 
@@ -45,7 +46,7 @@ def each_of(
         kin: the words that mean the same as a word.
     """
     raw = words_of(text)
-    if _ALL.isdisjoint(raw):
+    if QUANTIFIERS.isdisjoint(raw):
         return None
     words, amounts, count = _counted(said, raw)
     is_everything = "everything" in raw
@@ -77,7 +78,7 @@ def _counted(said: Spoken, raw: Sequence[str]) -> tuple[list[str], tuple[Amount,
     words = [word for word in said.words if word not in _BESIDE]
     if "both" in raw:
         return words, said.amounts, _BOTH
-    place = next((place for place, word in enumerate(said.words) if word in _ALL), None)
+    place = next((place for place, word in enumerate(said.words) if word in QUANTIFIERS), None)
     if place is not None and said.words[place + 1 : place + 2] == (NUMBER,) and said.amounts:
         before = said.words[: place + 1].count(NUMBER)
         count = int(said.amounts[before].value)

@@ -31,7 +31,7 @@ FILLERS: Final = frozenset({
     "buddy", "by", "can", "change", "cheers", "computer", "could", "d", "darling", "dear", "do", "does", "either", "er", "exactly",
     "favor", "favour", "finally", "flip", "for", "from", "get", "getting", "give", "giving", "go", "gonna", "good", "grateful",
     "great", "had", "has", "have", "he", "hello", "her", "here", "hes", "hey", "hi", "him", "his", "hmm", "hte", "i", "id", "im",
-    "in", "inside", "into", "is", "it", "its", "ive", "just", "kind", "kindly", "let", "lets", "like", "little", "ll", "love", "m",
+    "in", "inside", "into", "is", "it", "its", "ive", "just", "kind", "kindly", "lets", "like", "little", "ll", "love", "m",
     "make", "making", "mate", "may", "maybe", "me", "mean", "mind", "move", "my", "need", "nice", "nicely", "now", "of", "oh", "ok", "okay",
     "onto", "our", "perhaps", "please", "pls", "possible", "put", "putting", "quickly", "quite", "re", "really", "right", "roughly",
     "s", "say", "set", "she", "shes", "should", "so", "some", "somewhat", "sorry", "straight", "sure", "switch", "switching", "t",
@@ -81,7 +81,7 @@ NOUNS_FOLLOW: Final = frozenset({
 """The same, where one of `VERBS` follows."""
 VERBS: Final = frozenset({
     "are", "came", "comes", "feels", "gets", "goes", "got", "had", "has", "have", "hurt", "hurts", "is", "looks", "may", "might", "must",
-    "seems", "sleeps", "smells", "sounds", "starts", "started", "wakes", "was", "went", "were", "woke", "works",
+    "seems", "sleeps", "smell", "smells", "sounds", "stink", "stinks", "starts", "started", "wakes", "was", "went", "were", "woke", "works",
 })
 """Verbs of such clauses."""
 GREETINGS: Final = frozenset({

@@ -25,13 +25,14 @@ class Rewrite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Words, with a blank between them, that mean the same: `things` where a house has no word for it, `ways` always.
 
-    `opposites` have a stroke between the two sides. `weak` say little where a house does not know them.
+    `opposites` have a stroke between the two sides. `weak` say little to a sentence that does not have them, `units` may be left out.
     """
 
     things: tuple[str, ...] = ()
     ways: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()
     weak: str = ""
+    units: str = ""
 
 
 class Lexicon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

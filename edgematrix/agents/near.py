@@ -13,14 +13,14 @@ from edgematrix.agents.alike import Alike
 from edgematrix.agents.amount import Amount
 from edgematrix.agents.conflict import contradiction, without
 from edgematrix.agents.corrections import corrected
-from edgematrix.agents.each_of import EachOf, Members, each_of, texts_of
+from edgematrix.agents.each_of import QUANTIFIERS, EachOf, Members, each_of, texts_of
 from edgematrix.agents.english import AGAINST
 from edgematrix.agents.exceptions import Spared, spared
 from edgematrix.agents.exemplars import exemplars_of
-from edgematrix.agents.heard import Names
+from edgematrix.agents.heard import Names, Numbers
 from edgematrix.agents.lexicon import Lexicon, Rewriter, Words, phrases_for
 from edgematrix.agents.near_confidence import NearConfidence
-from edgematrix.agents.near_match import UNKNOWN, Found, NearMatching, counted, key_of
+from edgematrix.agents.near_match import UNKNOWN, Found, Nearest, NearMatching, counted, key_of
 from edgematrix.agents.near_names import NearNames, stem
 from edgematrix.agents.near_spans import Span, spans_of
 from edgematrix.agents.sentences import SENTENCE_LENGTH_MAX, Command, Sentences
@@ -39,6 +39,7 @@ _FILLED_IN: Final = 0.97
 """What is left of the confidence where a clause was filled in by its neighbour."""
 _CANDIDATES_MAX: Final = 8
 _COVERED_MIN: Final = 0.35
+_HOURS: Final = 12
 
 
 _ANSWER: Final = msgspec.json.Decoder(list[list[Found]])
@@ -198,7 +199,7 @@ class NearSentences:
             ways = []
             for first in (first for first, ends in by_place if ends == after):
                 before, own = best[first], meanings[first, after]
-                if by_place[first, after].is_aside and (own.confidence <= _ASIDE_MAX or self._is_said_elsewhere(own, meanings, aside)):
+                if by_place[first, after].is_aside and self._is_aside(own, meanings, aside):
                     own = _Meaning((), 1.0)
                 confidence = min(before.confidence, own.confidence)
                 reason = before.reason if before.confidence <= own.confidence and before.reason else own.reason
@@ -225,28 +226,44 @@ class NearSentences:
             found = msgspec.structs.replace(found, commands=kept)
         return found
 
-    def _is_said_elsewhere(self, own: _Meaning, meanings: Mapping[tuple[int, int], _Meaning], aside: Collection[tuple[int, int]]) -> bool:
-        """Whether another clause, which is sure, asks for something of all that this one hints at: then this one tells why."""
-        surely = [other for place, other in meanings.items() if place not in aside and other.confidence >= self.sure]
-        asked = {command.path for other in surely for command in other.commands}
-        return bool(own.commands) and asked.issuperset(command.path for command in own.commands)
+    def _is_aside(self, own: _Meaning, meanings: Mapping[tuple[int, int], _Meaning], aside: Collection[tuple[int, int]]) -> bool:
+        """Whether what tells how things are asks for nothing: nobody is sure that it does, or another clause is of what is to be done."""
+        elsewhere = any(other.commands and other.confidence >= self.sure for place, other in meanings.items() if place not in aside)
+        return own.confidence <= _ASIDE_MAX or (elsewhere and own.confidence < 1)
 
     def _meaning(self, span: Span, matches: Mapping[str, Sequence[Found]], request: _Request) -> _Meaning:
         """What one clause asks for."""
         heard = self._sentences.hear(span.text)
         if isinstance(heard, Command):
             return _Meaning((heard,), 1.0)
-        best = _Meaning((), 0.0, UNKNOWN)
+        best, again = _Meaning((), 0.0, UNKNOWN), _Meaning((), 0.0)
         for number, (words, amounts) in enumerate(span.ways):
-            if best.confidence >= self.sure and not (number == 1 and request.taken_back):
-                break  # after a correction what was said before goes before what this means by itself
-            found = self._judged(words, amounts, span.said, matches.get(" ".join(words), ()))
+            if number and best.confidence >= self.sure and not request.taken_back:
+                break
+            said = span.readings.get((words, amounts), span.said)
+            found = self._judged(words, amounts, said, matches.get(" ".join(words), ()))
             if number:
                 found = msgspec.structs.replace(found, confidence=found.confidence * _FILLED_IN)
-            if number == 0 or found.confidence > best.confidence or (request.taken_back and found.confidence >= self.sure):
+                again = max(again, found, key=lambda meaning: meaning.confidence)
+            if number == 0 or found.confidence > best.confidence:
                 best = found
+        if request.taken_back and again.confidence >= self.sure:
+            best = again  # what was said before goes before what this means by itself
         each = request.each.get((span.first, span.after))
         return best if each is None or best.confidence >= self.sure else self._of_each(each, span.said, matches) or best
+
+    def _may_be_hour(self, name: str) -> bool:
+        """Whether a slot has room for more than the hours on a clock."""
+        slot = self._sentences.slots[name]
+        return isinstance(slot, Numbers) and slot.most > _HOURS
+
+    def _is_half_named(self, words: Sequence[str], nearest: Nearest) -> bool:
+        """Whether words leave out what tells an agent from others: "the door", of a house that has two."""
+        path, said = nearest.command.path, set(map(stem, words))
+        own = {stem(word) for word in nearest.exemplar.words}
+        if path is None or not self.names.is_called(path, own & self.names.nouns) or (own & self.names.nouns) <= said:
+            return False
+        return self.names.others_called(path, own & said & self.names.nouns)
 
     def _of_each(self, each: EachOf, said: Spoken, matches: Mapping[str, Sequence[Found]]) -> _Meaning | None:
         """What is asked of each of a kind, where it can be asked of every one, and by the same rule; of everything, where it can."""
@@ -263,7 +280,8 @@ class NearSentences:
         return _Meaning(tuple(commands), confidence * _FILLED_IN) if commands else None
 
     def _of_member(self, words: tuple[str, ...], members: Members, said: Spoken, matches: Mapping[str, Sequence[Found]]) -> _Meaning:
-        return self._judged(words, members.amounts, said, matches.get(" ".join(words), ()))
+        alone = msgspec.structs.replace(said, barred=said.barred - {"every"})
+        return self._judged(words, members.amounts, alone, matches.get(" ".join(words), ()))
 
     def _judged(self, words: Sequence[str], amounts: Sequence[Amount], said: Spoken, matches: Sequence[Found]) -> _Meaning:
         """What words ask for, of which these exemplars are the nearest."""
@@ -272,7 +290,13 @@ class NearSentences:
             return _Meaning((), 0.0, nearest)
         exemplar, command, evidence = nearest.exemplar, nearest.command, nearest.evidence
         covered = dict(zip(words, nearest.match.words, strict=False))
-        besides = [word for word, share in covered.items() if share < _COVERED_MIN and stem(word) in self.names.only_naming]
+        uncovered = [word for word, share in covered.items() if share < _COVERED_MIN]
+        own = [] if command.path is None else [word for word in uncovered if self.names.is_called(command.path, {stem(word)})]
+        besides = [
+            word
+            for word in uncovered
+            if word in QUANTIFIERS or (word not in own and (stem(word) in self.names.telling or word in said.nouns))
+        ]
         stands = said.barred - set(exemplar.raw)
         if not AGAINST.isdisjoint(exemplar.raw):
             stands -= AGAINST  # "can't" for "cannot"
@@ -285,6 +309,10 @@ class NearSentences:
             confidence, reason = 0.0, "it tells how things are"
         elif nearest.doubt:
             confidence, reason = 0.0, nearest.doubt
+        elif said.is_hour and any(self._may_be_hour(name) for name in exemplar.numbers):
+            confidence, reason = 0.0, "it may be a time of the day"
+        elif nearest.match.lacking < _COVERED_MIN and self._is_half_named(words, nearest):
+            confidence, reason = 0.0, f"“{exemplar.said}” is not the only one that is called so"
         elif besides:
             confidence, reason = min(confidence, _ASIDE_MAX / 2), f"it names “{besides[0]}” besides"
         elif confidence < self.sure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from typing import Final
 
 from edgematrix.agents.alike import Alike
@@ -36,13 +37,15 @@ class NearNames:
         self._mentions = _mentions(sentences, alike)
         self.naming: frozenset[str] = frozenset(word for name in self._mentions for word in name)
         """Words of names."""
-        self.only_naming: frozenset[str] = self.naming - {stem(word) for exemplar in exemplars for word in exemplar.wanting}
+        only_naming = self.naming - {stem(word) for exemplar in exemplars for word in exemplar.wanting}
         self.known: frozenset[str] = frozenset(stem(word) for exemplar in exemplars for word in exemplar.words)
         """Words of what the rules know."""
         self.places: frozenset[str] = frozenset(
             word for path, _ in sentences.wires for segment in str(path).split("/")[1:-1] for word in _SEGMENT.findall(segment)
         )
         """Words of who has agents of its own, such as a room."""
+        self.telling: frozenset[str] = only_naming | (self.places & self.naming)
+        """Words that name something whatever stands around them."""
         self._called: dict[AgentPath, list[frozenset[str]]] | None = None
 
     def named(self, words: Sequence[str]) -> list[tuple[str, ...]]:
@@ -72,6 +75,18 @@ class NearNames:
     def is_called(self, path: AgentPath, words: Collection[str]) -> bool:
         """Whether an agent may be named with these words."""
         return any(name.issuperset(words) for name in self._names_of_all().get(path, ()))
+
+    @cached_property
+    def nouns(self) -> frozenset[str]:
+        """Words of names and of paths."""
+        segments = {word for path, _ in self._sentences.wires for word in _SEGMENT.findall(str(path))}
+        return self.naming | segments
+
+    def others_called(self, path: AgentPath, words: Collection[str]) -> bool:
+        """Whether an agent of another path may be named with these words, too. A room alone names nobody."""
+        return bool(set(words) - self.places - {"room"}) and any(
+            other != path and self.is_called(other, words) for other in self._names_of_all()
+        )
 
     def _is_called(self, word: str) -> bool:
         return any(word in name for names in self._names_of_all().values() for name in names)

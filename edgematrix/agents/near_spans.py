@@ -10,6 +10,7 @@ import msgspec
 
 from edgematrix.agents.amount import NUMBER, Amount
 from edgematrix.agents.clauses import clauses_of
+from edgematrix.agents.each_of import QUANTIFIERS
 from edgematrix.agents.near_names import NearNames, stem
 from edgematrix.agents.spoken_words import Spoken
 
@@ -19,7 +20,7 @@ Way: TypeAlias = tuple[tuple[str, ...], tuple[Amount, ...]]
 """Words to compare, and the numbers among them."""
 _SPAN_MAX: Final = 3
 """Parts that may be one clause together, as "nice and warm" are."""
-_WAYS_MAX: Final = 10
+_WAYS_MAX: Final = 12
 _HEADING: Final = re.compile(r"\s*(?:(?:ok|okay|so|now|and|please|hey|well)\b,?\s*)*(?:in|for|inside)\b", re.IGNORECASE)
 _MENTION_MIN: Final = 2
 """Words of a name that nobody says by chance."""
@@ -33,6 +34,8 @@ class Span(msgspec.Struct, frozen=True):
     text: str
     said: Spoken
     ways: list[Way]
+    readings: dict[Way, Spoken] = {}
+    """What else was read for some of the ways, in its own words."""
     is_weak: bool = False
     """Whether it has no word that says much."""
 
@@ -74,11 +77,12 @@ def spans_of(text: str, taken_back: str, hearing: Hearing) -> list[Span]:
             joined = " ".join(parts[first:after])
             whole = said[first] if after == first + 1 else hear(joined)
             ways = [(whole.words, whole.amounts)]
-            ways += [(also.words, also.amounts) for also in map(hear, hearing.readings(joined))]
+            readings = {(also.words, also.amounts): also for also in map(hear, hearing.readings(joined))}
             if after == first + 1:
                 ways += _filled_in([*before, *said], len(before) + first, names)
+            ways += list(readings)
             is_weak = bool(whole.words) and hearing.weak.issuperset(whole.words)
-            found.append(Span(first, after, joined, whole, list(_once(ways))[:_WAYS_MAX], is_weak))
+            found.append(Span(first, after, joined, whole, list(_once(ways))[:_WAYS_MAX], readings, is_weak))
     return found
 
 
@@ -124,10 +128,18 @@ def _filled_in(said: Sequence[Spoken], place: int, names: NearNames) -> list[Way
             if not own.refers:
                 break
         elif own.refers:  # what no slot has the name of, as the front door
-            nouns = tuple(word for word in said[other].nouns if stem(word) in names.known and word not in own.words)
+            nouns = tuple(word for word in _nouns(said[other], names) if word not in own.words)
             ways += [((*own.words, *nouns), own.amounts)] if nouns else []
+    if names.places.isdisjoint(map(stem, own.words)):
+        rooms = (word for other in around for word in said[other].words if stem(word) in names.places)
+        ways += [((*own.words, room), own.amounts) for room in list(dict.fromkeys(rooms))[:1]]
     ways += list(_as_neighbours(said, place, names))
     return ways
+
+
+def _nouns(said: Spoken, names: NearNames) -> tuple[str, ...]:
+    """What a clause names that no slot has the name of."""
+    return tuple(word for word in said.nouns if stem(word) in names.known)
 
 
 def _as_neighbours(said: Sequence[Spoken], place: int, names: NearNames) -> Iterator[Way]:
@@ -135,9 +147,9 @@ def _as_neighbours(said: Sequence[Spoken], place: int, names: NearNames) -> Iter
     own = said[place]
     named = names.named(own.words)
     around = (*reversed(range(place)), *range(place + 1, len(said)))
-    only_names = names.are_names(word for word in own.words if word != NUMBER)
+    only_names = all(word == NUMBER or word in own.nouns or stem(word) in names.naming for word in own.words)
     for other in around:
-        there = names.named(said[other].words)
+        there = names.named(said[other].words) or [noun for noun in [_nouns(said[other], names)] if noun]
         action = tuple(word for word in said[other].words if not any(word in name for name in there))
         if not there:
             continue
@@ -147,6 +159,8 @@ def _as_neighbours(said: Sequence[Spoken], place: int, names: NearNames) -> Iter
             amounts = own.amounts or said[other].amounts
             verbs = tuple(word for word in action if word != NUMBER or not own.amounts)
             yield (*verbs, *own.words), amounts
+            if not QUANTIFIERS.isdisjoint(verbs):
+                yield (*(word for word in verbs if word not in QUANTIFIERS), *own.words), amounts
             rooms = () if named else tuple(word for word in there[0] if word not in own.words)
             for more in (kept, *((room,) for room in rooms)):
                 if more:

@@ -57,6 +57,8 @@ _LIGHTS: Final = frozenset({"lights", "lamps", "blinds", "of"})
 """What follows on a `both` that stands for two things of one kind."""
 _WITH_PARTICLE: Final = frozenset({"shut", "power", "switched", "turned", "powered"})
 """Verbs that say nothing beside an `on` or `off`."""
+_HOUR: Final = re.compile(r"\b(?:on|off|open|close|closed|start|stop|up|down)\b.*\bat #(?! (?:percent|degrees?|kelvin|amps?|amperes?)\b)")
+_HOURS: Final = 12
 _TIME_WORDS_MAX: Final = 3
 _PARTICLES: Final = frozenset({"on", "off", "up", "down", "out", "in", "over", "is", "are", "was", "open", "closed", "shut", "to", "at"})
 _NEVER_ASIDE: Final = AGAINST | TOLD | frozenset({"if", "when", "whenever", "unless", "until", "or", "whether"})
@@ -78,6 +80,8 @@ class Spoken(msgspec.Struct, frozen=True):
     """Whether it refers to what was said before, as "it" and "there" do."""
     is_report: bool = False
     """Whether it tells the state of something, or what somebody else does."""
+    is_hour: bool = False
+    """Whether its number may be a time of the day, as in "on at seven"."""
     nouns: tuple[str, ...] = ()
     """The words after its `the`s and `my`s, up to the next that says nothing."""
     tails: dict[str, tuple[str, ...]] = {}
@@ -110,6 +114,9 @@ def spoken(text: str, alike: Alike = _NOTHING_ALIKE) -> Spoken:
         _is_statement(words, barred, text),
         not REFERRING.isdisjoint(words),
         is_report(text),
+        "%" not in text
+        and any(amount.value <= _HOURS and not amount.is_share for amount in amounts)
+        and _HOUR.search(" ".join(counted)) is not None,
         _nouns(words),
         tails,
     )

@@ -16,13 +16,14 @@ class Kinship:
         places: the known words, each with its place.
     """
 
-    __slots__ = ("_opposites", "_places", "_things", "_ways", "_weak")
+    __slots__ = ("_opposites", "_places", "_things", "_units", "_ways", "_weak")
 
     def __init__(self, kin: Kin, places: Mapping[str, int]) -> None:
         self._places = places
         self._things = _of_each(line.split() for line in kin.things)
         self._ways = _of_each(line.split() for line in kin.ways)
         self._weak = frozenset(kin.weak.split())
+        self._units = frozenset(kin.units.split())
         self._opposites: dict[str, set[str]] = {}
         for line in kin.opposites:
             one, _, other = line.partition("/")
@@ -35,8 +36,12 @@ class Kinship:
         return word in self._ways or word in self._things or word in self._weak
 
     def is_weak(self, word: str) -> bool:
-        """Whether it says little, and no known sentence has it."""
-        return word in self._weak and not any(other in self._places for other in (word, *forms(word))) and not self.kin(word)
+        """Whether it says little to a known sentence that does not have it."""
+        return word in self._weak
+
+    def is_unit(self, word: str) -> bool:
+        """Whether it is what numbers are counted in."""
+        return word in self._units
 
     def kin(self, word: str) -> list[int]:
         """The places of the known words that are as good as the same."""

@@ -24,6 +24,10 @@ _WORDS_MAX: Final = 24
 _SLIP_MIN: Final = 5
 """Letters of a word in which a slip is looked for."""
 _NEIGHBOURS: Final = 2
+_UNIT_WEIGHT: Final = 0.25
+"""What a unit counts, as a share of what it would."""
+_WEAK_WEIGHT: Final = 0.05
+"""The same of a word that says little, to an exemplar that does not have it."""
 _KIN: Final = 0.9
 """How much words are alike that are as good as the same."""
 _UNKNOWN_WEIGHT: Final = 0.9
@@ -65,9 +69,16 @@ class NearIndex:
             self._rows[number, : len(row)] = [self._place[word] for word in row]
         counts = np.bincount(self._rows.ravel(), minlength=nothing + 1)[:nothing]
         weights = np.log1p(len(rows) / np.maximum(counts, 1))
+        self._units: Any = np.array([*map(self._kinship.is_unit, self._words), False])
+        """Units may be left out where there is a number."""
         self._weights: Any = np.append(weights, 0.0).astype(np.float32)
+        self._weights[self._units] *= _UNIT_WEIGHT
         self._heaviest = float(weights.max()) if len(weights) else 1.0
-        self._lengths: Any = np.maximum(self._weights[self._rows].sum(axis=1), 1e-6)
+        # one line for each word of an exemplar, (words of an exemplar, exemplars): numpy is quicker along lines than across them
+        self._columns: Any = np.ascontiguousarray(self._rows.T)
+        self._column_weights: Any = self._weights[self._columns]
+        self._need_not: Any = (self._columns == nothing) | self._units[self._columns]
+        self._lengths: Any = np.maximum(self._column_weights.sum(axis=0), 1e-6)
 
     def nearest(self, text: str, count: int) -> list[Match]:
         """The exemplars that are nearest to a text, the nearest first."""
@@ -76,15 +87,21 @@ class NearIndex:
             return []
         alike = self._alike(words)
         weights = np.array([self._weight(word) for word in words], np.float32)
-        of_rows = alike[:, self._rows]  # (words of the text, exemplars, words of an exemplar)
-        covered = of_rows.max(axis=2)
-        covered[[self._kinship.is_weak(word) for word in words]] = 1.0
-        share = (covered * weights[:, None]).sum(axis=0) / max(float(weights.sum()), 1e-6)
-        had = of_rows.max(axis=0)
-        found = (had * self._weights[self._rows]).sum(axis=1) / self._lengths
-        lacking = np.where(self._rows == len(self._words), 1.0, had).min(axis=1)
+        of_columns = alike.take(self._columns, axis=1)  # (words of the text, words of an exemplar, exemplars)
+        covered = of_columns.max(axis=1)
+        is_weak = [self._kinship.is_weak(word) for word in words]
+        if any(is_weak):
+            weak = np.array(is_weak)[:, None] & (covered == 0.0)  # for those exemplars that have no such word
+            counted = np.where(weak, _WEAK_WEIGHT, np.float32(1.0)) * weights[:, None]
+            share = (covered * counted).sum(axis=0) / np.maximum(counted.sum(axis=0), 1e-6)
+            covered[weak] = 1.0
+        else:
+            share = weights @ covered / max(float(weights.sum()), 1e-6)
+        had = of_columns.max(axis=0)
+        found = (had * self._column_weights).sum(axis=0) / self._lengths
+        lacking = np.where(self._need_not, 1.0, had).min(axis=0)
         scores = 2 * share * found / np.maximum(share + found, 1e-6)
-        order = np.lexsort((np.arange(len(scores)), -scores))
+        order = np.argsort(-scores, kind="stable")
         _, firsts = np.unique(self._groups[order], return_index=True)
         best = order[np.sort(firsts)[:count]]
         return [
@@ -119,9 +136,7 @@ class NearIndex:
     def _weight(self, word: str) -> float:
         place = self._place.get(word)
         if place is not None:
-            return float(self._weights[place])
-        if self._kinship.is_weak(word):
-            return 0.0
+            return float(self._weights[place]) / (_UNIT_WEIGHT if self._units[place] else 1.0)
         kin = self._kinship.kin(word)
         return float(self._weights[kin].max()) if kin else self._heaviest * _UNKNOWN_WEIGHT
 

@@ -14,13 +14,15 @@ Pooling: TypeAlias = Literal["mean", "first"]
 
 class Kin(msgspec.Struct, frozen=True):
     """Words, with a blank between them, that are as good as the same, whatever their vectors say: `things` where no exemplar has the word
-    itself, `ways` always. Those of `opposites` on the two sides of a stroke are never alike. `weak` ones count where exemplars have them.
+    itself, `ways` always. Those of `opposites` on the two sides of a stroke are never alike. `weak` ones count where an exemplar has them,
+    `units` are what nobody has to say.
     """
 
     things: tuple[str, ...] = ()
     ways: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()
     weak: str = ""
+    units: str = ""
 
 
 class Nearest(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ _MATCHES: Final = 24
 def kin_of(near: NearSentences) -> Kin:
     """The words that are as good as the same, as the model's process is told them."""
     words = near.words
-    return Kin(words.things, words.ways, words.opposites, words.weak)
+    return Kin(words.things, words.ways, words.opposites, words.weak, words.units)
 
 
 class NearDesk:
