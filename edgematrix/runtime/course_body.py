@@ -156,7 +156,7 @@ class CourseBody:
         """Put out on `error` why a run has failed: `{reason, member, run, inputs}`."""
         engine = self.engine
         values = {name: None if reading is None else reading.value for name, reading in run.firing.sources.items()}
-        told = {name: _TOO_DEEP if engine.is_too_deep(value, _ABOVE_INPUTS) else value for name, value in values.items()}
+        told = {name: _OUTGROWN if engine.excess(value, _ABOVE_INPUTS) else value for name, value in values.items()}
         about = {"reason": reason, "member": member or None, "run": run.trail.runid, "inputs": told}
         engine.emit(run.runner.agent, ERROR, about, trail, now_us)
 
@@ -166,7 +166,7 @@ class CourseBody:
         return "" if conduct is None else conduct.course.waits_for()
 
 
-_TOO_DEEP = "(it nests too deeply to be told)"
+_OUTGROWN = "(it is too deep, or too much, to be told)"
 _ABOVE_INPUTS = 3
 """Levels above each input in the event that tells of a failure."""
 

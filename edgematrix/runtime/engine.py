@@ -263,13 +263,13 @@ class Engine(Registry):
             self._put_out(agent, port, value, trail, now_us, retained=retained)
 
     def send(self, sender: AgentPath, receiver: AgentPath, port: str, value: object, trail: Trail, now_us: int) -> None:
-        """Send work to another agent's input port. What nests too deeply is dead-lettered."""
+        """Send work to another agent's input port. What has outgrown any event is dead-lettered."""
         if sender in self.marks.speakers:
             trail = self.marked(sender, trail)
         topic = topic_for(self.root, Kind.IN, receiver, port)
-        if self.is_too_deep(value):
-            reason = f"what is sent nests deeper than depth_max, {self.limits.depth_max}, lets events nest"
-            self.dead_letter(sender, topic, value, reason, now_us, Origin(trail, is_output=True))
+        excess = self.excess(value)
+        if excess:
+            self.dead_letter(sender, topic, value, f"what is sent {excess}", now_us, Origin(trail, is_output=True))
             return
         self._put_in(topic, sender, value, self.next_trail(trail, now_us), trail.id, now_us)
 
@@ -288,12 +288,13 @@ class Engine(Registry):
         `answered` is called once: when all ports of `wanted` have a value, when the receiver's work on it is over, or when it fails.
 
         Raises:
-            RunError: nobody has this port, a value nests too deeply, there are too many calls, or too many hops led here; nothing was sent.
+            RunError: nobody has this port, a value has outgrown any event, there are too many calls, or too many hops led here; nothing
+                was sent.
         """
-        deep = next((port for port, value in inputs if self.is_too_deep(value)), None)
-        if deep is not None:
-            deeper = f"nests deeper than depth_max, {self.limits.depth_max}, lets events nest"
-            raise RunError(f"what the input {deep!r} of {receiver} is to be given {deeper}", where=caller)
+        for port, value in inputs:
+            excess = self.excess(value)
+            if excess:
+                raise RunError(f"what the input {port!r} of {receiver} is to be given {excess}", where=caller)
         here = receiver not in self.elsewhere
         topics = [topic_for(self.root, Kind.IN, receiver, port) for port, _ in inputs]
         if here and not all(map(self._is_read, topics)):
@@ -379,7 +380,7 @@ class Engine(Registry):
         trail = Trail(self._new_id(now_us))
         own_inputs = f"{topic_for(self.root, Kind.IN, agent)}/"
         letter = self.letters.take(trail.id, agent, topic, value, reason, now_us + self.skew_us, origin, own_inputs)
-        data = {"topic": topic, "reason": reason, "payload": _TOO_DEEP if self.is_too_deep(value, 2) else value}
+        data = {"topic": topic, "reason": reason, "payload": _OUTGROWN if self.excess(value, 2) else value}
         if letter.retries:
             data |= {"letter": letter.id, "retries": letter.retries}
         dead = topic_for(self.root, Kind.DEAD, agent)
@@ -604,7 +605,7 @@ class _Rest:
 
 _LONG = 500
 """Messages at one instant, after which code begins in a task, so that the event loop turns."""
-_TOO_DEEP = "(it nests too deeply to be shown)"
+_OUTGROWN = "(it is too deep, or too much, to be shown)"
 _FORGOTTEN = (0, False)
 """QoS and retain flag of an output of which the definition says nothing."""
 

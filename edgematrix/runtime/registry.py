@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgematrix.protocol.limits import Limits
-from edgematrix.protocol.nesting import nests_beyond
+from edgematrix.protocol.nesting import outgrows
 from edgematrix.protocol.overlap import covers
 from edgematrix.protocol.path import AgentPath, is_below
 from edgematrix.protocol.port_check import PortCheck
@@ -13,6 +13,11 @@ from edgematrix.runtime.edges import NO_EDGES, Edges
 from edgematrix.runtime.marks import NO_MARKS, Marks
 
 __all__ = ["Registry"]
+
+
+_SMALL = frozenset({str, int, float, bool, bytes, type(None)})
+_PART_BYTES = 2
+"""What a value in an array or an object takes at least as JSON, with the comma or bracket after it."""
 
 
 class Registry:
@@ -77,19 +82,32 @@ class Registry:
     def misfit(self, agent: AgentPath, port: str, value: object) -> str:
         """Why a value is none for the agent's output port, with the field's name where it is not as declared; empty where it is one.
 
-        What nests too deeply to leave the host is none here either: what grows in a loop would grow until nothing can be made of it.
+        What has outgrown any event is none here either: what grows in a loop would grow until nothing can be made of it.
         """
-        if self.is_too_deep(value):
-            return f"the output `{port}` nests deeper than depth_max, {self.limits.depth_max}, lets events nest"
+        excess = self.excess(value)
+        if excess:
+            return f"the output `{port}` {excess}"
         if not self.checks:
             return ""
         check = self.checks.get(topic_for(self.root, Kind.OUT, agent, port))
         wrong = "" if check is None else check.reason(value)
         return f"the output `{port}` is of the wrong type: {wrong}" if wrong else ""
 
-    def is_too_deep(self, value: object, above: int = 1) -> bool:
-        """Whether a value cannot be taken by whoever receives it, `above` levels down in what is sent: 1, the event that it is in."""
-        return nests_beyond(value, self.limits.depth_max - above)
+    def excess(self, value: object, above: int = 1) -> str:
+        """What is too much of a value for any event, in words; empty where nothing is.
+
+        Args:
+            above: how many levels are above it in the event, that itself counted.
+        """
+        if type(value) in _SMALL:
+            return ""
+        limits = self.limits
+        beyond = outgrows(value, limits.depth_max - above, limits.payload_bytes_max // _PART_BYTES)
+        if not beyond:
+            return ""
+        if beyond == "depth":
+            return f"nests deeper than depth_max, {limits.depth_max}, lets events nest"
+        return f"holds more values than payload_bytes_max, {limits.payload_bytes_max}, lets events hold"
 
     def holders_of(self, path: AgentPath) -> list[Holder]:
         """Those of an agent and of all below it."""

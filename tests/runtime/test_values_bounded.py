@@ -1,4 +1,4 @@
-"""What agents put out, send and call with nests no deeper than what leaves a host may, in memory too: a loop cannot grow it without end."""
+"""What agents put out, send and call with grows no deeper, and to no more values, than any event may have, in memory too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from durable_net import DurableNet
 
 from edgematrix.errors import ConfigError
-from edgematrix.protocol.nesting import nests_beyond
+from edgematrix.protocol.nesting import outgrows
 from edgematrix.runtime.observation import Observation, RunEnded
 
 PARALLEL = {"mode": "parallel"}
@@ -67,7 +67,9 @@ def nested():
 """
 
 
-def played(folder: Path, far: Mapping[str, Any], flow: Mapping[str, Any], places: Mapping[str, str], given: object = 1) -> DurableNet:
+def played(
+    folder: Path, far: Mapping[str, Any], flow: Mapping[str, Any], places: Mapping[str, str], given: object = 1, **limits: int
+) -> DurableNet:
     """A flow with one member on host `a`, killed a while after it was begun; nothing is left, and nothing has raised."""
     feed = {"triggers": {"g": PARALLEL | {"on": {"x": {"topic": "t/go"}}, "do": [{"emit": {"o": "${x.value}"}}]}}}
     work = {"flow": flow, "agents": {"far": far}, "triggers": {"go": PARALLEL | {"on": {"in": {"from": "feed.o"}}}}}
@@ -79,7 +81,7 @@ def played(folder: Path, far: Mapping[str, Any], flow: Mapping[str, Any], places
         }
     }
     agents = {"feed": feed, "work": work, "sink": sink, "ear": ear, "errors": errors}
-    matrix = {"matrix": "home", "defaults": {"delivery": "durable"}, "agents": agents}
+    matrix = {"matrix": "home", "limits": limits, "defaults": {"delivery": "durable"}, "agents": agents}
     net = DurableNet(folder, matrix, places, modules={"members": MEMBERS})
     ends: list[Observation] = []
     net.observed.append(lambda name, told: ends.append(told) if type(told) is RunEnded and told.path == "home/work" else None)
@@ -108,6 +110,16 @@ def test_what_grows_in_a_loop_fails_the_run_wherever_its_member_is(tmp_path: Pat
     net = played(tmp_path, wrapping(1), flow, {"home/work": "a", "home/work/far": far_on})
     (why,) = net.foreign
     assert "nests deeper than depth_max, 32" in why
+
+
+@pytest.mark.parametrize("far_on", ["a", "b"])
+def test_what_multiplies_in_a_loop_fails_the_run_before_it_fills_the_memory(tmp_path: Path, far_on: str) -> None:
+    flow = {"edges": ["in -> far", {"from": "far", "to": "far", "when": "true", "loop": True}], "max_steps": 3_000}
+    eight = {"emit": {"out": ["${x.value}"] * 8}}
+    far = {"inputs": {"in": "any"}, "triggers": {"t": PARALLEL | {"on": {"x": {"from": "self.in"}}, "do": [eight]}}}
+    net = played(tmp_path, far, flow, {"home/work": "a", "home/work/far": far_on}, payload_bytes_max=8_000)
+    (why,) = net.foreign
+    assert ("holds more values than payload_bytes_max, 8000" if far_on == "a" else "payload_bytes_max") in why
 
 
 def test_the_deepest_value_that_may_leave_goes_all_the_way(tmp_path: Path) -> None:
@@ -167,5 +179,11 @@ def test_how_deep_a_payload_may_nest_is_bounded(tmp_path: Path) -> None:
     ("value", "levels"), [(1, 0), ([], 1), ({}, 1), ([1, [2], 3], 2), ({"a": {"b": [1]}}, 3), ((((),),), 3), ("[[[", 0)]
 )
 def test_levels_are_counted(value: object, levels: int) -> None:
-    assert not nests_beyond(value, levels)
-    assert levels == 0 or nests_beyond(value, levels - 1)
+    assert not outgrows(value, levels, 10)
+    assert levels == 0 or outgrows(value, levels - 1, 10) == "depth"
+
+
+@pytest.mark.parametrize(("value", "parts"), [(1, 0), ([], 0), ([1, 2], 2), ({"a": 1, "b": [1, 2]}, 4), ([[[]]], 2), ("[1, 2]", 0)])
+def test_parts_are_counted(value: object, parts: int) -> None:
+    assert not outgrows(value, 10, parts)
+    assert parts == 0 or outgrows(value, 10, parts - 1) == "parts"
