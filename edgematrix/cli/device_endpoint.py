@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgematrix.config.spec import MatrixSpec
     from edgematrix.transport.endpoint import Endpoint
 
-__all__ = ["device_endpoint", "identity_file", "matrix_broker"]
+__all__ = ["device_endpoint", "identity_file", "matrix_broker", "warn_of_others"]
 
 
 def device_endpoint(path: str, spec: MatrixSpec, matrix: Path, broker: str | None, access: Path | None) -> Endpoint:
@@ -28,6 +28,15 @@ def device_endpoint(path: str, spec: MatrixSpec, matrix: Path, broker: str | Non
             raise UsageError("the folder has each device's own address of the broker", where="--broker", remedy="leave --broker away")
         return Endpoint.parse(f"@{identity_file(path, access)}")
     return Endpoint.parse(broker) if broker is not None else matrix_broker(spec, matrix)
+
+
+def warn_of_others(endpoint: Endpoint, kind: str) -> None:
+    """Say that a device of this kind knows one broker, where the address names several."""
+    if endpoint.others:
+        from edgematrix.cli.console import complain, style  # noqa: PLC0415 - few have several
+
+        first = str(endpoint.at(0))
+        complain(style(f"! {kind} knows one broker: the device goes to {first}, and to none else when that is gone", fg="yellow"))
 
 
 def identity_file(path: str, access: Path) -> Path:

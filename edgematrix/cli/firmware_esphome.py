@@ -50,7 +50,7 @@ def command(
     With --out there are four files: the device's, which is yours and is written once; the package and `edgematrix.h`, which are
     written anew each time; and in `secrets.yaml` the device's own lines.
     """
-    from edgematrix.cli.device_endpoint import device_endpoint  # noqa: PLC0415 - help needs none of it
+    from edgematrix.cli.device_endpoint import device_endpoint, warn_of_others  # noqa: PLC0415 - help needs none of it
     from edgematrix.config.esphome_board import esphome_board  # noqa: PLC0415 - as above
     from edgematrix.config.opening import open_matrix  # noqa: PLC0415 - as above
     from edgematrix.integrations.esphome import package, secrets  # noqa: PLC0415 - as above
@@ -58,7 +58,8 @@ def command(
 
     spec = open_matrix(matrix, imports=False).spec
     board = esphome_board(spec, path)
-    there = _broker(device_endpoint(board.path, spec, matrix, broker, access), chip)
+    endpoint = device_endpoint(board.path, spec, matrix, broker, access)
+    there = _broker(endpoint, chip)
     target = out or Path(f"{path.rpartition('/')[2]}.yaml")
     beside = target.with_suffix(".edgematrix.yaml")
     ours, theirs = package(board, there), device_file(board, beside.name, chip)
@@ -68,6 +69,7 @@ def command(
     else:
         _write_all(target, theirs, {beside: ours}, secrets(board, there))
     _warn(there)
+    warn_of_others(endpoint, "ESPHome")
 
 
 def _broker(endpoint: Endpoint, chip: str) -> EsphomeBroker:

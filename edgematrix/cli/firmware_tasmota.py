@@ -104,7 +104,7 @@ def _device(spec: MatrixSpec, path: str) -> DeviceSpec | None:
 
 
 def _broker(spec: MatrixSpec, matrix: Path, broker: str | None, access: Path | None, client: str | None) -> TasmotaBroker:
-    from edgematrix.cli.device_endpoint import matrix_broker  # noqa: PLC0415 - help needs none of it
+    from edgematrix.cli.device_endpoint import matrix_broker, warn_of_others  # noqa: PLC0415 - help needs none of it
     from edgematrix.identity.access_folder import ADDRESS, AccessFolder  # noqa: PLC0415 - as above
     from edgematrix.integrations.tasmota import TasmotaBroker  # noqa: PLC0415 - as above
     from edgematrix.transport.endpoint import Endpoint  # noqa: PLC0415 - as above
@@ -125,4 +125,5 @@ def _broker(spec: MatrixSpec, matrix: Path, broker: str | None, access: Path | N
         raise UsageError(
             "Tasmota proves itself by a password, not by a certificate", where=str(endpoint), remedy="provision it with a secret"
         )
+    warn_of_others(endpoint, "Tasmota")
     return TasmotaBroker(endpoint.host, endpoint.port, endpoint.tls, endpoint.username, endpoint.password, endpoint.client_id)

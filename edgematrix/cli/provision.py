@@ -42,6 +42,10 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
         list[str] | None,
         typer.Option("--server", metavar="NAME", help="The broker's name or address; again for more, the first is where clients look."),
     ] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option("--other", metavar="HOST[:PORT]", help="Another broker to go to when one is gone; again for more, - for none."),
+    ] = None,
     port: Annotated[int | None, typer.Option("--port", metavar="N", help="The broker's first port; 8883 at first.")] = None,
     broker: Annotated[
         str | None, typer.Option("--broker", metavar="PROFILE", help="For which addresses are written: mosquitto, nats, nats-cluster.")
@@ -87,6 +91,7 @@ def command(  # noqa: PLR0913, PLR0917 - each is an option, and typer gives them
         return
     wish = ProvisionWish(
         servers=tuple(server or ()),
+        others=tuple(other or ()),
         own_name=_own_name(),
         port=port,
         tls=tls,

@@ -14,6 +14,7 @@ from edgematrix.access.mosquitto import acl_file
 from edgematrix.access.nats import authorization
 from edgematrix.access.principal import Principal
 from edgematrix.config.authority import principals_of
+from edgematrix.config.broker_places import CLUSTER, PORT_LAST, SERVER_NAME, places_of, read_others
 from edgematrix.config.spec import MatrixSpec
 from edgematrix.config.unsigned import signs
 from edgematrix.errors import UsageError
@@ -21,7 +22,7 @@ from edgematrix.identity.access_folder import AccessFolder
 from edgematrix.identity.authority import AUTHORITY_DAYS, BACKDATED, Authority
 from edgematrix.identity.certificate import read_certificates
 from edgematrix.identity.folder_warnings import access_warnings
-from edgematrix.identity.listener import Listener, mosquitto_listeners, nats_listener_tls, password_files
+from edgematrix.identity.listener import mosquitto_listeners, nats_listener_tls, password_files
 from edgematrix.identity.proof import give_certificate, give_secret, move_address, user_there
 from edgematrix.identity.registry import Entry, Kind, Registry, read_registry, user_name, write_registry
 from edgematrix.identity.secret_file import make_folder, write_secret
@@ -33,10 +34,7 @@ __all__ = ["BROKERS", "ProvisionWish", "Provisioned", "provision"]
 BROKERS = ("mosquitto", "nats", "nats-cluster")
 _SERVER_LEFT = timedelta(days=60)
 """A broker's certificate that holds for less, or for less than half of its time, is made anew."""
-_SERVER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?|::1?")
 _SERVERS_MAX = 100
-_PORT_LAST = 65_535
-_CLUSTER = 3
 _MOSQUITTO_FOLDER = "/etc/mosquitto/edgematrix"
 _NATS_FOLDER = "/etc/nats"
 _NATS_FILES = ("nats.conf", "users.conf")
@@ -48,12 +46,14 @@ class ProvisionWish:
     """What is asked for. None leaves it as it was, or as is usual.
 
     `certificates` are names of principals whose next credential is a certificate, `all_certificates` means everybody; `rotate` and
-    `revoke` name principals, `revoke` also one credential as `NAME~2`. `days` is how long certificates hold, `overlap` how long
+    `revoke` name principals, `revoke` also one credential as `NAME~2`. `others` are further brokers, as `HOST` or
+    `HOST:PORT`, and `-` alone means none. `days` is how long certificates hold, `overlap` how long
     a credential that is replaced does. `servers` are names and addresses of the broker: the first is where clients look for it.
     """
 
     servers: Sequence[str] = ()
     own_name: str = ""
+    others: Sequence[str] = ()
     port: int | None = None
     tls: str | None = None
     broker: str | None = None
@@ -155,10 +155,12 @@ class _Provision:
 
     def _settings(self, before: Registry) -> Registry:
         wish = self._wish
+        servers, port = tuple(dict.fromkeys(wish.servers)) or before.servers, wish.port or before.port
         return structs.replace(
             before,
-            servers=tuple(dict.fromkeys(wish.servers)) or before.servers,
-            port=wish.port or before.port,
+            servers=servers,
+            port=port,
+            others=read_others(wish.others, servers[0], port) if wish.others else before.others,
             tls=wish.tls or before.tls,
             broker=wish.broker or before.broker,
         )
@@ -242,7 +244,7 @@ class _Provision:
     def _given(self, done: Provisioned, entry: Entry, authority: Authority) -> Entry:
         """With a new credential, which stands in its folder."""
         registry, wish, kind = done.registry, self._wish, self._next_kind(entry)
-        number, places = registry.next_number(entry), _places(registry, entry, kind)
+        number, places = registry.next_number(entry), places_of(registry, entry, kind)
         folder = self._folder.make_for(entry.role, entry.name)
         if kind is Kind.SECRET:
             return entry.with_new(give_secret(entry, number, folder, authority, places, self._now))
@@ -279,14 +281,14 @@ class _Provision:
         registry, folder, now = done.registry, self._folder.broker, self._now
         make_folder(folder)
         certificate, key = folder / "server.pem", folder / "server.key"
-        if registry.server_names == registry.servers and key.exists() and certificate.exists():
+        if registry.server_names == registry.names and key.exists() and certificate.exists():
             there = read_certificates(certificate.read_text(encoding="utf-8"), str(certificate))
             if there and there[0].ends - now > min(_SERVER_LEFT, (there[0].ends - there[0].starts) / 2):
                 return
-        issued = authority.issue_server(registry.servers, now - BACKDATED, now + timedelta(days=self._wish.days))
+        issued = authority.issue_server(registry.names, now - BACKDATED, now + timedelta(days=self._wish.days))
         write_secret(key, issued.key)
         write_secret(certificate, issued.certificate)
-        done.registry = structs.replace(registry, server_names=registry.servers)
+        done.registry = structs.replace(registry, server_names=registry.names)
 
     def _texts(self, done: Provisioned, authority: Authority) -> dict[str, bytes | str]:
         """The broker's files."""
@@ -305,10 +307,10 @@ class _Provision:
     def _move(self, done: Provisioned, before: Registry) -> None:
         """Addresses that were given follow the broker, where they are still here."""
         now = done.registry
-        if (now.servers[0], now.port, now.broker) == (before.servers[0], before.port, before.broker):
+        if (now.servers[0], now.port, now.broker, now.others) == (before.servers[0], before.port, before.broker, before.others):
             return
         for _, entry, one in now.live(self._now):
-            if one is entry.generations[-1] and move_address(self._folder.of(entry.role, entry.name), _places(now, entry, one.kind)):
+            if one is entry.generations[-1] and move_address(self._folder.of(entry.role, entry.name), places_of(now, entry, one.kind)):
                 done.moved.append(entry.name)
 
     def _sign(self, done: Provisioned) -> None:
@@ -360,22 +362,11 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"@(\w+)@", lambda found: values[found[1]], read_profile(template))
 
 
-def _places(registry: Registry, entry: Entry, kind: Kind) -> list[str]:
-    """Where a principal finds the broker."""
-    host = registry.servers[0]
-    host = f"[{host}]" if ":" in host else host
-    if registry.broker == "nats-cluster":
-        return [f"{host}:{registry.port + number}" for number in range(_CLUSTER)]
-    if registry.broker == "nats":
-        return [f"{host}:{registry.port}"]
-    return [f"{host}:{registry.port + Listener.of(entry.role, kind).offset}"]
-
-
 def _check(wish: ProvisionWish) -> None:
     """Refuse what cannot be."""
     if not 1 <= wish.days <= AUTHORITY_DAYS:
         raise UsageError(f"{wish.days} days are none, or longer than the authority holds", where="--days", remedy="from 1 to 3650")
-    if wish.port is not None and not 0 < wish.port <= _PORT_LAST - _CLUSTER:
+    if wish.port is not None and not 0 < wish.port <= PORT_LAST - CLUSTER:
         raise UsageError(f"port {wish.port} is none, or leaves no room for three more", where="--port")
     if wish.tls not in (None, *TLS_VERSIONS):
         raise UsageError(f"there is no TLS {str(wish.tls)[:20]!r} here", where="--tls", remedy=" or ".join(TLS_VERSIONS))
@@ -384,7 +375,7 @@ def _check(wish: ProvisionWish) -> None:
     if len(wish.servers) > _SERVERS_MAX:
         raise UsageError(f"a broker has {len(wish.servers)} names, {_SERVERS_MAX} is the most", where="--server")
     for name in wish.servers:
-        if _SERVER_NAME.fullmatch(name) is None:
+        if SERVER_NAME.fullmatch(name) is None:
             raise UsageError(f"{name[:80]!r} is no name or address of a machine", where="--server", remedy="--server broker.local")
     both = set(wish.rotate) & set(wish.revoke)
     if both:

@@ -120,8 +120,9 @@ class Registry(msgspec.Struct, frozen=True):
     """All of them, and what was said when they were made.
 
     `servers` are the names of the broker, `port` its first port, `tls` the oldest version that it takes, `broker` the profile for
-    which addresses are written. `retired` are certificates that may not be used any more; `numbers` is the newest credential's of
-    principals that are gone: should one come again, no old certificate is in its name.
+    which addresses are written; `others` are further brokers with the same users, each a host and its first port. `retired` are
+    certificates that may not be used any more; `numbers` is the newest credential's of principals that are gone: should one come
+    again, no old certificate is in its name.
     """
 
     version: int
@@ -135,6 +136,12 @@ class Registry(msgspec.Struct, frozen=True):
     numbers: Mapping[str, int] = {}
     server_names: tuple[str, ...] = ()
     """Those that the broker's certificate has now."""
+    others: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that its certificate has to prove, on whichever of the machines."""
+        return tuple(dict.fromkeys((*self.servers, *(host for host, _ in self.others))))
 
     @classmethod
     def new(cls, matrix: str, servers: Iterable[str], port: int, tls: str, broker: str) -> Registry:

@@ -110,6 +110,14 @@ def test_what_is_the_users_stays(call: Call) -> None:
     assert 'wifi_password: "fill in yours"' in lines
 
 
+def test_of_several_brokers_it_knows_one_and_that_is_said(call: Call) -> None:
+    code, said, warned = tank(call, "--broker", "mqtt://one.lan,two.lan")
+    assert code == 0
+    assert "one.lan" in said
+    assert "two.lan" not in said
+    assert "ESPHome knows one broker: the device goes to mqtt://one.lan:1883, and to none else" in warned
+
+
 def test_without_a_file_it_is_printed_whole(call: Call) -> None:
     code, said, told = tank(call, "--broker", "mqtt://127.0.0.1")
     assert code == 0

@@ -95,6 +95,17 @@ def test_a_folder_of_files_is_all_that_a_board_needs(home: Path, board: Start) -
             broker.terminate()
 
 
+def test_a_board_of_a_cluster_knows_all_its_brokers(home: Path) -> None:
+    words = ["provision", "home.yaml", "--out", "access", "--server", "one.home", "--board", "home/shed/probe", "--to", "probe"]
+    assert edgematrix(home, *words, "--other", "two.home", "--other", "three.home:9000").returncode == 0
+    config = json.loads((home / "probe" / "device.json").read_text())
+    assert (config["host"], config["port"], config["others"]) == ("one.home", 8883, [["two.home", 8883], ["three.home", 9000]])
+    assert config["tls"] == {"ca": "ca.pem"}, "each proves its own name"
+    assert edgematrix(home, *words, "--broker", "nats-cluster", "--other", "-").returncode == 0
+    config = json.loads((home / "probe" / "device.json").read_text())
+    assert config["others"] == [["one.home", 8884], ["one.home", 8885]]
+
+
 def test_over_a_serial_line_into_a_real_micropython(home: Path, microbit: str) -> None:
     words = ["provision", "home.yaml", "--out", "access", "--server", "broker.home", "--board", "home/shed/probe", "--serial", microbit]
     for _ in range(5):  # an emulated line loses bytes while its emulator is kept waiting, and that is told

@@ -136,6 +136,13 @@ def test_what_cannot_be_is_told(call: Call, words: list[str], what: str) -> None
     assert what in told
 
 
+def test_of_several_brokers_it_knows_one_and_that_is_said(call: Call) -> None:
+    code, said, warned = call("home/shed/lamp", "--broker", "mqtt://one.lan,two.lan")
+    assert code == 0
+    assert "MqttHost one.lan;" in said
+    assert "Tasmota knows one broker: the device goes to mqtt://one.lan:1883, and to none else" in warned
+
+
 def test_a_password_that_would_end_a_command_is_refused(call: Call) -> None:
     code, _, told = call("home/shed/lamp", "--broker", "mqtt://u:a%3Bb@host", "--out", "x.txt")
     assert code == 2

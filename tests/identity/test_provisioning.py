@@ -447,3 +447,34 @@ def test_nats_server_takes_what_is_written_for_it(make: Make, folder: AccessFold
         (tmp_path / name).write_text(text)
     done = subprocess.run([choose("nats")[1], "-t", "-c", str(tmp_path / "nats.conf")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_all_go_to_another_broker_when_one_is_gone(make: Make, folder: AccessFolder) -> None:
+    """Both have the same users and certificate; each listener is as far from the first port as on the first."""
+    make(certificates=("server",), servers=("broker.local",), others=("two.local", "[::1]:9000"))
+    found = {file.parent.name: Endpoint.parse(f"@{file}").places for file in folder.path.rglob("broker.url")}
+    assert found["pi"] == (("broker.local", 8_883), ("two.local", 8_883), ("::1", 9_000))
+    assert found["server"] == (("broker.local", 8_885), ("two.local", 8_885), ("::1", 9_002))
+    first = (folder.broker / "server.pem").read_bytes()
+    assert not make().moved
+    done = make(others=("-",))
+    assert (folder.broker / "server.pem").read_bytes() != first
+    assert set(done.moved) == {"pi", "server", "anna", "home.lamp"}
+    assert Endpoint.parse(f"@{folder.of('host', 'pi') / 'broker.url'}").others == ()
+
+
+@pytest.mark.parametrize(
+    ("others", "what"),
+    [
+        (("two:0",), "is not HOST"),
+        (("two:x",), "is not HOST"),
+        (("a b",), "is not HOST"),
+        (("-", "two"), "is not HOST"),
+        (("two", "two:8883"), "twice"),
+        (("broker.local",), "twice"),
+        (tuple(f"b{number}" for number in range(9)), "8 is the most"),
+    ],
+)
+def test_other_brokers_that_are_none_are_refused(make: Make, others: tuple[str, ...], what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        make(servers=("broker.local",), others=others)
