@@ -15,6 +15,7 @@ import pytest
 from broker_process import skip_without
 from broker_profile import ProfileProcess
 from free_port import free_ports
+from process_life import lives
 
 from edgematrix.cli.main import main
 from edgematrix.errors import UsageError
@@ -22,14 +23,6 @@ from edgematrix.runtime.broker_profile import load_profile, load_profiles
 from edgematrix.runtime.capabilities import read_profile
 
 PATIENCE_S = 60.0
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 @pytest.fixture
@@ -54,7 +47,7 @@ def test_a_signal_ends_it_well_and_leaves_no_process(up: Callable[..., ProfilePr
     pids = list(running.pids.values())
     assert len(pids) == 2
     assert running.stop(number) == 0
-    assert not any(is_alive(pid) for pid in pids)
+    assert not any(lives(pid) for pid in pids)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child that its parent was killed")
@@ -63,7 +56,7 @@ def test_a_command_that_is_killed_leaves_no_process(up: Callable[..., ProfilePro
     pid = running.pids["broker"]
     os.kill(running.pid, signal.SIGKILL)
     give_up_at = time.monotonic() + PATIENCE_S
-    while is_alive(pid):
+    while lives(pid):
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from broker_process import skip_without
 from free_port import free_port
+from process_life import lives
 
 from edgematrix.errors import BrokerError
 from edgematrix.protocol.message import Publication
@@ -27,14 +28,6 @@ from edgematrix.transport.settings import Settings
 
 KINDS = pytest.mark.parametrize("kind", ["mosquitto", "nats"])
 PATIENCE_S = 60.0
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 class Ears:
@@ -87,7 +80,7 @@ def test_it_starts_carries_messages_and_stops(kind: str, tmp_path: Path) -> None
             await running
             began = time.monotonic()
         assert time.monotonic() - began < PATIENCE_S / 4
-        assert not is_alive(pid)
+        assert not lives(pid)
         assert broker.pid is None
 
     asyncio.run(test())
@@ -231,7 +224,7 @@ def test_one_that_never_answers_is_given_up_and_stopped(tmp_path: Path, monkeypa
 
     asyncio.run(test())
     pid = tmp_path / "pid"  # on a busy machine it is stopped before it has come so far
-    assert not pid.exists() or not is_alive(int(pid.read_text() or 0))
+    assert not pid.exists() or not lives(int(pid.read_text() or 0))
 
 
 def test_without_any_broker_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,11 +273,11 @@ def test_it_does_not_outlive_a_parent_that_is_killed(kind: str, tmp_path: Path) 
     parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(tmp_path), str(free_port()), kind], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
-    assert is_alive(pid)
+    assert lives(pid)
     parent.kill()
     parent.wait()
     parent.stdout.close()
     give_up_at = time.monotonic() + PATIENCE_S
-    while is_alive(pid):
+    while lives(pid):
         assert time.monotonic() < give_up_at, "the broker outlived its parent"
         time.sleep(0.01)

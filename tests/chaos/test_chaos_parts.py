@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from process_life import lives
 
 from tests.broker_process import skip_without
 from tests.chaos.bus import brokers
@@ -23,15 +24,6 @@ from tests.chaos.schedule import Kill, draw
 WAIT_S = 60.0
 SLEEPER = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 PARENT = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(600)"]
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it runs; one that ended and that nobody has fetched does not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def until(predicate: Callable[[], object], wait_s: float = WAIT_S) -> None:
@@ -58,9 +50,9 @@ def test_a_killed_program_leaves_no_child(tmp_path: Path, programs: Programs) ->
     until(lambda: pid_told(tmp_path / "log"))
     child, parent = pid_told(tmp_path / "log"), program.pid
     assert child is not None
-    assert is_alive(child)
+    assert lives(child)
     program.kill()
-    until(lambda: not is_alive(child) and not is_alive(parent))
+    until(lambda: not lives(child) and not lives(parent))
 
 
 def test_nothing_is_left_when_the_harness_is_interrupted_or_killed(tmp_path: Path) -> None:
@@ -78,7 +70,7 @@ def test_nothing_is_left_when_the_harness_is_interrupted_or_killed(tmp_path: Pat
         assert pid is not None
         harness.send_signal(number)
         harness.wait(WAIT_S)
-        until(lambda pid=pid: not is_alive(pid))
+        until(lambda pid=pid: not lives(pid))
 
 
 def test_a_program_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path, programs: Programs) -> None:

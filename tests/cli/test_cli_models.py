@@ -6,7 +6,8 @@ import time
 from importlib import util
 
 import pytest
-from cli_process import SOON_S, WAIT_S, Ear, descendants, lives, words_of
+from cli_process import SOON_S, WAIT_S, Ear
+from process_life import descendants, lives, words_of
 
 from edgematrix.cli.main import main
 

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import pytest
 from broker_process import BrokerProcess
-from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, descendants, lives, no_traceback, words_of
+from cli_process import CALM, SOON_S, WAIT_S, Ear, Running, call, no_traceback
 from free_port import free_port
+from process_life import descendants, lives, words_of
 
 Start = Callable[..., Running]
 ECHO = "matrix: m\nagents:\n  r: {triggers: {g: {on: {x: {topic: t/in}}, do: [{publish: {topic: t/out, payload: '${x.value}'}}]}}}\n"
