@@ -154,7 +154,8 @@ class _Sending:
         """Send, and show what follows."""
         root, matrix = self._target.root, self._path.partition("/")[0]
         effects, dead = (f"{root}/{kind}/{matrix}/#" for kind in (Kind.OUT, Kind.DEAD))
-        filters = [topic_for(root, Kind.SPEC, self._path), *self._operator.filters, effects, dead]
+        filters = [topic_for(root, kind, self._path) for kind in (Kind.SPEC, Kind.ACK)]
+        filters += [*self._operator.filters, effects, dead]
         narrowing = Narrowing(root, [])
         narrowing.instead[effects] = [f"{root}/{Kind.OUT}/{self._path}/#"]  # for who is shown a part of the matrix alone
         narrowing.instead[dead] = [topic_for(root, Kind.DEAD, matrix), f"{root}/{Kind.DEAD}/{self._path}/#"]
@@ -263,6 +264,8 @@ class _Sending:
             if isinstance(seen.value, dict):
                 self._replies[seen.path.partition("/")[0]] = seen.value
                 self._heard.set()
+        elif seen.kind == Kind.ACK:
+            self._acknowledged(seen)
         elif seen.kind == Kind.DEAD and isinstance(seen.value, dict) and self._is_refusal(seen, seen.value.get("topic")):
             self._refused = True
             self._follows(f"{style('✗', fg='red')} {seen.path}: {plain(str(seen.value.get('reason')))}")
@@ -272,6 +275,12 @@ class _Sending:
                 return
             self._follows(f"  {_effect(seen)}")
             self._answered = self._answered or (seen.kind == Kind.OUT and seen.path == self._path and seen.port not in ("error", "_end"))
+
+    def _acknowledged(self, seen: Sighting) -> None:
+        """Take the word of a board: it has no dead letters, and says so what it does not do."""
+        if isinstance(seen.value, dict) and seen.value.get("id") == self._id and seen.value.get("error"):
+            self._refused = True
+            self._follows(f"{style('✗', fg='red')} {seen.path}: {plain(str(seen.value['error']))}")
 
     def _is_refusal(self, seen: Sighting, topic: object) -> bool:
         """Whether the work was not taken; for who waits for the answer also, that the run of the agent has failed."""

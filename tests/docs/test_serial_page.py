@@ -29,8 +29,8 @@ def test_what_the_section_says_about_the_desk_is_so(tmp_path: Path) -> None:
                 words = shlex.split(text)
                 lines = going_on.enter_context(started(words, folder, _UNTIL[words[1]]))
                 said = "".join(lines)
-            elif kind == "sh":
-                said = reader.paste(text)
+            elif kind in ("sh", "sh fails"):
+                said = reader.paste(text, fails=kind == "sh fails")
             elif kind == "text":
                 assert_shown(text, re.sub(r"mqtt://127.0.0.1:\d+", "mqtt://127.0.0.1:1883", said))
                 outputs += 1
