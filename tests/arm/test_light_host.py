@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(os.environ.get("EDGEMATRIX_ARM64", Path.home() / ".cache" / "edgematrix-arm64"))
 REPOSITORY = Path(__file__).parents[2]
-WAIT_S = 60
+WAIT_S = 300
+"""An emulated machine on a busy one is slow."""
 MATRIX = """
 matrix: home
 agents:

@@ -25,7 +25,7 @@ from edgematrix.runtime.engine import Hits
 from edgematrix.runtime.herald import offline_will
 from edgematrix.runtime.host import Host
 from edgematrix.runtime.ids import id_maker
-from edgematrix.runtime.observation import Observation, Published
+from edgematrix.runtime.observation import Observation, Published, Received
 from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.runtime.workshop import Workshop
 from edgematrix.testing.clock import VirtualClock
@@ -38,6 +38,9 @@ from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
 
 WAIT_S = 60.0
+RETAINED_S = 1.0
+"""How long what is retained may take after a subscription: nats-server sends it when it comes to it."""
+RETAINED_TRIES = 3
 HOST = "pi"
 FENCE = "live/fence"
 
@@ -165,6 +168,8 @@ class LiveScenario:
         self._seen: list[Seen] = []
         self._fence_count = 0
         self._published = 0
+        self._retained: Counter[str] = Counter()
+        """What the host has heard of that was retained, by topic."""
 
     async def run(self) -> Comparison:
         async with self._world() as world:
@@ -236,6 +241,8 @@ class LiveScenario:
 
     def _count(self, observation: Observation) -> None:
         self._published += type(observation) is Published
+        if isinstance(observation, Received) and observation.retained:
+            self._retained[observation.topic] += 1
 
     async def _advance(self, to_us: int) -> None:
         """Do all that is due up to `to_us`, each thing at its own moment."""
@@ -299,7 +306,16 @@ class LiveScenario:
 
     async def _deliver_retained(self, recorded: Recorded) -> None:
         """A broker sets the flag only on what answers a subscription: so the host subscribes anew, and all traces are swept."""
+        before = self._retained[recorded.topic]
         await self._deaf(lambda: self._outside.say(recorded.topic, recorded.wire(), recorded.qos, retain=True))
+        for _ in range(RETAINED_TRIES):  # nats-server stores it beside delivering it: it may not have been there yet
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETAINED_S):
+                    while self._retained[recorded.topic] == before:  # noqa: ASYNC110 - it tells nobody
+                        await asyncio.sleep(0.001)
+            if self._retained[recorded.topic] > before:
+                break
+            await self._deaf(_nothing)
         await self._deaf(lambda: self._outside.say(recorded.topic, b"", 1, retain=True))
 
     async def _deaf(self, meanwhile) -> None:
@@ -375,6 +391,9 @@ class LiveScenario:
         paths = [f"{spec.root}/{Kind.STATE}/{path}" for path in self._host.assembly.agents]
         for topic in [*paths, f"{spec.root}/{Kind.HOST}/{HOST}", *{seen.topic for seen in self._seen}]:
             await self._outside.say(topic, b"", 1, retain=True)
+
+
+async def _nothing() -> None: ...
 
 
 def in_order_per_topic(wanted: Iterable[Wanted], seen: Iterable[Seen]) -> Comparison:
