@@ -29,8 +29,8 @@ from edgematrix.runtime.near_thinker import kin_of
 
 SHIPPED = Path(__file__).parents[2] / "edgematrix" / "models" / "shipped"
 PRIOR = {"score": 4.0, "share": 6.0, "found": 4.0, "margin": 8.0, "weakest": 4.0, "lacking": 3.0, "constant": -17.0, "whole": 0.0}
-ENCODER_PRIOR = PRIOR | {"whole": 6.0, "constant": -20.0}
-"""What an encoder tells besides: how alike a sentence is to a known one as a whole."""
+ENCODER_PRIOR = PRIOR | {"whole": 6.0, "constant": -23.0}
+"""What an encoder tells besides, how alike a sentence is to a known one as a whole, is wanted besides."""
 STRENGTH = 0.05
 """Of the prior: a coefficient that is one away from the guess costs half of this, in nats."""
 LEAST, ENCODER_LEAST = 0.4, 0.9
