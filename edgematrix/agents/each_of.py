@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ __all__ = ["QUANTIFIERS", "EachOf", "Members", "each_of", "texts_of"]
 QUANTIFIERS: Final = frozenset({"all", "every", "each", "both", "everything"})
 """Words for each of a kind."""
 _BESIDE: Final = QUANTIFIERS | {"everywhere", "them", "whole"}
+_EACH_ROOM: Final = (("every", "room"), ("each", "room"))
 _BOTH: Final = 2
 _MEMBERS_MAX: Final = 24
 
@@ -49,6 +51,7 @@ def each_of(
     if QUANTIFIERS.isdisjoint(raw):
         return None
     words, amounts, count = _counted(said, raw)
+    pairs = set(pairwise(raw))
     is_everything = "everything" in raw
     kinds = []
     for slot_name in sorted(sentences.naming):
@@ -60,7 +63,7 @@ def each_of(
         if kind is None and not is_everything:
             continue
         rest = [word for word in words if word != kind]
-        plural_rooms = kind != "rooms" and "rooms" in raw
+        plural_rooms = kind not in ("room", "rooms") and ("rooms" in raw or any(pair in pairs for pair in _EACH_ROOM))
         among = frozenset(stem(word) for word in rest if stem(word) in names.naming | names.places) - ({"room"} if plural_rooms else set())
         action = tuple(word for word in rest if stem(word) not in among and not (plural_rooms and stem(word) == "room"))
         chosen = [name for path, options in called if (name := _chosen(path, options, among)) is not None]

@@ -298,7 +298,8 @@ class NearSentences:
             if word in QUANTIFIERS or (word not in own and (stem(word) in self.names.telling or word in said.nouns))
         ]
         stands = said.barred - set(exemplar.raw)
-        if not AGAINST.isdisjoint(exemplar.raw):
+        is_against = not AGAINST.isdisjoint(exemplar.raw)
+        if is_against:
             stands -= AGAINST  # "can't" for "cannot"
         confidence, reason = self._confidence.of(evidence), ""
         if stands:
@@ -311,6 +312,8 @@ class NearSentences:
             confidence, reason = 0.0, nearest.doubt
         elif said.is_hour and any(self._may_be_hour(name) for name in exemplar.numbers):
             confidence, reason = 0.0, "it may be a time of the day"
+        elif is_against and nearest.match.lacking < _COVERED_MIN:
+            confidence, reason = min(confidence, _ASIDE_MAX), f"it is half of “{exemplar.said}”"
         elif nearest.match.lacking < _COVERED_MIN and self._is_half_named(words, nearest):
             confidence, reason = 0.0, f"“{exemplar.said}” is not the only one that is called so"
         elif besides:

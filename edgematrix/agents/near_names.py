@@ -78,9 +78,10 @@ class NearNames:
 
     @cached_property
     def nouns(self) -> frozenset[str]:
-        """Words of names and of paths."""
+        """Words of names and of paths, and those that rules name somebody with who has no slot: "the front door"."""
         segments = {word for path, _ in self._sentences.wires for word in _SEGMENT.findall(str(path))}
-        return self.naming | segments
+        literal = {stem(word) for exemplar in self._exemplars if not exemplar.names for word in spoken(exemplar.said, self._alike).nouns}
+        return self.naming | segments | literal
 
     def others_called(self, path: AgentPath, words: Collection[str]) -> bool:
         """Whether an agent of another path may be named with these words, too. A room alone names nobody."""
