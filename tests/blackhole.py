@@ -72,6 +72,8 @@ class _Pair:
         self.near: _Side | None = None
         self.far: _Side | None = None
         self._task: asyncio.Task[None] | None = None
+        self.early = bytearray()
+        """What came before the other side was there: Python 3.11.2, which Debian 12 has, reads it although it is told not to."""
 
     def taken(self, near: _Side) -> None:
         self.near = near
@@ -103,6 +105,8 @@ class _Pair:
         if self not in self.hole._pairs:
             far.reset()
         else:
+            assert far.transport is not None
+            far.transport.write(bytes(self.early))
             self.follow()
 
     def other(self, side: _Side) -> _Side | None:
@@ -141,6 +145,8 @@ class _Side(asyncio.Protocol):
         other = self.pair.other(self)
         if other is not None and other.transport is not None:
             other.transport.write(data)
+        elif self.pair.far is None:
+            self.pair.early += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
