@@ -35,6 +35,8 @@ def put_in_place(plan: Plan, assembly: Assembly, revision: int, now_us: int) -> 
     forgotten += [counter.store_key for counter in assembly.counters if counter.agent in gone]
     removal = Removal(engine, gone, difference.moved)
     left = removal.subscriptions | _detach(assembly, {node.path for node in (*difference.recomposed, *difference.attending)})
+    for path in sorted(assembly.desks.keys() & (gone - plan.elsewhere)):
+        assembly.desks[path].dismiss(now_us)
     _leave_out(assembly, gone)
     engine.inner = {path for path in engine.inner if parent_of(path) not in gone}
     plan.draft.place(engine)

@@ -11,13 +11,14 @@ from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.board_report import BoardReport, read_report
-from edgematrix.runtime.board_table import EMPTY, RULES_PORT, BoardTable, PushedRule
+from edgematrix.runtime.board_table import EMPTY, RULES_PORT, BoardTable, PushedRule, named
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.group_runner import GroupRunner
 from edgematrix.runtime.observation import Dropped, Noted, NotFired
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.triggers import Reason, Trace
+from edgematrix.triggers.pushdown import VERSION
 
 __all__ = ["BoardDesk", "BoardGate"]
 
@@ -77,6 +78,14 @@ class BoardDesk:
             self._rules = {rule.name: rule for rule in table.rules}
             self._settle(now_us)
         self._offer(now_us)
+
+    def dismiss(self, now_us: int) -> None:
+        """The board is no agent any more: let it judge nothing, and take back what was handed out."""
+        if self._keeper is None or self._running is None:
+            return
+        nothing = named(VERSION, [], [], ())
+        self._engine.outbox.append(Outbound(self._in_topic, nothing.form, self._keeper, now_us, 1))
+        self._engine.outbox.append(Outbound(self._in_topic, b"", self._keeper, now_us, 1, retain=True))
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells what it is
         """Take what the board says of itself, or what it has judged."""

@@ -215,3 +215,19 @@ def test_a_board_that_sleeps_wakes_its_radio_when_something_happened(
     assert wake(28) == "was awake"
     assert report_of(listener.wait_for(f"em/out/{BOARD}/_rules"))[7] == [[28, 0]]
     assert [wake(reading) for reading in (29, 25)] == ["stayed silent"] * 2
+
+
+def test_a_board_that_is_removed_has_no_rules_left(house: House, broker: Broker, listener: Listener, board: Start, tmp_path: Path) -> None:
+    process, table = begin(house, listener, board, broker, tmp_path)
+    words = [sys.executable, "-m", "edgematrix", "remove", "home/green", "--url", f"mqtt://127.0.0.1:{broker.port}"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    listener.wait_for(STATE, lambda payload: rules_of(payload)["table"] != table)
+    listener.publish(AIR, "33")
+    assert listener.wait_for(f"em/out/{BOARD}/temperature") == b"33", "it judges nothing, so it is told"
+    late = Listener(broker.port)
+    late.publish("end", b"")
+    assert f"em/in/{BOARD}/_rules" not in late.topics_until("end"), "nothing is left for whoever comes"
+    late.close()
+    assert process.interrupt() == 0
+    assert process.said().count("fan on") == 0

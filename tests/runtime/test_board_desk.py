@@ -257,6 +257,22 @@ def test_what_a_paused_agent_would_do_its_board_does_not_do() -> None:
     assert site.said() == [(IN, table)]
 
 
+def test_a_board_that_is_removed_judges_nothing_more_and_its_rules_are_taken_back() -> None:
+    site = Site()
+    site.begin()
+    site.change(1, "home/rule", Remove())
+    ((topic, nothing), taken_back) = site.change(2, "home/board", Remove())
+    assert (topic, nothing[2:]) == (IN, [[], []])
+    assert taken_back == (IN, b"")
+
+
+def test_of_a_removed_board_that_knows_no_rules_nothing_is_taken_back() -> None:
+    site = Site()
+    site.hear(0, STATE, {"v": 1, "status": "ready", "host": "b", "session": "s"})
+    site.change(1, "home/rule", Remove())
+    assert site.change(2, "home/board", Remove()) == []
+
+
 def test_a_board_that_goes_back_to_other_rules_gets_ours_once_a_minute() -> None:
     site = Site()
     ((_, table),) = site.hear(0, STATE, birth())
