@@ -23,8 +23,8 @@ from edgematrix.protocol.message import NO_TRAIL, Message, Publication
 from edgematrix.protocol.path import AgentPath
 from edgematrix.protocol.ports import Clock, Transport
 from edgematrix.protocol.topic import Kind, topic_for
+from edgematrix.runtime.ack_routes import AckRoutes
 from edgematrix.runtime.alarm import Alarm
-from edgematrix.runtime.answer import AnswerListener
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import Engine, Hits
 from edgematrix.runtime.observation import Dropped
@@ -33,7 +33,6 @@ from edgematrix.runtime.outbound import Outbound
 __all__ = ["Courier"]
 
 _log = logging.getLogger(__name__)
-
 _CACHED_MAX = 20_000
 _NOBODY: frozenset[AgentPath] = frozenset()
 _QOS = 1
@@ -65,16 +64,12 @@ class Courier:
         self.inbox = Inbox(engine.touched.append)
         self._alarm = Alarm(clock, self.pump)
         self._ack_head = f"{engine.root}/{Kind.ACK}/"
-        self._in_head = f"{engine.root}/{Kind.IN}/"
-        self._out_head = f"{engine.root}/{Kind.OUT}/"
         self._heard: set[AgentPath] = set()
         """Agents elsewhere whose acknowledgements are subscribed to."""
         self._edges: dict[tuple[str, str], str] = {}
         """The edge of each sender and topic that is defined in the outbox."""
-        self._receivers: dict[str, frozenset[AgentPath]] = {}
-        """Who acknowledges here what comes on a topic."""
-        self._working: dict[str, bool] = {}
-        """Whether somebody here works on what comes on a topic."""
+        self.routes = AckRoutes(engine)
+        """Who acknowledges what."""
         self._deferred: deque[tuple[int, Message]] = deque()
         """Messages of the broker, each with its receipt, for which there was no room."""
         self._refused: dict[tuple[str, str, int], int] = {}
@@ -130,19 +125,9 @@ class Courier:
         """
         if self.is_stalled:
             return False
-        if message.call_inputs is not None or message.trail.runid in self._engine.calls.open or not self._begins_work(message.topic):
+        if message.call_inputs is not None or message.trail.runid in self._engine.calls.open or not self.routes.begins_work(message.topic):
             return True
         return not self.is_congested(message.trail.hops)
-
-    def _begins_work(self, topic: str) -> bool:
-        """Whether somebody here works on what comes on a topic, also where it answers no call."""
-        found = self._working.get(topic)
-        if found is None:
-            if len(self._working) >= _CACHED_MAX:
-                self._working.clear()
-            found = any(not isinstance(listener, AnswerListener) for listener in self._engine.listeners(topic))
-            self._working[topic] = found
-        return found
 
     # Agents that move
 
@@ -179,7 +164,7 @@ class Courier:
         """
         if outbound.source not in self._engine.durable:
             return False
-        receivers = self._receivers_of(outbound.source, outbound.topic)
+        receivers = self.routes.elsewhere(outbound.source, outbound.topic)
         if receivers is None:
             return False
         try:
@@ -276,26 +261,12 @@ class Courier:
 
     # Coming in
 
-    def durable_here(self, topic: str) -> frozenset[AgentPath]:
-        """The agents here that acknowledge what comes on a topic: durable ones that listen, and whose input it is."""
-        found = self._receivers.get(topic)
-        if found is None:
-            if len(self._receivers) >= _CACHED_MAX:
-                self._receivers.clear()
-            engine = self._engine
-            found = frozenset(engine.durable.intersection(listener.agent for listener in engine.listeners(topic)))
-            if topic.startswith(self._in_head):  # work on an input is always acknowledged
-                owner = AgentPath(topic.removeprefix(self._in_head).rpartition("/")[0])
-                found = found if owner in engine.elsewhere else found | {owner}
-            self._receivers[topic] = found
-        return found
-
     def takes_bare(self, message: Message) -> bool:
         """Whether a message with QoS 1 and no sequence is taken now: for a durable agent, the broker keeps it until that is stored.
 
         One that is not taken comes again by `bare`, as soon as there is room; the broker sends no more than it may without a PUBACK.
         """
-        if not self.durable_here(message.topic):
+        if not self.routes.here(message.topic):
             return True
         if self._deferred or self.is_congested():
             self._deferred.append((self._transport.receipt, message))
@@ -316,8 +287,7 @@ class Courier:
 
     def forget_routes(self) -> None:
         """Agents have come or gone, here or elsewhere: others may have to acknowledge what waits."""
-        self._receivers.clear()
-        self._working.clear()
+        self.routes.forget()
         self._edges.clear()
         for edge in self.outbox.edges:
             self._define(edge)
@@ -335,7 +305,7 @@ class Courier:
             edge = edge_of(message.source, topic, self._engine.root)
         except TopicError:
             return None
-        receivers = self.durable_here(topic)
+        receivers = self.routes.here(topic)
         if not receivers:
             return None if self.inbox.follow(edge, message.epoch, message.sequence) else _NOBODY
         sequence, epoch, base = message.sequence, message.epoch, message.base
@@ -363,18 +333,6 @@ class Courier:
 
     # Inside
 
-    def _receivers_of(self, sender: str, topic: str) -> frozenset[AgentPath] | None:
-        """Who acknowledges a publication; nobody where the broker does, None where it need not be stored."""
-        engine = self._engine
-        edges = engine.edges
-        if topic.startswith(self._out_head):
-            receivers = edges.readers_of(topic, AgentPath(sender))
-            return receivers if receivers or topic in engine.deliveries else None
-        if topic.startswith(self._in_head):
-            receiver = AgentPath(topic.removeprefix(self._in_head).rpartition("/")[0])
-            return frozenset((receiver,)) if receiver in edges.acking else _NOBODY
-        return None if topic.startswith(f"{engine.root}/") else _NOBODY
-
     def _stage(self, outbound: Outbound, receivers: frozenset[AgentPath]) -> None:
         named = (outbound.source, outbound.topic)
         edge = self._edges.get(named)
@@ -392,9 +350,9 @@ class Courier:
     def _define(self, edge: str) -> None:
         """Say anew who is to acknowledge what an edge keeps. What nobody takes any more is given up, and told."""
         sender, topic = AgentPath(sender_of(edge)), topic_of(edge, self._engine.root)
-        receivers = self._receivers_of(sender, topic)
-        if not receivers and sender in self._engine.elsewhere and topic.startswith(self._in_head):
-            owner = AgentPath(topic.removeprefix(self._in_head).rpartition("/")[0])
+        receivers = self.routes.elsewhere(sender, topic)
+        owner = self.routes.owner_of(topic)
+        if not receivers and sender in self._engine.elsewhere and owner is not None:
             receivers = frozenset((owner,)) if self._engine.hears(topic) else None  # the sender was here, and its receiver is now
         if receivers:
             self._agree(edge, topic, receivers)

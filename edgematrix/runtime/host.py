@@ -146,7 +146,7 @@ class Host:
             verifier,
             transport.trust,
             handed=session.hand_in,
-            is_kept=lambda topic: courier is not None and bool(courier.durable_here(topic)),
+            is_kept=lambda topic: courier is not None and bool(courier.routes.here(topic)),
             hurry=None if keeper is None else keeper.hurry,
         )
 
@@ -264,7 +264,7 @@ class Host:
     def _has_room(self, topic: str) -> bool:
         """Whether work for an input can be taken, and kept where its agent is durable."""
         courier = self._courier
-        return courier is None or not courier.durable_here(topic) or not courier.is_congested()
+        return courier is None or not courier.routes.here(topic) or not courier.is_congested()
 
     def _took_long(self, over: Callable[[], None]) -> None:
         """Something is done that was done beside the event loop."""
