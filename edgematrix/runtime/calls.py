@@ -51,6 +51,8 @@ class Calls:
         """Calls that nobody waits for any more, each with its receiver: no work of theirs begins."""
         self.held: dict[Holder, dict[str, Call]] = {}
         """The calls whose work waits in a group: each of its steps may begin it, or drop it."""
+        self.wanted: dict[AgentPath, frozenset[str]] = {}
+        """Which outputs steps of composites want, by the members that were called for them."""
         self._calls_max = calls_max
         self._unsettled: dict[str, Call] = {}
         """Calls of which nothing may be under way any more."""

@@ -315,6 +315,8 @@ class Engine(Registry):
         runid = self._new_id(now_us)
         call = self.calls.begin(runid, caller, receiver, wanted, answered, inputs=len(inputs), is_here=here)
         call.given = trail.taint
+        if receiver in self.inner:
+            self.calls.wanted[receiver] = wanted
         if self.elsewhere:
             call.ports = () if here else tuple(port for port, _ in inputs)
             self.calling.begun(call, now_us)
@@ -490,8 +492,9 @@ class Engine(Registry):
         if call is not None and call.receiver == agent:
             self.calls.heard(call, port, value, cause.taint, now_us)
         elif agent in self.inner:
-            what = f"`{port}` was put out of turn: no step waits for it"
-            self.observe(Noted(now_us, agent, cause.runid, what))
+            if port in self.calls.wanted.get(agent, _ANSWER_ALONE):  # what no step ever wants is never out of turn
+                what = f"`{port}` was put out of turn: no step waits for it"
+                self.observe(Noted(now_us, agent, cause.runid, what))
         elif call is None and cause.runid:
             self.trace(Emitted(now_us, agent, cause.runid, port, value))
 

@@ -59,6 +59,7 @@ class Removal:
                 del by_topic[topic]
         for path in paths:
             engine.publishable.pop(path, None)
+            engine.calls.wanted.pop(path, None)
         engine.wires = {wire for wire in engine.wires if wire[0] not in paths and wire[1] not in taken_out}
         engine.inner.difference_update(paths)
         engine.durable.difference_update(paths)

@@ -52,6 +52,18 @@ def test_an_answer_is_put_out_and_streamed_in_pieces_before(play) -> None:
     assert played.on("em/part/home/helper/out") == ["The", " hall", " is", " dark."]
 
 
+def test_fields_that_no_step_wants_are_not_out_of_turn(play) -> None:
+    schema = {"type": "object", "properties": {"good": {"type": "boolean"}}, "required": ["good"]}
+    judge = {"llm": {"provider": "fake", "script": [{"good": True}], "output": schema}}
+    flow = {"inputs": {"text": "text"}, "flow": {"edges": ["text -> judge"]}, "agents": {"judge": judge}}
+    rule = {"triggers": {"g": {"on": {"x": {"topic": "t/go"}}, "do": [{"send": {"to": "desk.text", "payload": "${x.value}"}}]}}}
+
+    played = play(json.dumps({"matrix": "home", "agents": {"desk": flow, "rule": rule}}), GO)
+
+    assert len(played.of(StepEnded)) == 1
+    assert played.of(Noted) == []
+
+
 def test_fields_of_a_typed_answer_are_ports(play) -> None:
     schema = {"type": "object", "properties": {"mood": {"type": "string"}, "level": {"type": "integer"}}, "required": ["mood"]}
     reader = "\n  mood: {triggers: {g: {on: {l: {from: helper.level, above: 3}}, do: [{publish: {topic: t/high, payload: 1}}]}}}"
