@@ -148,7 +148,13 @@ class RemoteCalls:
         if message.call_inputs is None or not message.trail.runid:
             return False
         receiver, port = self._address(message.topic)
-        if not message.call_cancel:
+        call = self._engine.calls.open.get(message.trail.runid)
+        if call is not None and call.is_remote:  # others of its inputs have come, and wait for this one
+            self._arrivals.came(call.runid, port)
+            self._engine.calls.fail(call.runid, reason, now_us)
+            return True
+        known = self._arrivals.of(message.trail.runid)
+        if not message.call_cancel and (known is None or port in known):  # what comes again comes because that was lost
             self._tell(receiver, message.trail.runid, _FAILED, reason, now_us)
         self._never_began(message, receiver, port)
         return True

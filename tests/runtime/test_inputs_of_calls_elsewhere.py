@@ -99,3 +99,21 @@ def test_an_agent_that_came_from_another_host_does_not_wait_for_ever_for_what_ca
     finally:
         net.close()
         again.close()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_input_that_nobody_has_fails_the_call_for_which_others_came(net: Net, is_first: bool) -> None:
+    """Its host may have an older definition than whoever calls."""
+    net.start()
+    engine, now_us = net.hosts["b"].engine, net.clock.now_us()
+    refused = given(1, "middle")
+    if is_first:
+        assert engine.remote.refuse(refused, "no agent here has this input port", now_us)
+    engine.receive(given(1, "left"), now_us)
+    if not is_first:
+        assert engine.remote.refuse(refused, "no agent here has this input port", now_us)
+    why = "no agent here has this input port"
+    assert not engine.calls.open
+    assert [said.value["reason"] for said in engine.outbox if said.topic.endswith("/_end")] == [why]
+    assert engine.remote.refuse(refused, why, now_us)  # it comes again, for its end was lost
+    assert [said.value["reason"] for said in engine.outbox if said.topic.endswith("/_end")] == [why] * 2
