@@ -1,6 +1,7 @@
 """Traces of a running host: kept for whoever asks later, on the bus while somebody watches. On memory and on a real broker."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -108,19 +109,16 @@ def test_whoever_watches_a_part_of_the_tree_is_told_of_that_part(on_bus: OnBus) 
             ear.say("t/a", 1)
             ear.say("t/wet", 7)
             await ear.until(lambda: "match" in kinds(ear, "home/hall/rule"))
-            first, match = told(ear, "home/hall/rule")
+            first, match, *_ = told(ear, "home/hall/rule")
             assert (first["kind"], first["group"], first["reason"]) == ("not_fired", "both", "waits")
             assert first["text"] == "`both` did not fire: it waits for `b`"
             assert match["text"] == "a ✓ b ✗ · window 12s left"
             raw = ear.on("em/trace/home/hall/rule")[0]
             assert (raw["type"], raw["source"]) == ("em.trace", "/home/hall/rule")
             ear.say("t/b", 1)
-            await ear.until(lambda: kinds(ear, "home/hall/rule").count("match") > 1)
-            assert kinds(ear, "home/hall/rule")[2:] in (
-                ["fired", "run_ended", "match"],
-                ["match", "fired", "run_ended", "match"],  # the window ran down by a second meanwhile
-            )
-            assert told(ear, "home/hall/rule")[-1]["text"] == "a ✗ b ✗"
+            await ear.until(lambda: told(ear, "home/hall/rule")[-1]["text"] == "a ✗ b ✗")
+            happened = [data["kind"] for data in told(ear, "home/hall/rule") if data.get("by") != "time"]  # the window runs down meanwhile
+            assert happened == ["not_fired", "match", "fired", "run_ended", "match"]
             assert told(ear, "home/cellar") == []
             assert not any(retained for topic, _, retained in ear.heard if topic.startswith("em/trace"))
 
@@ -150,7 +148,7 @@ def test_a_window_that_runs_down_is_told_by_time_alone(on_bus: OnBus) -> None:
             ear.say("t/a", 1)
             await ear.until(lambda: sum(data.get("by") == "time" for data in told(ear, "home/hall/rule")) >= 1)
             by_time = [data["text"] for data in told(ear, "home/hall/rule") if data.get("by") == "time"]
-            assert by_time[0] in ("a ✓ b ✗ · window 12s left", "a ✓ b ✗ · window 11s left")
+            assert re.fullmatch(r"a ✓ b ✗ · window \d+s left", by_time[0])
 
     on_bus(test)
 
