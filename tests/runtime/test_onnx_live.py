@@ -21,7 +21,7 @@ OnBus = Callable[[Callable[[Bus], Awaitable[None]]], None]
 MATRIX = """
 matrix: home
 agents:
-  state: {onnx: {model: toy, timeout: 1s, on: {x: {topic: t/both, value: x, unit: °C}, y: {topic: t/both, value: y}}}}
+  state: {onnx: {model: toy, timeout: 3s, on: {x: {topic: t/both, value: x, unit: °C}, y: {topic: t/both, value: y}}}}
 """
 LABEL, STATE = "em/out/home/state/label", "em/state/home/state"
 
@@ -45,7 +45,7 @@ def test_a_model_that_is_killed_costs_its_window_and_is_started_anew(on_bus: OnB
             os.kill(pid, signal.SIGSTOP)
             ear.say("t/both", {"x": [0.9] * 3, "y": [0] * 3})
             await ear.until(lambda: bool(ear.on("em/dead/home/state")))
-            assert "did not answer within 1 s" in ear.on("em/dead/home/state")[0]["data"]["reason"]
+            assert "did not answer within 3 s" in ear.on("em/dead/home/state")[0]["data"]["reason"]
             await ear.until(lambda: ear.on(STATE)[-1]["status"] == "failed")
             await window(ear, 0.9)
             await ear.until(lambda: ear.on(STATE)[-1]["status"] == "ready")
