@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import structs
 
 from edgematrix.errors import RunError, StateError
@@ -32,9 +31,10 @@ from edgematrix.runtime.kept_call import KeptCall
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.routes import Listener
+from edgematrix.runtime.stored_call import StoredCall
 from edgematrix.runtime.stored_form import pack, unpack
 
-__all__ = ["DONE", "END", "RemoteCalls", "receiver_of"]
+__all__ = ["DONE", "END", "RemoteCalls"]
 
 END = "_end"
 """Where the end of a call is told to whoever called from another host."""
@@ -48,14 +48,6 @@ _REASON_SHARE = 16
 _MOVED_US = 600 * SECOND_US
 """How long an agent that came from another host waits for what else a call gives it: that may have come there."""
 _LEFT = "whoever asked for it does not wait any more"
-
-
-def receiver_of(data: bytes) -> AgentPath | None:
-    """Who is called, in what is stored of a call; None where that cannot be read."""
-    try:
-        return unpack(data, _Stored).call.receiver
-    except StateError:
-        return None
 
 
 class Called(Protocol):
@@ -182,7 +174,7 @@ class RemoteCalls:
                 parts[runid] = self._written(call)
             elif (kept := self._arrivals.lacking(runid)) is not None:
                 self._stored.add(runid)
-                parts[runid] = pack(_Stored(0, sorted(self._arrivals.of(runid) or ()), kept, [], is_over=True))
+                parts[runid] = pack(StoredCall(0, sorted(self._arrivals.of(runid) or ()), kept, [], is_over=True))
             elif runid in self._stored:
                 self._stored.discard(runid)
                 parts[runid] = None
@@ -198,7 +190,7 @@ class RemoteCalls:
         for runid, data in parts.items():
             self._stored.add(runid)
             try:
-                stored = unpack(data, _Stored)
+                stored = unpack(data, StoredCall)
             except StateError as error:
                 damaged(f"{self.STORE_KEY} {runid}", error)
                 self.touch(runid)
@@ -213,7 +205,7 @@ class RemoteCalls:
 
     def _written(self, call: Call) -> bytes:
         ports = sorted(self._arrivals.of(call.runid) or ())
-        stored = _Stored(call.awaiting, ports, self._engine.calls.keep(call, self._until.get(call.runid)), call.gathered)
+        stored = StoredCall(call.awaiting, ports, self._engine.calls.keep(call, self._until.get(call.runid)), call.gathered)
         try:
             return pack(stored)
         except StateError:  # an output has no stored form: it was put out all the same
@@ -399,19 +391,6 @@ class RemoteCalls:
 def _unbegun(message: Message, receiver: AgentPath) -> KeptCall:
     """A call of which nothing is worked on, as it is kept."""
     return KeptCall(message.trail.runid, AgentPath(message.source), receiver, (), message.call_inputs or 1, True, "", {}, "", "")
-
-
-class _Stored(msgspec.Struct, array_like=True):
-    """A call from elsewhere: how many inputs are yet to come, on which ports some came, and these, if they wait for the others.
-
-    `is_over`: it has ended, or never began, and is kept because not all of it has come.
-    """
-
-    awaiting: int
-    ports: list[str]
-    call: KeptCall
-    gathered: list[Message]
-    is_over: bool = False
 
 
 class _Kept:

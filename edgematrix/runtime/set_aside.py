@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from edgematrix.protocol.path import AgentPath
 from edgematrix.runtime.ledger import agent_of
-from edgematrix.runtime.remote_calls import receiver_of
+from edgematrix.runtime.stored_call import receiver_of
 
 __all__ = ["SetAside", "UnderWay"]
 
