@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ def _shared(kind: str, directory: Path) -> Iterator[BrokerProcess]:
     yield broker
     broker.kill()
 
+
+# Whoever runs the tests may have a broker of their own, or want colours.
+for _name in [name for name in os.environ if name.startswith("EDGEMATRIX_") and name != "EDGEMATRIX_ARM64"] + ["FORCE_COLOR"]:
+    os.environ.pop(_name, None)
 
 # In the background of a shell SIGINT is ignored, under nohup SIGHUP; every program that the tests start would ignore them too.
 for _number in (signal.SIGINT, signal.SIGHUP):
