@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from edgematrix.protocol.message import Message
 from edgematrix.protocol.path import AgentPath
 
-__all__ = ["KeptCall"]
+__all__ = ["KeptCall", "unbegun"]
 
 
 class KeptCall(msgspec.Struct, frozen=True, array_like=True):
@@ -29,3 +30,8 @@ class KeptCall(msgspec.Struct, frozen=True, array_like=True):
     until_us: int | None = None
     owed: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
+
+
+def unbegun(message: Message, receiver: AgentPath) -> KeptCall:
+    """A call of which nothing is worked on, as it is kept."""
+    return KeptCall(message.trail.runid, AgentPath(message.source), receiver, (), message.call_inputs or 1, True, "", {}, "", "")

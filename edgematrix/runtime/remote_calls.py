@@ -27,7 +27,7 @@ from edgematrix.runtime.call_limit import CallLimit
 from edgematrix.runtime.calls import Calls
 from edgematrix.runtime.edges import Edges
 from edgematrix.runtime.failure import REASON_LENGTH_MAX, sayable
-from edgematrix.runtime.kept_call import KeptCall
+from edgematrix.runtime.kept_call import unbegun
 from edgematrix.runtime.observation import Dropped, Observation
 from edgematrix.runtime.outbound import Outbound
 from edgematrix.runtime.routes import Listener
@@ -233,7 +233,7 @@ class RemoteCalls:
         runid, given = message.trail.runid, message.call_inputs or 1
         if call is None:
             is_lacking = self._arrivals.lacking(runid) is not None
-            self._arrivals.end(_unbegun(message, receiver), is_certain=is_lacking, ports=(port,))
+            self._arrivals.end(unbegun(message, receiver), is_certain=is_lacking, ports=(port,))
         elif call.is_remote and call.receiver == receiver and call.caller == message.source:
             call.inputs = given
             self._engine.hang_up(call, now_us)
@@ -245,7 +245,7 @@ class RemoteCalls:
     def _never_began(self, message: Message, receiver: AgentPath, port: str) -> None:
         """What has come of a call that is over, or never was one, begins nothing; nor does what is yet to come of it."""
         is_certain = message.sequence is not None and receiver in self._engine.durable
-        self._arrivals.end(_unbegun(message, receiver), is_certain=is_certain, ports=(port,))
+        self._arrivals.end(unbegun(message, receiver), is_certain=is_certain, ports=(port,))
 
     def _address(self, topic: str) -> tuple[AgentPath, str]:
         path, _, port = topic.removeprefix(f"{self._engine.root}/{Kind.IN}/").rpartition("/")
@@ -386,11 +386,6 @@ class RemoteCalls:
             self._engine.calls.look(call)  # agents here read some of its inputs only
         else:
             self._engine.calls.fail(call.runid, "not all of its inputs have come", now_us)
-
-
-def _unbegun(message: Message, receiver: AgentPath) -> KeptCall:
-    """A call of which nothing is worked on, as it is kept."""
-    return KeptCall(message.trail.runid, AgentPath(message.source), receiver, (), message.call_inputs or 1, True, "", {}, "", "")
 
 
 class _Kept:
