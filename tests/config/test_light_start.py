@@ -18,6 +18,22 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def modules_of_a_host(folder: Path, matrix: str) -> set[str]:
+    """What is loaded once a host of this matrix is launched."""
+    (folder / "home.yaml").write_text(matrix)
+    return modules_after(
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from edgematrix.config.launch import Launch, launch\n"
+        "from edgematrix.config.opening import open_matrix\n"
+        "async def main():\n"
+        f"    how = Launch(name='pi', folder=Path({str(folder)!r}), url='mqtt://127.0.0.1:1')\n"
+        f"    async with launch(open_matrix(Path({str(folder / 'home.yaml')!r})), how):\n"
+        "        pass\n"
+        "asyncio.run(main())"
+    )
+
+
 def test_the_package_itself_imports_next_to_nothing() -> None:
     loaded = modules_after("import edgematrix")
     assert {name for name in loaded if name.startswith("edgematrix")} == {"edgematrix"}
@@ -25,18 +41,7 @@ def test_the_package_itself_imports_next_to_nothing() -> None:
 
 
 def test_a_host_of_rules_imports_nothing_for_code_sentences_calendars_or_errors(tmp_path: Path) -> None:
-    (tmp_path / "home.yaml").write_text(MATRIX)
-    loaded = modules_after(
-        "import asyncio\n"
-        "from pathlib import Path\n"
-        "from edgematrix.config.launch import Launch, launch\n"
-        "from edgematrix.config.opening import open_matrix\n"
-        "async def main():\n"
-        f"    how = Launch(name='pi', folder=Path({str(tmp_path)!r}), url='mqtt://127.0.0.1:1')\n"
-        f"    async with launch(open_matrix(Path({str(tmp_path / 'home.yaml')!r})), how):\n"
-        "        pass\n"
-        "asyncio.run(main())"
-    )
+    loaded = modules_of_a_host(tmp_path, MATRIX)
     assert "edgematrix.runtime.host" in loaded
     unneeded = {
         "apscheduler",
@@ -61,20 +66,8 @@ def test_a_host_of_rules_imports_nothing_for_code_sentences_calendars_or_errors(
 
 
 def test_a_host_with_language_models_loads_no_model_in_its_own_process(tmp_path: Path) -> None:
-    (tmp_path / "home.yaml").write_text(
-        'matrix: home\nagents:\n  heavy: {llm: {provider: openai, url: "http://127.0.0.1:1/v1"}}\n  tester: {llm: {provider: fake}}\n'
-    )
-    loaded = modules_after(
-        "import asyncio\n"
-        "from pathlib import Path\n"
-        "from edgematrix.config.launch import Launch, launch\n"
-        "from edgematrix.config.opening import open_matrix\n"
-        "async def main():\n"
-        f"    how = Launch(name='pi', folder=Path({str(tmp_path)!r}), url='mqtt://127.0.0.1:1')\n"
-        f"    async with launch(open_matrix(Path({str(tmp_path / 'home.yaml')!r})), how):\n"
-        "        pass\n"
-        "asyncio.run(main())"
-    )
+    matrix = 'matrix: home\nagents:\n  heavy: {llm: {provider: openai, url: "http://127.0.0.1:1/v1"}}\n  tester: {llm: {provider: fake}}\n'
+    loaded = modules_of_a_host(tmp_path, matrix)
     assert "edgematrix.models.openai_talker" in loaded
     assert loaded & {"edgematrix.models.process", "llama_cpp", "numpy", "onnxruntime"} == set()
 
