@@ -25,7 +25,7 @@ def _shared(kind: str, directory: Path) -> Iterator[BrokerProcess]:
 
 
 # Whoever runs the tests may have a broker of their own, or want colours.
-for _name in [name for name in os.environ if name.startswith("EDGEMATRIX_") and name != "EDGEMATRIX_ARM64"] + ["FORCE_COLOR"]:
+for _name in ("EDGEMATRIX_BROKER", "EDGEMATRIX_KEYS", "EDGEMATRIX_SECRETS", "FORCE_COLOR"):
     os.environ.pop(_name, None)
 
 # In the background of a shell SIGINT is ignored, under nohup SIGHUP; every program that the tests start would ignore them too.
