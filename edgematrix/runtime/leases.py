@@ -25,8 +25,6 @@ from edgematrix.runtime.handover import Deliveries, Handover
 from edgematrix.runtime.held_unit import HeldUnit
 from edgematrix.runtime.held_units import HeldUnits
 from edgematrix.runtime.losses import Losses
-from edgematrix.runtime.outbound import Outbound
-from edgematrix.runtime.remote_calls import DONE, END
 from edgematrix.runtime.snapshot import (
     SNAPSHOT_EVERY_US,
     encode_snapshot,
@@ -34,12 +32,12 @@ from edgematrix.runtime.snapshot import (
     snapshot_topic,
 )
 from edgematrix.runtime.topology import Applied, Prepared
+from edgematrix.runtime.warrant import Warrant
 
 __all__ = ["Leases", "Replan"]
 
 _log = logging.getLogger(__name__)
 
-_END = f"em.{Kind.OUT}.{END}"
 _FRESH_S = 1.0
 """How long a lease, or a snapshot, may wait for its turn at the socket."""
 Replan = Callable[[Mapping[AgentPath, str]], Prepared]
@@ -115,7 +113,8 @@ class Leases:
         )
         self._losses = Losses(assembly)
         self._due_us: int | None = None
-        self._is_linked = session.is_linked
+        self.warrant = Warrant(self._units, clock, is_linked=session.is_linked)
+        """What lets agents publish."""
         self._awaited = 0
         """The number of the announcement whose echo tells that all that was subscribed to before it is heard; 0 for none."""
         self._is_placing = False
@@ -145,7 +144,7 @@ class Leases:
                 known.tenure.candidates.order, known.tenure.returns = unit.hosts, unit.returns
         self._units.settle(self._assembly.agents)
         self._subscribe(come)
-        if self._is_linked and come:
+        if self.warrant.is_linked and come:
             self._announcing.announce()
             self._awaited = self._announcing.number
         self._settle(now_us)
@@ -163,29 +162,7 @@ class Leases:
         """Who is to have each unit now: this host, or the empty text."""
         return {held.unit.path: self._host if self._is_due_here(held) else "" for held in self._units}
 
-    # What a host asks
-
-    def is_held(self, path: str, now_us: int) -> bool:
-        """Whether an agent may have effects now: it is in no unit that moves, or its lease is held."""
-        held = self._units.of(path)
-        return held is None or held.tenure.is_held(now_us)
-
-    def may_leave(self, outbound: Outbound, now_us: int) -> bool:
-        """Whether what an agent wants on the bus may leave the host. That something died, or a call, may always be told."""
-        return _tells_of_an_end(outbound) or self.is_held(outbound.source, now_us)
-
-    def stamp(self, outbound: Outbound, now_us: int) -> bool:
-        """Let the lease stand behind something that leaves at once; False where it may not, for it would have to wait."""
-        held = self._units.of(outbound.source)
-        if held is None or _tells_of_an_end(outbound):
-            return True
-        lapse_us = held.tenure.lapse_us
-        if not self._is_linked or lapse_us is None or lapse_us <= now_us:
-            return False
-        outbound.fresh_s = self._clock.wait_s(lapse_us)
-        if outbound.type and outbound.sequence is None:
-            outbound.epoch = held.tenure.epoch
-        return True
+    # What somebody asks
 
     def give_back(self, path: AgentPath, now_us: int) -> str:
         """Hand a unit over to the best choice that is online: its name.
@@ -216,13 +193,13 @@ class Leases:
 
         What was published while the host was away has to be asked for: of a session that is resumed no broker sends retained messages.
         """
-        self._is_linked, self._awaited = True, number
+        self.warrant.is_linked, self._awaited = True, number
         self._subscribe(self._units.paths)
         self._each(lambda tenure: tenure.linked(now_us), now_us)
 
     def unlinked(self, now_us: int) -> None:
         """The connection is gone."""
-        self._is_linked, self._awaited = False, 0
+        self.warrant.is_linked, self._awaited = False, 0
         self._each(lambda tenure: tenure.unlinked(now_us), now_us)
 
     def receive(self, message: Message, hits: Hits, now_us: int) -> None:  # noqa: ARG002 - the topic tells what it is
@@ -291,7 +268,7 @@ class Leases:
         self._by_topic |= {lease: held, snapshot: held}
         for topic in (lease, snapshot):
             self._engine.listen(TopicFilter.parse(topic), self)
-        if self._is_linked:
+        if self.warrant.is_linked:
             held.tenure.linked(now_us)
         return held
 
@@ -438,7 +415,7 @@ class Leases:
     def _share(self, held: HeldUnit, now_us: int) -> None:
         """Publish what a unit is like, if that has changed."""
         held.snapshot_us = now_us + SNAPSHOT_EVERY_US
-        if not self._is_linked or not held.tenure.is_held(now_us):
+        if not self.warrant.is_linked or not held.tenure.is_held(now_us):
             return
         snapshot = self._handover.snapshot(held, held.tenure.epoch)
         data = encode_snapshot(snapshot)
@@ -447,10 +424,3 @@ class Leases:
                 self._told(f"the state of {', '.join(snapshot.left_out)} is too large to go with {held.unit.path} to another host")
             held.published = data
             self._publish(snapshot_topic(self._engine.root, held.unit.path), data)
-
-
-def _tells_of_an_end(outbound: Outbound) -> bool:
-    """Whether it says that something goes on no more: who waits for it would wait for ever."""
-    if outbound.type == "em.dead":
-        return True
-    return outbound.type == _END and isinstance(outbound.value, Mapping) and outbound.value.get("outcome") != DONE

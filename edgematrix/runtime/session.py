@@ -212,18 +212,18 @@ class Session:
         outbox = self._engine.outbox
         publish, to_wall_us = self._transport.publish, self._clock.to_wall_us
         courier = self.courier if self._engine.durable else None
-        leases = self.leases
-        now_us = 0 if leases is None else self._clock.now_us()
+        warrant = None if self.leases is None else self.leases.warrant
+        now_us = 0 if warrant is None else self._clock.now_us()
         while outbox:
             outbound = outbox.popleft()
             if (outbound.call_inputs is not None or outbound.is_answer) and not self._is_bounded(outbound):
                 continue
-            if leases is not None and not leases.may_leave(outbound, now_us):
+            if warrant is not None and not warrant.may_leave(outbound, now_us):
                 self._lose(outbound, _NOT_HELD)
                 continue
             if courier is not None and courier.takes(outbound):
                 continue
-            if leases is not None and not leases.stamp(outbound, now_us):
+            if warrant is not None and not warrant.stamp(outbound, now_us):
                 self._lose(outbound, _NOT_LINKED)
                 continue
             try:
@@ -268,7 +268,9 @@ class Session:
         engine = self._engine
         reason = self._refusal(message, now_us)
         if reason is not None:
-            engine.dead_letter(engine.matrix, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
+            is_ours = message.topic.startswith(self._inbox) and self._owner(message.topic, self._inbox) in self._local
+            if not (is_ours and engine.remote.refuse(message, reason, now_us)):  # whoever calls is told
+                engine.dead_letter(engine.matrix, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
         elif for_whom is None:
             engine.receive(message, now_us)
         else:
