@@ -96,6 +96,11 @@ class SteadyMaker(Maker):
 
     calling = "members:calling"
 
+    def __init__(self, random: Random, breadth: int, depth: int) -> None:
+        super().__init__(random, breadth, depth)
+        self.crowded = self.chance(0.4)
+        """Whether deadlines and time-outs are few, so that much comes to its end at one instant."""
+
     def matrix(self) -> dict[str, Any]:
         return super().matrix() | {"defaults": {"delivery": "durable"}}
 
@@ -103,7 +108,15 @@ class SteadyMaker(Maker):
         found = super().bounds()
         if "retry" in found:
             found["retry"]["wait_jitter"] = "0s"  # it comes from the ids of runs, which differ
+        if self.crowded and self.chance(0.5):
+            found["deadline"] = self.random.choice(["1s", "2s"])
         return found
+
+    def person(self, path: str) -> dict[str, Any]:
+        made = super().person(path)
+        if self.crowded:
+            made["human"]["timeout"] = self.random.choice(["1s", "2s"])
+        return made
 
     def code(self, path: str) -> dict[str, Any]:
         agent = super().code(path)
