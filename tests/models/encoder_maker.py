@@ -77,8 +77,8 @@ def tokenizer(file: Path, words: Sequence[str] = WORDS, *, cut: int = 0) -> Path
     return file
 
 
-def of_wordllama(folder: Path, *, pooled: bool) -> Path:
-    """An encoder whose vector of a text is the mean of wordllama's token vectors, with its tokenizer beside it."""
+def of_wordllama(folder: Path) -> tuple[Path, Path]:
+    """Two encoders whose vector of a text is the mean of wordllama's token vectors, the first pools; their tokenizer lies beside them."""
     weights, vocabulary, _ = find_near("wordllama", Path())
     content = weights.read_bytes()
     size = int.from_bytes(content[:8], "little")
@@ -87,4 +87,4 @@ def of_wordllama(folder: Path, *, pooled: bool) -> Path:
     cutter = Tokenizer.from_file(str(vocabulary))
     said = json.loads(cutter.to_str())
     (folder / "tokenizer.json").write_text(json.dumps(said | {"post_processor": None, "truncation": None, "padding": None}))
-    return encoder(folder / "words.onnx", matrix, pooled=pooled)
+    return encoder(folder / "pooled.onnx", matrix, pooled=True), encoder(folder / "words.onnx", matrix)

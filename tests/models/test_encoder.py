@@ -47,11 +47,15 @@ POOL = sorted({word for text in EXEMPLARS for word in text.split()} | {*OTHERS})
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[NearIndex, NearIndex, Encoder]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return of_wordllama(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def both(files: tuple[Path, Path]) -> tuple[NearIndex, NearIndex, Encoder]:
     """The same vectors twice: read directly, and through an encoder that is made of them."""
-    folder = tmp_path_factory.mktemp("encoder")
     weights, vocabulary, _ = find_near("wordllama", Path())
-    made = Encoder(of_wordllama(folder, pooled=False), folder / "tokenizer.json")
+    made = Encoder(files[1], files[1].with_name("tokenizer.json"))
     return (
         NearIndex(WordVectors(weights, vocabulary), EXEMPLARS, KNOWN.groups),
         NearIndex(EncodedWords(made), EXEMPLARS, KNOWN.groups),
@@ -72,8 +76,8 @@ def test_an_encoder_made_of_word_vectors_finds_what_these_find(both: tuple[NearI
         assert next(iter(found)) == first.place
 
 
-def test_what_is_pooled_already_is_what_is_pooled_here(both: tuple[NearIndex, NearIndex, Encoder], tmp_path: Path) -> None:
-    pooled = Encoder(of_wordllama(tmp_path, pooled=True), tmp_path / "tokenizer.json")
+def test_what_is_pooled_already_is_what_is_pooled_here(both: tuple[NearIndex, NearIndex, Encoder], files: tuple[Path, Path]) -> None:
+    pooled = Encoder(files[0], files[0].with_name("tokenizer.json"))
     texts = ["start", "turn on the kitchen light, please", "start the vacuum"]
     assert np.allclose(pooled.vectors(texts), both[2].vectors(texts), atol=1e-5)
     assert np.allclose(np.linalg.norm(pooled.vectors(texts), axis=1), 1)
@@ -244,8 +248,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_in_a_house_it_understands_and_asks_back_as_word_vectors_do(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    of_wordllama(home, pooled=True)
+def test_in_a_house_it_understands_and_asks_back_as_word_vectors_do(
+    home: Path, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("home.yaml").write_text(HOUSE.replace("words.onnx", str(files[0])))
     assert main(["simulate", "home.yaml", "--input", "said.jsonl", "--until", "10s"]) == 0
     sent = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(one["topic"], one["payload"]) for one in sent] == [("z/lamp/set", "ON"), ("z/lamp/set", "OFF")]
