@@ -22,6 +22,9 @@ async def escaped(value: object, context) -> object:
 async def strange(value: object, context) -> object:
     raise ValueError("what it got: \ud800")
 
+async def switches(value: object, context) -> object:
+    return await context.call("/home/lamp.set", value)
+
 class Mute(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no")
@@ -113,3 +116,27 @@ def test_whatever_the_error_says_its_port_takes_it(tmp_path: Path) -> None:
         assert [*net.left(), *net.failures] == []
     finally:
         net.close()
+
+
+def test_a_command_that_comes_too_late_is_told_to_whoever_called(tmp_path: Path) -> None:
+    """A device takes no stale command, and its host was down; a durable caller waits until that is back."""
+    go = {"go": PARALLEL | {"on": {"in": {"from": "feed.o"}}}}
+    work = {"python": "members:switches", "sends": ["/home/lamp.set"], "inputs": {"in": "any"}, "triggers": go}
+    feed = {"triggers": {"g": PARALLEL | {"on": {"x": {"topic": "t/go"}}, "do": [{"emit": {"o": "${x.value}"}}]}}}
+    lamp = {"device": {"writes": {"set": {"topic": "z/lamp/set"}}}}
+    matrix = {"matrix": "home", "defaults": {"delivery": "durable"}, "agents": {"feed": feed, "work": work, "lamp": lamp}}
+    net = DurableNet(tmp_path, matrix, {"home/work": "a", "home/lamp": "b"}, modules={"members": MEMBERS})
+    found: list[Any] = []
+    net.observed.append(lambda name, told: found.append(told) if type(told) is RunEnded and told.path == "home/work" else None)
+    try:
+        net.after(0.5, lambda: net.kill("b"))
+        net.after(1, lambda: net.tell("t/go", "ON"))
+        net.after(60, lambda: net.back("b"))
+        net.play(80, 200)
+        assert [*net.left(), *net.failures] == []
+    finally:
+        net.close()
+    (told,) = found
+    assert "it came too late: its expirytime has passed" in told.reason
+    assert net.foreign == {}
+    assert [(host, letter.topic) for _, host, letter in net.letters] == [("a", "em/run/home/work")]
