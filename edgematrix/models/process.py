@@ -10,13 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Any, Final, Self, TypeVar
+from typing import IO, Final, TypeVar
 
 import msgspec
 
 from edgematrix.errors import ModelError
+from edgematrix.models.asked import NOBODY, Asked, PieceHeard, answer_in
 from edgematrix.models.halt import Halt
-from edgematrix.models.wire import HEAD_BYTES, Answer, Heard, Piece, Ready, Request, Stop, framed, length_of
+from edgematrix.models.waker import Waker
+from edgematrix.models.wire import Answer, Ready, Request, framed
 
 __all__ = ["FAILURES_MAX", "REST_S", "STOP_S_MAX", "ModelProcess"]
 
@@ -29,13 +31,11 @@ _GRACE_S: Final = 5.0
 """How much later than the host a process ends itself."""
 _LAST_WORDS_BYTES_MAX: Final = 2_000
 _READ_BYTES: Final = 65_536
-_HEARD: Final = msgspec.msgpack.Decoder(Heard)
 _CHATTER: Final = 64
 _PIPE_BYTES: Final = 60_000
 """What a pipe takes at once, if nothing is in it."""
 
 T = TypeVar("T", bound=msgspec.Struct)
-PieceHeard = Callable[[Any], None]
 
 
 class ModelProcess:
@@ -116,7 +116,7 @@ class ModelProcess:
             except ValueError as error:
                 raise self._error(f"is asked too much: {error}") from None
             self._refuse_while_resting()
-            asked = _Asked(number, frame, timeout_s, piece, heard, halt)
+            asked = Asked(number, frame, timeout_s, piece, heard, halt)
             try:
                 found = self._exchange(self._started(), asked)
                 if not isinstance(found, Answer) or found.number != number:
@@ -125,9 +125,7 @@ class ModelProcess:
             except BaseException as error:
                 self._end()
                 if not asked.is_stopped:
-                    self._failures += 1
-                    self._last_failure = str(error)
-                    self._rests_until_s = time.monotonic() + REST_S
+                    self._note_failure(error)
                 raise
             if asked.is_stopped:
                 raise self._error("was stopped")
@@ -182,7 +180,7 @@ class ModelProcess:
             if _read_into(stdout.fileno(), self._heard) == 0:
                 raise self._died(process, told)
             try:
-                found = _answer_in(self._heard, _NOBODY)
+                found = answer_in(self._heard, NOBODY)
             except ValueError as error:
                 raise self._error(f"gave what is no answer: {error}", told) from None
             if found is None:
@@ -207,10 +205,13 @@ class ModelProcess:
 
     def _fail(self, error: ModelError) -> None:
         self._end()
+        self._note_failure(error)
+        self._asking.release()
+
+    def _note_failure(self, error: BaseException) -> None:
         self._failures += 1
         self._last_failure = str(error)
         self._rests_until_s = time.monotonic() + REST_S
-        self._asking.release()
 
     def close(self) -> None:
         """End the process, for good; whoever waits for an answer gets an error."""
@@ -251,7 +252,7 @@ class ModelProcess:
                 raise self._error(f"has no process: {error}") from error
         for pipe in _pipes(process):
             os.set_blocking(pipe.fileno(), False)
-        ready = self._exchange(process, _Asked(0, b"", self._load_s_max))
+        ready = self._exchange(process, Asked(0, b"", self._load_s_max))
         if not isinstance(ready, Ready):
             raise self._error("gave what is no answer")
         if ready.error:
@@ -270,11 +271,11 @@ class ModelProcess:
 
     # Talking
 
-    def _exchange(self, process: subprocess.Popen[bytes], asked: _Asked) -> Ready | Answer:
+    def _exchange(self, process: subprocess.Popen[bytes], asked: Asked) -> Ready | Answer:
         """Say what there is to say, and hear all until the answer."""
         heard, told = bytearray(), bytearray()
         until_s = time.monotonic() + asked.timeout_s
-        with _Waker(asked.halt) as waker, selectors.DefaultSelector() as selector:
+        with Waker(asked.halt) as waker, selectors.DefaultSelector() as selector:
             stdin, stdout, stderr = _pipes(process)
             selector.register(stdout, selectors.EVENT_READ, heard)
             selector.register(stderr, selectors.EVENT_READ, told)
@@ -300,13 +301,13 @@ class ModelProcess:
                             raise self._died(process, told)
                 del told[:-_LAST_WORDS_BYTES_MAX]
                 try:
-                    message = _answer_in(heard, asked)
+                    message = answer_in(heard, asked)
                 except ValueError as error:  # that of msgspec is one
                     raise self._error(f"gave what is no answer: {error}", told) from None
                 if message is not None:
                     return message
 
-    def _late(self, asked: _Asked, told: bytearray) -> ModelError:
+    def _late(self, asked: Asked, told: bytearray) -> ModelError:
         if asked.is_stopped:
             return self._error("was stopped")
         return self._error(f"did not {'answer' if asked.number else 'start'} within {asked.timeout_s:g} s", told)
@@ -365,97 +366,8 @@ def _read_into(pipe: int, heard: bytearray) -> int | None:
     return len(data)
 
 
-def _stop(asked: _Asked, selector: selectors.BaseSelector, waker: int, stdin: IO[bytes]) -> None:
+def _stop(asked: Asked, selector: selectors.BaseSelector, waker: int, stdin: IO[bytes]) -> None:
     selector.unregister(waker)
     asked.stop()
     if stdin not in selector.get_map():
         selector.register(stdin, selectors.EVENT_WRITE)
-
-
-def _answer_in(heard: bytearray, asked: _Asked) -> Ready | Answer | None:
-    """Take the messages that are whole out of what was heard. Pieces are passed on; the answer is returned.
-
-    Raises:
-        ValueError: it is no message, of another request, or more than the answer.
-    """
-    while len(heard) >= HEAD_BYTES:
-        size = HEAD_BYTES + length_of(heard)
-        if len(heard) < size:
-            return None
-        message: Heard = _HEARD.decode(bytes(heard[HEAD_BYTES:size]))
-        del heard[:size]
-        if not isinstance(message, Piece):
-            if heard:
-                raise ValueError("more than one answer")
-            return message
-        asked.pass_on(message)
-    return None
-
-
-class _Asked:
-    """A request under way: what is yet to be said of it, and who hears its pieces. Number 0 is the wait for `Ready`."""
-
-    __slots__ = ("_heard", "_piece", "halt", "is_stopped", "left", "number", "timeout_s")
-
-    def __init__(
-        self,
-        number: int,
-        frame: bytes,
-        timeout_s: float,
-        piece: type[msgspec.Struct] | None = None,
-        heard: PieceHeard | None = None,
-        halt: Halt | None = None,
-    ) -> None:
-        self.number = number
-        self.left = memoryview(frame)
-        self.timeout_s = timeout_s
-        self._piece = piece
-        self._heard = heard
-        self.halt = halt
-        self.is_stopped = False
-
-    def stop(self) -> None:
-        """Tell the process to stop, after what is to be said before."""
-        self.is_stopped = True
-        self.left = memoryview(bytes(self.left) + framed(Stop(self.number)))
-
-    def pass_on(self, message: Piece) -> None:
-        """Let a piece be heard.
-
-        Raises:
-            ValueError: it is none of this request.
-        """
-        if message.number != self.number or self._piece is None:
-            raise ValueError("a piece that nobody has asked for")
-        piece = msgspec.msgpack.decode(message.body, type=self._piece)
-        if self._heard is not None and not self.is_stopped:
-            self._heard(piece)
-
-
-_NOBODY: Final = _Asked(0, b"", 0)
-"""Who hears no pieces."""
-
-
-class _Waker:
-    """A pipe that can be read from once a halt is wanted; none where nobody can want it."""
-
-    def __init__(self, halt: Halt | None) -> None:
-        self._halt = halt
-        self._ends = (-1, -1) if halt is None else os.pipe()
-        self.pipe = None if halt is None else self._ends[0]
-
-    def __enter__(self) -> Self:
-        if self._halt is not None:
-            self._halt.attach(self._wake)
-            if self._halt.is_wanted:
-                self._wake()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._halt is not None:
-            self._halt.attach(None)
-            for end in self._ends:
-                os.close(end)
-
-    def _wake(self) -> None:
-        os.write(self._ends[1], b"x")
