@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -39,6 +40,9 @@ _FILLED_IN: Final = 0.97
 """What is left of the confidence where a clause was filled in by its neighbour."""
 _CANDIDATES_MAX: Final = 8
 _COVERED_MIN: Final = 0.35
+_ASKED_BEFORE: Final = re.compile(
+    r"(?P<asked>[^?,;]+)\?\s+(?P<rest>(?!(?:then|if|or|and|in that case|otherwise)\b)\w.*)", re.IGNORECASE | re.DOTALL
+)
 _HOURS: Final = 12
 
 
@@ -163,7 +167,8 @@ class NearSentences:
     def _request(self, text: str) -> _Request:
         if len(text) > SENTENCE_LENGTH_MAX or not is_plain_speech(text) or _stutters(self.spoken(text)):
             return _Request([], {}, "", [])
-        taken_back, meant = corrected(self._rewriter.rewritten(text))
+        asked, meant = self._without_question(self._rewriter.rewritten(text))
+        taken_back, meant = corrected(meant)
         meant, out = spared(meant)
         left_out = []
         for one in out:
@@ -176,13 +181,20 @@ class NearSentences:
                 left_out.append(Spared("" if rest else " ".join(sorted(name)), is_exception=False))
         if not meant.strip(" ,;:.!?-"):
             return _Request([], {}, taken_back, left_out)
-        spans = spans_of(meant, taken_back, self)
+        spans = spans_of(meant, taken_back or asked, self)
         each = {
             (span.first, span.after): found
             for span in spans
             if (found := each_of(span.said, span.text, self._sentences, self.names, self.spoken, self._kin)) is not None
         }
         return _Request(spans, each, taken_back, left_out)
+
+    def _without_question(self, text: str) -> tuple[str, str]:
+        """A question that stands before something else, and that: "did I leave it on? turn it off"."""
+        match = _ASKED_BEFORE.match(text)
+        if match is None or not self.spoken(match["asked"]).is_question:
+            return "", text
+        return match["asked"], match["rest"]
 
     def _kin(self, word: str) -> Collection[str]:
         return self._things.get(word, self._things.get(stem(word), ()))
@@ -208,7 +220,7 @@ class NearSentences:
         found = best[request.count]
         if not found.commands:
             return _Meaning((), 0.0, next((m.reason for m in meanings.values() if m.reason), UNKNOWN))
-        against = contradiction(found.commands)
+        against = contradiction(found.commands) if found.confidence >= self.sure else ""
         return found if not against else _Meaning(found.commands, 0.0, against)
 
     def _spared(self, found: _Meaning, request: _Request) -> _Meaning:
@@ -295,7 +307,7 @@ class NearSentences:
         besides = [
             word
             for word in uncovered
-            if word in QUANTIFIERS or (word not in own and (stem(word) in self.names.telling or word in said.nouns))
+            if word in QUANTIFIERS or (word not in own and (stem(word) in self.names.telling or word in said.heads))
         ]
         stands = said.barred - set(exemplar.raw)
         is_against = not AGAINST.isdisjoint(exemplar.raw)

@@ -12,6 +12,7 @@ from edgematrix.agents.amount import NUMBER, Amount
 from edgematrix.agents.clauses import clauses_of
 from edgematrix.agents.each_of import QUANTIFIERS
 from edgematrix.agents.near_names import NearNames, stem
+from edgematrix.agents.phrase import words_of
 from edgematrix.agents.spoken_words import Spoken
 
 __all__ = ["Hearing", "Span", "Way", "spans_of"]
@@ -22,6 +23,20 @@ _SPAN_MAX: Final = 3
 """Parts that may be one clause together, as "nice and warm" are."""
 _WAYS_MAX: Final = 12
 _HEADING: Final = re.compile(r"\s*(?:(?:ok|okay|so|now|and|please|hey|well)\b,?\s*)*(?:in|for|inside)\b", re.IGNORECASE)
+_REMARK_MIN: Final = 2
+_REMARK_MAX: Final = 6
+_LISTED: Final = frozenset({"the", "my", "our", "all", "both", "every", "a", "an"})
+"""Words that an item of a list begins with."""
+_ADDRESSED: Final = frozenset({"you", "your", "yourself", "must", "now", "mode", "me", "us"})
+"""Words of who gives orders, or wants something else, too."""
+# fmt: off
+_DOING: Final = frozenset({
+    "on", "off", "open", "close", "shut", "up", "down", "set", "turn", "switch", "put", "make", "start", "stop", "play", "pause", "lock",
+    "unlock", "dim", "raise", "lower", "heat", "cool", "warm", "run", "do", "bring", "take", "send", "get", "give", "book", "call", "order",
+    "buy", "tell", "find",
+})
+# fmt: on
+"""Words of what can be done."""
 _MENTION_MIN: Final = 2
 """Words of a name that nobody says by chance."""
 
@@ -38,11 +53,13 @@ class Span(msgspec.Struct, frozen=True):
     """What else was read for some of the ways, in its own words."""
     is_weak: bool = False
     """Whether it has no word that says much."""
+    is_remark: bool = False
+    """Whether it is a short remark before a command, of nothing that the house knows: "nosy neighbours, close the blinds"."""
 
     @property
     def is_aside(self) -> bool:
         """Whether it may ask for nothing."""
-        return self.after == self.first + 1 and (not self.said.words or self.said.is_statement or self.is_weak)
+        return self.after == self.first + 1 and (not self.said.words or self.said.is_statement or self.is_weak or self.is_remark)
 
 
 class Hearing(Protocol):
@@ -82,8 +99,28 @@ def spans_of(text: str, taken_back: str, hearing: Hearing) -> list[Span]:
                 ways += _filled_in([*before, *said], len(before) + first, names)
             ways += list(readings)
             is_weak = bool(whole.words) and hearing.weak.issuperset(whole.words)
-            found.append(Span(first, after, joined, whole, list(_once(ways))[:_WAYS_MAX], readings, is_weak))
+            found.append(
+                Span(
+                    first,
+                    after,
+                    joined,
+                    whole,
+                    list(_once(ways))[:_WAYS_MAX],
+                    readings,
+                    is_weak,
+                    after == 1 and len(parts) > 1 and _is_remark(parts[0], text, whole, names),
+                )
+            )
     return found
+
+
+def _is_remark(part: str, text: str, said: Spoken, names: NearNames) -> bool:
+    """Whether a comma parts it from the rest, and it has no word of what can be done, of the house's things, or of who is spoken to."""
+    words = words_of(part)
+    is_short = _REMARK_MIN <= len(words) <= _REMARK_MAX and text[len(part) :].lstrip().startswith(",")
+    if not is_short or said.barred or said.is_question or said.amounts or words[0] in _LISTED or not _ADDRESSED.isdisjoint(words):
+        return False
+    return names.naming.isdisjoint(map(stem, words)) and _DOING.isdisjoint(words)
 
 
 def _once(ways: Sequence[Way]) -> Iterator[Way]:

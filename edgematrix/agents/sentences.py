@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import product
 from math import prod
 
@@ -12,6 +13,7 @@ import msgspec
 from edgematrix.agents.heard import Names, Numbers, Reading, TooManyReadings, readings
 from edgematrix.agents.phrase import Node, always_said, first_words, parse_phrase, said_slots, words_of
 from edgematrix.agents.place import at
+from edgematrix.agents.plan import PortOf
 from edgematrix.agents.spec import SentenceRule, SentencesSpec
 from edgematrix.errors import ExpressionError
 from edgematrix.expression import ANY, Expression, Scope, Shape, Template, compile_pieces, written
@@ -139,14 +141,17 @@ class Sentences:
         """The input ports that a sentence can lead to."""
 
     @classmethod
-    def compile(cls, spec: SentencesSpec, agent: AgentPath) -> Sentences:
+    def compile(cls, spec: SentencesSpec, agent: AgentPath, port_of: PortOf | None = None) -> Sentences:
         """Compile the rules of `agent`.
+
+        `port_of` knows which input port a `to` means; without it one that names none means `in`.
 
         Raises:
             ExpressionError: a pattern, a slot or a template is wrong; `where` names it, as in `rules.0.say.1 1:5`.
             PathError: a `to` breaks the grammar.
         """
         slots = _slots_of(spec)
+        port_of = port_of or partial(resolve, agent=agent, default_port="in")
         patterns: list[Pattern] = []
         for number, rule in enumerate(spec.rules):
             nodes = []
@@ -154,7 +159,7 @@ class Sentences:
                 for position, said in enumerate(texts):
                     with at(f"rules.{number}.{key}.{position}"):
                         nodes.append(_parse(said, slots))
-            compiled = _compile_rule(number, rule, nodes, slots, agent)
+            compiled = _compile_rule(number, rule, nodes, slots, port_of)
             texts = [*rule.say, *rule.examples]
             heard = len(rule.say)
             patterns.extend(Pattern(compiled, texts[place], node, place >= heard) for place, node in enumerate(nodes))
@@ -254,7 +259,7 @@ def _parse(said: str, slots: Mapping[str, object]) -> Node:
     return node
 
 
-def _compile_rule(number: int, rule: SentenceRule, nodes: list[Node], slots: Mapping[str, Names | Numbers], agent: AgentPath) -> _Rule:
+def _compile_rule(number: int, rule: SentenceRule, nodes: list[Node], slots: Mapping[str, Names | Numbers], port_of: PortOf) -> _Rule:
     place = f"rules.{number}"
     if rule.send is None and not rule.answer:
         raise ExpressionError("the rule neither sends nor answers", where=place)
@@ -268,7 +273,7 @@ def _compile_rule(number: int, rule: SentenceRule, nodes: list[Node], slots: Map
             continue
         with at(f"{place}.{key}.to"):
             to, references = _references(send.to, nodes, slots)
-            receivers = {reference: resolve(reference, agent, "in") for reference in references}
+            receivers = {reference: port_of(reference) for reference in references}
         with at(f"{place}.{key}.payload"):
             given = frozenset(name for name in said if re.search(rf"\$\{{[^}}]*\b{name}\b", repr(send.payload)))
             sends.append(_Send(to, receivers, Template.compile(send.payload, names), given))

@@ -84,6 +84,8 @@ class Spoken(msgspec.Struct, frozen=True):
     """Whether its number may be a time of the day, as in "on at seven"."""
     nouns: tuple[str, ...] = ()
     """The words after its `the`s and `my`s, up to the next that says nothing."""
+    heads: frozenset[str] = frozenset()
+    """The last of each of these."""
     tails: dict[str, tuple[str, ...]] = {}
     """Its words without what it says last, such as `for her nap`, by the word that this begins with."""
 
@@ -117,7 +119,8 @@ def spoken(text: str, alike: Alike = _NOTHING_ALIKE) -> Spoken:
         "%" not in text
         and any(amount.value <= _HOURS and not amount.is_share for amount in amounts)
         and _HOUR.search(" ".join(counted)) is not None,
-        _nouns(words),
+        tuple(dict.fromkeys(noun for nouns in _nouns(words) for noun in nouns)),
+        frozenset(nouns[-1] for nouns in _nouns(words)),
         tails,
     )
 
@@ -140,15 +143,18 @@ def _levelled(words: list[str]) -> list[str]:
     return words
 
 
-def _nouns(words: Sequence[str]) -> tuple[str, ...]:
-    found: list[str] = []
+def _nouns(words: Sequence[str]) -> list[list[str]]:
+    """For each determiner the words after it."""
+    found: list[list[str]] = []
     for place, word in enumerate(words):
         if word in _DETERMINERS:
+            nouns: list[str] = []
             for noun in words[place + 1 : place + 1 + _NOUNS_MAX]:
                 if noun in FILLERS or noun in _PARTICLES:
                     break
-                found.append(noun)
-    return tuple(dict.fromkeys(found))
+                nouns.append(noun)
+            found += [nouns] if nouns else []
+    return found
 
 
 def _is_statement(words: Sequence[str], barred: frozenset[str], text: str) -> bool:

@@ -15,9 +15,13 @@ _STILL: Final = r"(?:\s+(?:all|still|already|now|really|just|always|switched|tur
 _SINCE: Final = r"(?:\s+(?:now|already|again|still|yet|anyway|all (?:day|night|morning|evening)|since \w+))*"
 _DOES: Final = r"(?:will|would|has|had|is|was|are|were|did|does|just|already|always|never|said|wants?|likes?|needs?|could|might|\w+ed)"
 _ACTS: Final = r"(?:turn|switch|open|close|shut|set|put|dim|lock|unlock|start|stop|raise|lower)"
+_NUMERAL: Final = r"(?:[0-9]+|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|a hundred)\b"
 _REPORT: Final = re.compile(
     rf"{_LEAD}{_BELIEVED}"
     rf"(?:{_SOMETHING}[^,;]*?\s+(?:is|are|was|were|stands|went|goes|has been|have been|had been){_STILL}\s+{_STATES}{_SINCE}\W*$"
+    rf"|(?:{_SOMETHING}[^,;]*?\s(?:is|are|was|were|costs?)|it's|it is|there (?:is|are|were|was))\s+"
+    rf"(?:(?:about|already|only|now|at|just)\s+)*{_NUMERAL}"
+    rf"|(?:the|my|our) [\w ]+? (?:plays|runs|opens|closes|starts|stops|rings|turns|shines|costs|flickers)\b"
     rf"|it's\s+(?:still |already |now )*(?:on|off|open|closed|locked|unlocked)\W*$"
     rf"|(?:i|we)(?:'ll|'d| (?:could|might|may|can|will|would|shall))(?: (?:always|also|just|then))? {_ACTS}\b"
     rf"|(?:you|we|i) (?:could|should|would|might|must) have \w+"
@@ -30,16 +34,20 @@ _NEGATED: Final = (
 )
 _FELT: Final = (
     r"(?:see|hear|sleep|read|breathe|concentrate|find|think|work|stand|bear|like|love|know|remember|care|feel|understand|believe|wake|fall|eat"
-    r"|dry|asleep|awake|finished|well|ready|there|been|need it|need that|need them|need any more|use it)"
+    r"|dry|asleep|awake|finished|well|ready|there|been|rained|slept|need it|need that|need them|need any more|use it)"
 )
 _PLAINT: Final = re.compile(
-    rf"{_LEAD}(?:i|we|he|she|they|you|nobody|no one|(?:the|my|our|her|his) \w+)\s+{_NEGATED}\s+"
+    rf"{_LEAD}(?:i|we|it|he|she|they|you|nobody|no one|(?:the|my|our|her|his) \w+)\s+{_NEGATED}\s+"
     rf"(?:(?:even|really|quite|possibly|properly|well|just)\s+)*{_FELT}\b",
     re.IGNORECASE,
 )
-_SATED: Final = re.compile(rf"{_LEAD}(?:i|we)(?:'ve| have)? had enough\b", re.IGNORECASE)
+_SATED: Final = re.compile(
+    rf"{_LEAD}(?:\S+ ){{0,3}}?(?:'ve |have |has )?(?:had|watched|seen|heard|eaten) enough\b|\W*not (?:this|that)(?: one| song| again)?\W*$",
+    re.IGNORECASE,
+)
 _NOT_YET: Final = re.compile(
-    rf"\W*{_SOMETHING}[^,;]*?\s(?:isn't|aren't|is not|are not)\s+(?:even\s+)?{_STATES}(?:\s+yet|\s+any ?more)?\W*$", re.IGNORECASE
+    rf"[^,;]*?\s(?:isn't|aren't|is not|are not)\s+(?:even\s+)?(?:needed|wanted|used|{_STATES})(?:\s+yet|\s+any ?more)?\W*$",
+    re.IGNORECASE,
 )
 _HAPPENS: Final = (
     r"(?:[a-z]{2,}ing|asleep|awake|ready|here|done|home|gone|tired|hungry|sick|ill|late|over|finished|sore|sleepy|bored|up|out|back|due|full"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def _sentences(tree: AgentTree, node: AgentNode) -> Composition:
     assert spec is not None  # noqa: S101 - whoever calls knows
     escalation = None if node.spec.escalate is None else Escalation.compile(node.spec.escalate)
     asks = "" if following is None else following.node.path
-    sentences = Sentences.compile(spec, node.path)
+    sentences = Sentences.compile(spec, node.path, partial(tree.receiver, agent=node.path))
     return SentencesHeard(SentencesPlan(sentences, None if spec.near is None else near_of(sentences, spec.near), escalation, asks))
 
 

@@ -122,6 +122,9 @@ def say(hear: Callable[[str], Understanding]) -> Callable[[str], Told]:
         ("the den lamp isn't on yet, switch it on", {"den/lamp": "ON"}),
         ("let the dog out, open the garden door", {"porch/gate": "OPEN"}),
         ("I like cold nights, close the den shade", {"den/shade": 0}),
+        ("nosy neighbours, close the loft shade", {"loft/shade": 0}),
+        ("did I leave the den lamp on? turn it off", {"den/lamp": "OFF"}),
+        ("it hasn't rained for days, open the garden door", {"porch/gate": "OPEN"}),
         # how far
         ("the den lamp as bright as it goes", {"den/lamp": 100}),
         ("loft shade all the way up", {"loft/shade": 100}),
@@ -192,6 +195,13 @@ def test_what_is_wished_is_done(say: Callable[[str], Told], text: str, wanted: T
         "is it cold in the loft",
         "could the cat be on the porch",
         "make sure that nobody opens the garden door",
+        "is it cold in the loft? then close the loft shade",
+        "the sauna, close the loft shade",
+        "book me a flight, close the loft shade",
+        "close the loft shade and book me a flight",
+        "there are 30 lamps in the den",
+        "the den radiator is 20 degrees",
+        "put the den lamp on my shopping list",
     ],
 )
 def test_what_is_unclear_conditional_or_told_is_asked_back(say: Callable[[str], Told], text: str) -> None:
