@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,7 +23,10 @@ from edgematrix.triggers.pushdown import VERSION
 
 __all__ = ["BoardDesk", "BoardGate"]
 
+_log = logging.getLogger(__name__)
+
 _BOOTS_MAX: Final = 4
+_SHOWN: Final = 5
 _AGAIN_US: Final = 60 * SECOND_US
 """So often a board that goes back to other rules gets the same ones."""
 
@@ -48,6 +52,10 @@ class BoardDesk:
         self._refused = ""
         self._bytes_max = 0
         self._told_of = ""
+        self._lacks_judge = False
+        self._is_known_to_judge = False
+        """Whether its program says that it could have a judge, or had one before."""
+        self._warned_of = ""
         self._offered: tuple[str, int] | None = None
         self._numbers: dict[str, int] = {}
         self._lost: dict[str, int] = {}
@@ -78,6 +86,7 @@ class BoardDesk:
             self._rules = {rule.name: rule for rule in table.rules}
             self._settle(now_us)
         self._offer(now_us)
+        self._warn(now_us)
 
     def dismiss(self, now_us: int) -> None:
         """The board is no agent any more: let it judge nothing, and take back what was handed out."""
@@ -104,15 +113,32 @@ class BoardDesk:
     def _born(self, state: object, now_us: int) -> None:
         about = state if isinstance(state, Mapping) else {}
         rules = about.get("rules")
+        self._is_known_to_judge |= "rules" in about
         if isinstance(rules, Mapping):
+            self._lacks_judge, self._warned_of = False, ""
             table, refused, bytes_max = rules.get("table"), rules.get("refused"), rules.get("bytes_max")
             self._running = table if isinstance(table, str) else ""
             self._bytes_max = bytes_max if isinstance(bytes_max, int) else 0
             self._say_refused(refused if isinstance(refused, Mapping) else {}, now_us)
         elif about.get("status") != "offline":
             self._running = None  # other firmware, which knows no rules
+            self._lacks_judge = True
         self._settle(now_us)
         self.heed_pauses(now_us)
+
+    def _warn(self, now_us: int) -> None:
+        """Say once what is judged here because the board does not: without a connection nobody judges it."""
+        here = [rule for rule in self._table.rules if rule.agent not in self._engine.elsewhere]
+        if not self._lacks_judge or not here or self._warned_of == self._table.name:
+            return
+        self._warned_of = self._table.name
+        groups = [f"`{rule.group}` of {rule.agent}" for rule in here]
+        told = ", ".join(groups[:_SHOWN]) + (f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
+        what = f"the board {self.agent} judges nothing itself, its program has no Judge: judged here, and by nobody while it is cut off,"
+        what = f"{what} are {told}"
+        self._engine.observe(Noted(now_us, self.agent, "", what))
+        if self._is_known_to_judge:
+            _log.warning("%s", what)
 
     def _say_refused(self, refused: Mapping[str, Any], now_us: int) -> None:
         table = str(refused.get("table", ""))[:64]

@@ -376,8 +376,8 @@ class Agent:
         since = "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(moment[:6]) if moment else None
         state = {"v": 1, "status": status, "host": self._name, "session": self._session, "since": since, "revision": self._revision}
         state.update(more)
-        if known and self._judge is not None:
-            state["rules"] = self._judge.about()
+        if known:
+            state["rules"] = None if self._judge is None else self._judge.about()
         return encode(state)
 
     def _topic(self, kind: str, port: str) -> str:

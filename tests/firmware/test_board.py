@@ -38,8 +38,8 @@ def counts_of(board: Board) -> dict[str, int]:
 def test_birth_names_the_device_and_its_session(broker: Broker, listener: Listener, board: Start) -> None:
     board("board.py", broker.port)
     state = json.loads(listener.wait_for(STATE, is_ready))
-    assert sorted(state) == ["host", "revision", "session", "since", "status", "v"]
-    assert (state["v"], state["host"], state["revision"]) == (1, "home:board", 0)
+    assert sorted(state) == ["host", "revision", "rules", "session", "since", "status", "v"]
+    assert (state["v"], state["host"], state["revision"], state["rules"]) == (1, "home:board", 0, None)
     assert state["since"].startswith("20")
     assert state["since"].endswith("Z")
 
@@ -112,6 +112,7 @@ def test_a_killed_board_is_offline_by_its_will(broker: Broker, listener: Listene
     born = json.loads(listener.wait_for(STATE, is_ready))
     process.kill()
     dead = json.loads(listener.wait_for(STATE))
+    del born["rules"]  # that it judges none is no news any more
     assert dead == {**born, "status": "offline", "since": None}
 
 

@@ -273,6 +273,37 @@ def test_of_a_removed_board_that_knows_no_rules_nothing_is_taken_back() -> None:
     assert site.change(2, "home/board", Remove()) == []
 
 
+PLAIN = {"v": 1, "status": "ready", "host": "b", "session": "s"}
+LACKS = (
+    "the board home/board judges nothing itself, its program has no Judge: judged here, and by nobody while it is cut off, "
+    "are `hot` of home/rule, `long` of home/rule, `big` of home/rule"
+)
+
+
+def test_a_board_that_could_judge_and_does_not_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    for at_s in (0, 1):
+        assert site.hear(at_s, STATE, {**PLAIN, "rules": None}) == []
+    assert [found.what for found in site.of(Noted)] == [LACKS]
+    assert caplog.messages == [LACKS]
+    assert ("t/hot", 28) in site.hear(2, f"{OUT}/t", 28), "and the host judges"
+
+
+def test_a_board_whose_new_program_has_no_judge_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    site.begin()
+    assert caplog.messages == []
+    site.hear(1, STATE, PLAIN)
+    assert caplog.messages == [LACKS]
+
+
+def test_of_a_device_that_knows_no_rules_it_is_noted(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    site.hear(0, STATE, PLAIN)
+    assert [found.what for found in site.of(Noted)] == [LACKS]
+    assert caplog.messages == []
+
+
 def test_a_board_that_goes_back_to_other_rules_gets_ours_once_a_minute() -> None:
     site = Site()
     ((_, table),) = site.hear(0, STATE, birth())
