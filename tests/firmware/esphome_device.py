@@ -1,13 +1,17 @@
-"""A device for tests that speaks ESPHome's native API in plain text: some entities, and what is asked of them."""
+"""A device for tests that speaks ESPHome's native API, in plain text or encrypted: some entities, and what is asked of them."""
 
 from __future__ import annotations
 
+import base64
+import io
 import socket
 import threading
 from typing import Any
 
 from aioesphomeapi import api_pb2 as pb
 from aioesphomeapi.core import MESSAGE_TYPE_TO_PROTO
+from cryptography.exceptions import InvalidTag
+from noise.connection import NoiseConnection  # type: ignore[import-untyped]
 
 _NUMBER = {proto: number for number, proto in MESSAGE_TYPE_TO_PROTO.items()}
 ENTITIES = [
@@ -20,9 +24,11 @@ ENTITIES = [
 
 
 class EsphomeDevice:
-    """Listens on a port of its own, for one connection after the other."""
+    """Listens on a port of its own, for one connection after the other. `key` is that of its encryption, base64; empty for none."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, key: str = "") -> None:
+        self._key = key
+        self._noise: Any = None
         self.asked: list[Any] = []
         self.changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -34,8 +40,12 @@ class EsphomeDevice:
     def tell(self, message: Any) -> None:
         """Send a state."""
         if self._connection is not None:
-            payload = message.SerializeToString()
-            self._connection.sendall(b"\0" + _varint(len(payload)) + _varint(_NUMBER[type(message)]) + payload)
+            payload, number = message.SerializeToString(), _NUMBER[type(message)]
+            if self._noise is None:
+                self._connection.sendall(b"\0" + _varint(len(payload)) + _varint(number) + payload)
+            else:
+                plain = number.to_bytes(2, "big") + len(payload).to_bytes(2, "big") + payload
+                self._connection.sendall(_frame(self._noise.encrypt(plain)))
 
     def wait_for(self, kind: type, wait_s: float = 60.0) -> Any:
         """The next message of a type that the bridge sends."""
@@ -72,16 +82,27 @@ class EsphomeDevice:
 
     def _talk(self, connection: socket.socket) -> None:
         stream = connection.makefile("rb")
+        self._noise = None
+        if self._key:
+            self._noise = _greet(connection, stream, self._key)
         while True:
-            assert stream.read(1) in (b"\0", b""), "the bridge speaks plain text"
-            size, number = _read_varint(stream), _read_varint(stream)
+            number, data = self._read_plain(stream) if self._noise is None else self._read_noise(stream)
             message = MESSAGE_TYPE_TO_PROTO[number]()
-            message.ParseFromString(stream.read(size))
+            message.ParseFromString(data)
             with self.changed:
                 self.asked.append(message)
                 self.changed.notify_all()
             for answer in self._answers(message):
                 self.tell(answer)
+
+    def _read_plain(self, stream: io.BufferedReader) -> tuple[int, bytes]:
+        assert stream.read(1) in (b"\0", b""), "the bridge speaks plain text"
+        size, number = _read_varint(stream), _read_varint(stream)
+        return number, stream.read(size)
+
+    def _read_noise(self, stream: io.BufferedReader) -> tuple[int, bytes]:
+        plain = self._noise.decrypt(_read_frame(stream))
+        return int.from_bytes(plain[:2], "big"), plain[4 : 4 + int.from_bytes(plain[2:4], "big")]
 
     def _answers(self, message: Any) -> list[Any]:
         if isinstance(message, pb.SwitchCommandRequest):
@@ -101,6 +122,37 @@ _ANSWERS: dict[type, list[Any]] = {
     pb.PingRequest: [pb.PingResponse()],
     pb.DisconnectRequest: [pb.DisconnectResponse()],
 }
+
+
+def _greet(connection: socket.socket, stream: io.BufferedReader, key: str) -> Any:
+    """What a device answers who wants to be encrypted: its name, then its half of the handshake; a wrong key is told, and ends it."""
+    noise = NoiseConnection.from_name(b"Noise_NNpsk0_25519_ChaChaPoly_SHA256")
+    noise.set_as_responder()
+    noise.set_psks(base64.b64decode(key))
+    noise.set_prologue(b"NoiseAPIInit\0\0")
+    noise.start_handshake()
+    assert _read_frame(stream) == b"", "the bridge greets first"
+    asked = _read_frame(stream)
+    connection.sendall(_frame(b"\1fake\0aabbccddeeff\0"))
+    try:
+        noise.read_message(asked[1:])
+    except InvalidTag:
+        connection.sendall(_frame(b"\1Handshake MAC failure"))
+        raise EOFError from None
+    connection.sendall(_frame(b"\0" + noise.write_message()))
+    return noise
+
+
+def _frame(data: bytes) -> bytes:
+    return b"\1" + len(data).to_bytes(2, "big") + data
+
+
+def _read_frame(stream: io.BufferedReader) -> bytes:
+    head = stream.read(3)
+    if len(head) < 3:
+        raise EOFError
+    assert head[0] == 1, "the bridge speaks encrypted"
+    return stream.read(int.from_bytes(head[1:], "big"))
 
 
 def _varint(number: int) -> bytes:
