@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgematrix.config.opening import open_matrix
-from edgematrix.errors import StateError
 from edgematrix.runtime.keeper import PART_SEPARATOR
-from edgematrix.runtime.sqlite_store import SqliteStore
 from edgematrix.transport.endpoint import Endpoint
 from edgematrix.transport.paho import PahoTransport
 from edgematrix.transport.settings import Settings
@@ -130,8 +130,17 @@ class _World:
                 if time.monotonic() - max(began_s, self.boards.last_at_s) > self.options.patience_s:
                     raise ProgramError(f"nothing new has come for {self.options.patience_s:.0f} s")
                 await asyncio.sleep(0.05)
+            await self._until_nothing_is_left()
             for task in tasks:
                 task.cancel()
+
+    async def _until_nothing_is_left(self) -> None:
+        """Who has lost the broker at last, or its answers, is given the time to hear them; what is left after it is told."""
+        give_up_at_s = time.monotonic() + self.options.patience_s
+        while time.monotonic() < give_up_at_s:
+            if all(_left_over(self.options.folder / name) == "nothing" for name in self.hosts):
+                return
+            await asyncio.sleep(0.2)
 
     async def _deploy(self) -> None:
         """Give the chain to the hosts, as soon as all are there.
@@ -236,18 +245,16 @@ def _report(world: _World, result: Result) -> None:
 
 
 def _left_over(folder: Path) -> str:
-    """What a host that has ended still has under way."""
+    """What a host still has under way, by what it has stored."""
     path = folder / "chaos.sqlite"
     if not path.exists():
         return "no store"
-    store = SqliteStore(path)
     try:
-        parts = (key.partition(PART_SEPARATOR) for key in store.load())
-        owners = Counter(owner for owner, _, part in parts if owner in ("lane", "work") or (owner == "outbox" and "#" in part))
-    except StateError as error:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as store:
+            parts = [key.partition(PART_SEPARATOR) for (key,) in store.execute("SELECT key FROM part")]
+    except sqlite3.Error as error:
         return str(error)
-    finally:
-        store.close()
+    owners = Counter(owner for owner, _, part in parts if owner in ("lane", "work") or (owner == "outbox" and "#" in part))
     return ", ".join(f"{count} in {owner}" for owner, count in sorted(owners.items())) or "nothing"
 
 
