@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2s
 
 import msgspec
@@ -18,7 +19,10 @@ from edgematrix.expression import ANY, Condition, Expression, Shape, Template, c
 from edgematrix.protocol.path import AgentPath, resolve
 from edgematrix.protocol.topic import DEFAULT_ROOT
 
-__all__ = ["RESULT", "Plan"]
+__all__ = ["RESULT", "Plan", "PortOf"]
+
+PortOf = Callable[[str], tuple[AgentPath, str]]
+"""From a reference as it stands in a definition to the agent and the input port that it means."""
 
 RESULT = "result"
 """The name of the last call's answer."""
@@ -48,8 +52,18 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         return bool(self.wires) or any(isinstance(step, Emitting) for step in self.steps)
 
     @classmethod
-    def compile(cls, actions: Sequence[ActionSpec], names: Mapping[str, Shape], agent: AgentPath, *, root: str = DEFAULT_ROOT) -> Plan:
+    def compile(
+        cls,
+        actions: Sequence[ActionSpec],
+        names: Mapping[str, Shape],
+        agent: AgentPath,
+        *,
+        root: str = DEFAULT_ROOT,
+        port_of: PortOf | None = None,
+    ) -> Plan:
         """Compile the actions of a group of `agent`; `names` is what its expressions may name.
+
+        `port_of` knows which input port a `to` or `agent` means; without it a reference that names none means `in`.
 
         Raises:
             ExpressionError: an expression is wrong, or an entry is not exactly one action.
@@ -59,7 +73,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         for finding in check_actions(actions, durable=True):
             if finding.severity == "error":
                 raise ExpressionError(finding.what, where=finding.where, remedy=finding.remedy)
-        compiler = _Compiler(dict(names), agent, root)
+        compiler = _Compiler(dict(names), root, port_of or partial(resolve, agent=agent, default_port="in"))
         steps = tuple(compiler.step(number, action) for number, action in enumerate(actions))
         mark = blake2s(repr((agent, root, list(actions))).encode(errors="replace"), digest_size=8).digest()
         calls = any(step.calls for step in steps)
@@ -68,10 +82,10 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Compiler:
-    def __init__(self, names: dict[str, Shape], agent: AgentPath, root: str) -> None:
+    def __init__(self, names: dict[str, Shape], root: str, port_of: PortOf) -> None:
         self.names = names
-        self.agent = agent
         self.root = root
+        self.port_of = port_of
         self.wires: list[tuple[AgentPath, str]] = []
 
     def step(self, number: int, action: ActionSpec) -> Step:
@@ -125,7 +139,7 @@ class _Compiler:
 
     def _wire(self, place: str, reference: str) -> tuple[AgentPath, str]:
         with _at(place):
-            wire = resolve(reference, self.agent, "in")
+            wire = self.port_of(reference)
         self.wires.append(wire)
         return wire
 

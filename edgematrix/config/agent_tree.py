@@ -245,6 +245,15 @@ class AgentTree(msgspec.Struct):
         node = self._node(path, reference, agent)
         return self.input(node, port if "." in reference else "")
 
+    def receiver(self, reference: str, agent: AgentPath) -> tuple[AgentPath, str]:
+        """The same as a path and a port.
+
+        Raises:
+            PathError: as above.
+        """
+        target = self.destination(reference, agent)
+        return target.node.path, target.port
+
     def default_input(self, node: AgentNode) -> str:
         """The input that a reference without a port means: the only one that is named, else `in`.
 

@@ -324,7 +324,8 @@ class Builder:
     def _body(self, node: AgentNode, trigger: TriggerSpec) -> Body:
         path = node.path
         if node.spec.python is None:
-            plan = Plan.compile(trigger.do, condition_names(trigger), path, root=self._spec.root)
+            port_of = partial(self._tree.receiver, agent=path)
+            plan = Plan.compile(trigger.do, condition_names(trigger), path, root=self._spec.root, port_of=port_of)
             self._site.wires.update((path, receiver, port) for receiver, port in plan.wires)
             for action in trigger.do:
                 if action.call is not None:

@@ -420,6 +420,8 @@ class Context:
         """The port that is meant, if this agent may send there."""
         self._check_alive()
         path, port = resolve(to, self.path, "in")
+        if "." not in to and not self._engine.may_send(self.path, path, port):
+            port = self._engine.only_input(self.path, path) or port
         if not self._engine.may_send(self.path, path, port):
             raise RunError(f"nothing grants {self.path} to send to {path}.{port}", where=self.path, remedy="name it in the agent's `sends`")
         return path, port

@@ -64,6 +64,11 @@ class Registry:
         """Whether the tree lets `sender` command this port: a descendant's, or one that it was wired to."""
         return is_below(receiver, sender) or (sender, receiver, port) in self.wires
 
+    def only_input(self, sender: AgentPath, receiver: AgentPath) -> str:
+        """The port of `receiver` that `sender` was wired to; the empty text where there is none, or several."""
+        ports = {port for one, other, port in self.wires if one == sender and other == receiver}
+        return ports.pop() if len(ports) == 1 else ""
+
     def refuses(self, topic: str) -> str | None:
         """Why no agent but a device's own may publish on `topic`; None if any may."""
         if topic == self.root or topic.startswith(f"{self.root}/"):

@@ -168,3 +168,26 @@ def test_an_output_has_a_first_value_and_is_retained_if_it_says_so(play) -> None
         [(1, "t/x", "away")],
     )
     assert played.on("t/heard") == ["home", "away"]
+
+
+LIGHT = """
+import edgematrix as em
+
+
+async def light(firing: em.Firing, context: em.Context) -> None:
+    await context.send("lamp", "ON")
+"""
+
+
+def test_code_that_names_no_port_reaches_the_only_one_that_it_was_wired_to(play) -> None:
+    played = play(
+        """
+        matrix: home
+        agents:
+          lamp: {device: {writes: {set: {topic: z/lamp/set}}}}
+          code: {python: "rules:light", sends: [lamp], triggers: {t: {on: {a: {topic: t/go}}}}}
+        """,
+        [(1, "t/go", 1)],
+        modules={"rules": LIGHT},
+    )
+    assert played.on("z/lamp/set") == ["ON"]
