@@ -13,6 +13,7 @@ from edgematrix.agents.effect import Effect, Emit, Publish, Send
 from edgematrix.agents.plan import Plan
 from edgematrix.errors import RunError, StateError
 from edgematrix.protocol.event import Trail, tainted
+from edgematrix.protocol.topic import Kind, topic_for
 from edgematrix.runtime.call import Call
 from edgematrix.runtime.dead_letter import Origin
 from edgematrix.runtime.engine import ANSWER, Engine
@@ -140,6 +141,9 @@ class RuleBody:
         run.trail = engine.begin_trail(run.trail, now_us)
         trail = run.trail if not run.firing.trail.taint else _trail_of(effect, run)
         if isinstance(effect, Emit) and (wrong := engine.misfit(agent, effect.port, effect.value)):
+            if engine.excess(effect.value) and engine.calls.of(run.trail.runid, agent) is None:  # nobody hears of it but by a letter
+                topic = topic_for(engine.root, Kind.OUT, agent, effect.port)
+                engine.dead_letter(agent, topic, effect.value, wrong, now_us, Origin(trail, is_output=True))
             run.end(Outcome.FAILED, now_us, wrong)
         elif isinstance(effect, Emit):
             engine.emit(agent, effect.port, effect.value, trail, now_us, fits=True)

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from edgematrix.errors import CodecError, QueueFullError, TopicError
 from edgematrix.protocol.codec import check_bounds, decode
+from edgematrix.protocol.limits import Limits
 from edgematrix.protocol.message import Message, Publication
 from edgematrix.protocol.path import AgentPath, parent_of
 from edgematrix.protocol.ports import Clock, Transport
@@ -34,6 +35,8 @@ __all__ = ["Session", "false_claim"]
 _NOBODY: frozenset[AgentPath] = frozenset()
 _NOT_HELD = "its agent's lease is not confirmed: another host may have it"
 _NOT_LINKED = "its agent may move to another host, and there is no broker: it does not wait for one"
+_ANY_SIZE = Limits(payload_bytes_max=1 << 60, depth_max=1 << 60)
+"""What is refused is looked at as far as it can be read: its sender may go by other bounds."""
 _PAYLOAD_SHOWN_MAX = 200
 """Bytes of an unreadable payload that its dead letter quotes."""
 
@@ -131,19 +134,19 @@ class Session:
         now_us = self._clock.now_us()
         if not engine.hears(topic) and topic not in engine.edges.inputs:
             if topic.startswith(self._inbox) and self._owner(topic, self._inbox) not in engine.elsewhere:
-                self._unheard(topic, payload, qos, now_us)
+                self._refuse(topic, payload, qos, "no agent here has this input port", now_us, signed_by)
             return
         if topic.startswith(self._own) and self._owner(topic, self._own) in self._local:
             return  # it was heard in memory already
         try:
             message = decode(topic, payload, retained=retained, qos=qos, limits=engine.limits)
         except CodecError as error:
-            engine.dead_letter(engine.matrix, topic, _shown(payload), str(error), now_us, Origin(raw=payload))
-        else:
-            if message.source:
-                self._take_over_times(message)
-            if not signed_by or self._is_sources(message, payload, signed_by):
-                self._take(message, now_us)
+            self._refuse(topic, payload, qos, str(error), now_us, signed_by)
+            return
+        if message.source:
+            self._take_over_times(message)
+        if not signed_by or self._is_sources(message, payload, signed_by):
+            self._take(message, now_us)
         self._engine.settled()
 
     def connected(self, session_present: bool) -> None:
@@ -268,8 +271,7 @@ class Session:
         engine = self._engine
         reason = self._refusal(message, now_us)
         if reason is not None:
-            is_ours = message.topic.startswith(self._inbox) and self._owner(message.topic, self._inbox) in self._local
-            if not (is_ours and engine.remote.refuse(message, reason, now_us)):  # whoever calls is told
+            if not self._tell_caller(message, reason, now_us):
                 engine.dead_letter(engine.matrix, message.topic, message.value, reason, now_us, Origin(message.trail, message.source))
         elif for_whom is None:
             engine.receive(message, now_us)
@@ -292,20 +294,34 @@ class Session:
         self.gate.refuse_source(message.topic, payload, name, message.source)
         return False
 
-    def _unheard(self, topic: str, payload: bytes, qos: int, now_us: int) -> None:
-        """Work for an input that nobody here has: told once, and acknowledged where its sender waits for that."""
-        message, reason = None, "no agent here has this input port"
+    def _refuse(self, topic: str, payload: bytes, qos: int, reason: str, now_us: int, signed_by: str) -> None:
+        """Nothing is made of it here: that is told once, to whoever calls if somebody does, and acknowledged where its sender waits."""
+        engine, message = self._engine, None
         with suppress(CodecError):  # it is shown as it is
-            message = decode(topic, payload, retained=False, qos=qos, limits=self._engine.limits)
-        is_of_edge = message is not None and message.epoch is not None and message.sequence is not None
-        if message is not None and is_of_edge and self.courier is not None and self.courier.take(message) == _NOBODY:
-            return
-        is_refused = message is not None and self._owner(topic, self._inbox) in self._local
-        if message is not None and is_refused and self._engine.remote.refuse(message, reason, now_us):
-            self._engine.settled()  # whoever calls is told
-            return
-        self._engine.dead_letter(self._engine.matrix, topic, _shown(payload), reason, now_us, Origin(raw=payload))
-        self._engine.settled()
+            message = decode(topic, payload, retained=False, qos=qos, limits=_ANY_SIZE)
+        if message is not None:
+            if signed_by and not self._is_sources(message, payload, signed_by):
+                return
+            is_of_edge = message.epoch is not None and message.sequence is not None
+            if is_of_edge and self.courier is not None and self.courier.take(message) == _NOBODY:
+                return
+            if self._tell_caller(message, reason, now_us):
+                engine.settled()
+                return
+        engine.dead_letter(engine.matrix, topic, _shown(payload), reason, now_us, Origin(raw=payload))
+        engine.settled()
+
+    def _tell_caller(self, message: Message, reason: str, now_us: int) -> bool:
+        """Tell whoever calls, elsewhere or here, that nothing comes of it. False if nobody does."""
+        engine, topic = self._engine, message.topic
+        if topic.startswith(self._inbox):
+            return self._owner(topic, self._inbox) in self._local and engine.remote.refuse(message, reason, now_us)
+        call = engine.calls.open.get(message.trail.runid) if topic.startswith(self._own) else None
+        if call is None or call.is_here or call.receiver != self._owner(topic, self._own):
+            return False
+        engine.calls.fail(call.runid, f"what it put out is refused here: {reason}", now_us)
+        engine.advance(now_us)
+        return True
 
     def _is_own_work(self, message: Message) -> bool:
         """Whether it is work that was sent from here, and heard in memory: agents on several hosts may read one input."""
