@@ -15,6 +15,7 @@ __all__ = ["PARTS", "main"]
 PARTS: Final = {
     "onnx": "benchmarks.onnx_windows",
     "cascade": "benchmarks.cascade",
+    "encoder": "benchmarks.encoder",
     "llm": "benchmarks.language_model",
     "voice": "benchmarks.voice",
 }
