@@ -35,6 +35,7 @@ def store(tmp_path: Path) -> Iterator[SecretStore]:
 
 def put(store: SecretStore, name: str, content: str | bytes, mode: int = 0o600) -> Path:
     file = store.folder / name
+    file.unlink(missing_ok=True)  # whoever is not root may not write over one that is for reading alone
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     file.chmod(mode)
     return file

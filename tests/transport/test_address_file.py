@@ -15,6 +15,7 @@ from edgematrix.transport.endpoint import Endpoint
 
 def written(directory: Path, text: str, mode: int = 0o600) -> Path:
     file = directory / "broker.url"
+    file.unlink(missing_ok=True)  # whoever is not root may not write over one that is for reading alone
     file.write_text(text)
     file.chmod(mode)
     return file
