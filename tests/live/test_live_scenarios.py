@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +31,13 @@ DOZEN = (
     "throttle",
 )
 """Those that are played by default: each kind of thing once."""
+WAITS = re.compile(r"\bpython:|^models:", re.MULTILINE)
 
 
 def found(folder: str) -> dict[str, Path]:
-    """The scenarios without code: that of agents waits in real time."""
+    """The scenarios without code and models: those of agents wait in real time."""
     files = sorted((SCENARIOS / folder).glob("*.scenario.yaml"))
-    return {file.name.removesuffix(".scenario.yaml"): file for file in files if "python:" not in file.read_text()}
+    return {file.name.removesuffix(".scenario.yaml"): file for file in files if not WAITS.search(file.read_text())}
 
 
 SPEC = found("spec")
