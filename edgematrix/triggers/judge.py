@@ -193,7 +193,8 @@ def _judge(plan: Plan, state: GroupState, instance: Instance, judging: int, at_u
     if plan.need == NEED_ANY and judging:
         for source in plan.sources:
             if source.bit & judging & plan.regular_mask:
-                _attempt(plan, state, instance, source.bit, at_us)
+                if not source.bit & plan.token_mask or source.bit & _have(plan, state, instance):  # else it took part at a gate's edge
+                    _attempt(plan, state, instance, source.bit, at_us)
             elif source.bit & judging and (waiting := _have(plan, state, instance) & plan.regular_mask):
                 _attempt(plan, state, instance, waiting, at_us)
     elif _complete(plan, instance, have):

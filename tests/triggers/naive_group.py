@@ -258,7 +258,7 @@ class NaiveGroup:
             self._step({one.name: token for one, token in judged})
         if self.spec.get("need") == "any" and (judged or gate_speaks):
             for one, _ in edges:
-                if one.role == "regular":
+                if one.role == "regular" and (one.is_level or one.tokens):  # else the gate has let it take part
                     self._try([one], now)
                 elif one.role == "gate" and (stood or one.is_level):
                     waiting = [other for other in self._of("regular") if self._is_there(other)]

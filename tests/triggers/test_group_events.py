@@ -201,3 +201,12 @@ def test_two_keys_in_one_message():
         ("y", ["b"]),
     ]
     assert drive.now_us == (START_S + 1) * S
+
+
+def test_a_token_that_took_part_at_its_gates_edge_does_not_begin_a_run_of_its_own():
+    """One message turns the gate on and is the token of those that wait: each begins one run, and none is empty."""
+    on = {"a": {"topic": "t"}, "open": {"topic": "t", "above": 0, "role": "gate"}, "b": {"topic": "t"}}
+    drive = Drive({"on": on, "need": "any"})
+    drive.send(0, "t", 1)
+    runs = [{name: reading and reading.value for name, reading in firing.sources.items()} for _, firing in drive.fired]
+    assert runs == [{"a": 1, "open": 1, "b": None}, {"a": None, "open": 1, "b": 1}]
